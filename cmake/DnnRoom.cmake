@@ -1,0 +1,26 @@
+# One static library a room, with warnings on and includes written from the repository root.
+function(dnn_flags target)
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
+  if(DNN_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+# dnn_room(NAME SOURCES a.cpp b.cpp DEPENDS dnn_types … PRIVATE_DEPENDS LLVM …)
+function(dnn_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ROOM_SOURCES})
+  dnn_flags(${name})
+  target_link_libraries(${name} PUBLIC ${ROOM_DEPENDS} PRIVATE ${ROOM_PRIVATE_DEPENDS})
+endfunction()
+
+# dnn_unittests(NAME SOURCES a.cpp DEPENDS dnn_graph …): one gtest program a room.
+function(dnn_unittests name)
+  cmake_parse_arguments(UT "" "" "SOURCES;DEPENDS" ${ARGN})
+  find_package(GTest REQUIRED)
+  add_executable(${name} ${UT_SOURCES})
+  dnn_flags(${name})
+  target_link_libraries(${name} PRIVATE ${UT_DEPENDS} GTest::gtest GTest::gtest_main)
+  set_property(GLOBAL APPEND PROPERTY DNN_UNITTESTS ${name})
+endfunction()
