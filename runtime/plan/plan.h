@@ -1,0 +1,108 @@
+// The plan: everything the runtime must know about a compiled program besides its machine code. The compiler writes it,
+// encodes it into the executable (or hands the same bytes to the JIT), the runtime decodes it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dnn::plan {
+
+/// Element types, with the codes that checkpoints and the encoded plan use.
+enum class DType : uint8_t { F32 = 0, F64 = 1, I32 = 2, I64 = 3, U8 = 4, U32 = 5, Bool = 6 };
+int byteSize(DType t);
+
+/// A tensor that lives as long as the program: parameter, layer state or optimizer state.
+struct Persistent {
+  enum class Kind : uint8_t { Parameter = 0, State = 1, OptimizerState = 2 };
+  Kind kind = Kind::Parameter;
+  std::string path; // "net.fc1.w", "net.bn.rm", "o.m/net.fc1.w": unique, the key in checkpoints
+  DType dtype = DType::F32;
+  std::vector<int64_t> dims;
+  uint64_t offset = 0; // bytes in the persistent region, a multiple of 64
+};
+
+/// A tensor that the runtime writes before, or reads after, an entry runs.
+struct Port {
+  std::string name;      // field or log name
+  DType dtype = DType::F32;
+  bool batched = false;  // the leading dimension is the batch; `dims` then holds the dimensions of one row
+  std::vector<int64_t> dims;
+  int64_t bound = 0;     // > 0: integer values must satisfy 0 ≤ v < bound; checked when data is loaded
+  uint64_t offset = 0;   // bytes in the arena
+};
+
+struct Entry {
+  enum class Kind : uint8_t { Init = 0, Step = 1, Eval = 2, Predict = 3, Generate = 4 };
+  Kind kind = Kind::Step;
+  std::string name;      // "init", "step", "te" (eval: its source), predict's name, generate's source
+  int64_t batch = 0;     // largest number of rows a call; 0 = no batch
+  bool rowwise = true;   // false: rows influence each other, so a set cannot be cut into batches without changing it
+  std::vector<Port> inputs;  // step, eval: fields of the source, in order; predict: its parameters
+  std::vector<Port> outputs; // step, eval: logs (scalars, averaged over examples); predict: results; generate: fields
+  std::string source;    // step, eval: the data source read
+  uint32_t every = 1;    // eval: run each `every` epochs
+  /// Parameters that this entry changes and losses it minimises are checked for NaN and infinity after each call:
+  std::vector<uint32_t> watchedPersistents; // indices into Plan::persistents
+  std::vector<uint32_t> watchedOutputs;     // indices into outputs
+};
+
+/// One column, or a run of columns, of a CSV file.
+struct CsvField {
+  std::string first;     // header name of the first column
+  std::string last;      // header name of the last one; equal to `first` for a single column
+};
+
+/// Where examples come from. Paths are as written in the source file; relative ones resolve against Plan::directory.
+struct Source {
+  enum class Kind : uint8_t { Idx = 0, Csv = 1, Table = 2, Generate = 3 };
+  Kind kind = Kind::Table;
+  std::string name;
+  std::vector<std::string> paths;    // idx: one file a field; csv: one file
+  std::vector<Port> fields;          // row types (offset unused)
+  std::vector<CsvField> columns;     // csv: one a field
+  /// csv and idx: > 0 takes the first part of the rows, < 0 the last part, of floor(|split|·rows); 0 = all.
+  double split = 0;
+  std::vector<std::vector<uint8_t>> table; // table: the bytes of each field, row-major
+  uint64_t rows = 0;                 // table, generate: number of examples
+  uint32_t generateEntry = 0;        // generate: index into Plan::entries
+  uint64_t seed = 0;                 // generate
+  int64_t batch = 1;
+  bool shuffle = false;
+};
+
+struct Patience {
+  uint32_t epochs = 0;   // 0 = no early stopping
+  std::string metric;    // "te.loss"
+};
+
+struct CheckpointRule {
+  std::string path;      // "" = none
+  uint32_t everyEpochs = 1;
+  std::string best;      // "te.acc": keep the best too, beside the path with ".best"; "" = none
+  bool bestIsLargest = true; // false for metrics named loss or error
+};
+
+struct Plan {
+  std::string program;       // name of the train block
+  std::string directory;     // absolute directory of the source file
+  std::string fingerprint;   // hash of the compiled program: checkpoints of other programs are refused with a reason
+  std::string target;        // "x86-64-v3": what the machine code needs
+  std::string compilerVersion;
+  uint64_t persistentBytes = 0;
+  uint64_t arenaBytes = 0;
+  std::vector<Persistent> persistents;
+  std::vector<Entry> entries;
+  std::vector<Source> sources;
+  uint64_t epochs = 0;       // run: exactly one of epochs and steps is > 0
+  uint64_t steps = 0;
+  uint64_t seed = 0;
+  Patience patience;
+  CheckpointRule checkpoint;
+};
+
+/// Deterministic bytes; decode(encode(p)) == p. Decode refuses bytes of another version and never reads past the end.
+std::vector<uint8_t> encode(const Plan& plan);
+bool decode(const uint8_t* bytes, uint64_t size, Plan& plan, std::string& error);
+
+} // namespace dnn::plan
