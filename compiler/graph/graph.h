@@ -1,0 +1,174 @@
+// The computation graph: a module of functions; a function is one block of SSA operations on tensors. Everything that
+// computes is the one tensor form `comp` (index notation with a reduction), its transpose `scatter`, and views.
+//
+//   module "m.dnn"
+//   param @net.w : f32[256, 10]
+//   func @step [N <= 64] {
+//     %x = input "x" : f32[N, 256]
+//     %w = param @net.w : f32[256, 10]
+//     %0 = comp [n:N, o:10] add [k:256] : f32 { mul(%x[n, k], %w[k, o]) }        loc("m.dnn":4:7)
+//     …
+//     update @net.w = %9
+//     output "loss" = %5
+//   }
+#pragma once
+
+#include "compiler/graph/expr.h"
+#include "compiler/support/result.h"
+#include "compiler/types/tensor_type.h"
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace dnn::graph {
+
+class Function;
+class Module;
+struct Block;
+struct Op;
+
+/// Where in the user's source an op comes from; file is an index into Module::files. line 0 = unknown.
+struct Loc {
+  uint32_t file = 0;
+  uint32_t line = 0;
+  uint32_t column = 0;
+  bool operator==(const Loc&) const = default;
+};
+
+/// The kinds of operations; their names, and how many operands and results each has, are in ops.def.
+enum class OpKind : uint8_t {
+#define GRAPH_OP(name, spelling, operands, results) name,
+#include "compiler/graph/ops.def"
+};
+std::string_view nameOf(OpKind kind);
+
+/// One result of an op. `name` is a hint for the printer ("loss"); unique names are made when printing.
+struct Value {
+  Op* def = nullptr;
+  uint32_t position = 0; // among def's results
+  TensorType type;
+  std::string name;
+};
+
+/// One index variable of a comp or scatter.
+struct IndexVar {
+  std::string name;
+  Dim extent;
+  bool operator==(const IndexVar&) const = default;
+};
+
+/// An operation. Which of the members below `loc` count depends on kind (see ops.def).
+struct Op {
+  OpKind kind = OpKind::Comp;
+  std::vector<Value*> operands;
+  std::vector<Value*> results;
+  Loc loc;
+
+  // Comp: result[dims] = reduction over `reduced` of body. Scatter: for every point of dims,
+  // result[at…] += body (reduction Add; the result type is the op's, initialised with 0).
+  std::vector<IndexVar> dims;
+  std::vector<IndexVar> reduced;
+  Reduction reduction = Reduction::None;
+  ExprRef body = nullptr;
+  std::vector<ExprRef> at; // scatter: one integer expression a dimension of the result
+
+  // Input, Output: port name. Param, State, Update: path of the persistent tensor. Env: "step" or "epoch".
+  // CallVjp: the function called; its rule is the function named symbol + ".vjp".
+  std::string symbol;
+
+  // Concat: the dimension joined.
+  uint32_t axis = 0;
+
+  // Grad: operands = (scalar loss, wrt…), results = one gradient for each wrt, of its type. Expanded by autodiff.
+
+  // Group: a set of ops that becomes one kernel. Ops in the body may use values from outside (listed in operands, in
+  // order of first use); `results` is empty: the values of the body that are used outside are listed in `escapes`.
+  std::unique_ptr<Block> body_block;
+  std::vector<Value*> escapes;
+  std::string anchor; // Group: "contraction", "reduction", "elementwise", "scatter", "view"
+};
+
+/// A list of operations in order; every value is defined before it is used.
+struct Block {
+  std::vector<Op*> ops;
+};
+
+/// A parameter or state: lives outside functions, read by Param/State ops, written by Update ops.
+struct Persistent {
+  enum class Kind : uint8_t { Parameter, State, OptimizerState };
+  Kind kind = Kind::Parameter;
+  std::string path;
+  TensorType type; // static dims
+  Loc loc;
+};
+
+enum class FunctionKind : uint8_t { Init, Step, Eval, Predict, Generate, Helper };
+std::string_view nameOf(FunctionKind kind);
+
+/// One entry point (or a helper that CallVjp names). Owns its ops and values; erased ones are freed with it.
+class Function {
+public:
+  Function(Module& module, FunctionKind kind, std::string name)
+      : module(module), kind(kind), name(std::move(name)) {}
+  Function(const Function&) = delete;
+
+  /// A new op with results of these types, not yet in a block.
+  Op* createOp(OpKind kind, std::vector<Value*> operands, std::vector<TensorType> resultTypes, Loc loc);
+  /// The same, appended to `body`.
+  Op* append(OpKind kind, std::vector<Value*> operands, std::vector<TensorType> resultTypes, Loc loc);
+
+  Module& module;
+  FunctionKind kind;
+  std::string name;
+  std::vector<Symbol> symbols;
+  Block body;
+  /// Helper functions: the values returned.
+  std::vector<Value*> returns;
+
+private:
+  std::vector<std::unique_ptr<Op>> ops_;
+  std::vector<std::unique_ptr<Value>> values_;
+};
+
+class Module {
+public:
+  Module() = default;
+  Module(const Module&) = delete;
+
+  Function* findFunction(std::string_view name) const;
+  const Persistent* findPersistent(std::string_view path) const;
+  Function& addFunction(FunctionKind kind, std::string name);
+
+  std::vector<std::string> files; // names for locations
+  std::vector<Persistent> persistents;
+  std::vector<std::unique_ptr<Function>> functions;
+  ExprPool exprs;
+};
+
+/// How often each value is used, and by which ops; made when asked for, not kept up to date.
+class Uses {
+public:
+  explicit Uses(const Function& function);
+  const std::vector<Op*>& of(const Value* v) const;
+  bool unused(const Value* v) const { return of(v).empty(); }
+
+private:
+  std::unordered_map<const Value*, std::vector<Op*>> users_;
+};
+
+/// Makes every user of `from` in the function, nested blocks too, use `to`.
+void replaceAllUses(Function& function, Value* from, Value* to);
+/// Removes the ops whose results nobody uses and that have no effect. Returns whether any was removed.
+bool eraseDeadOps(Function& function);
+
+/// Deterministic text; parseModule(print(m)) prints the same text. `locations` adds loc(…) to each op.
+std::string print(const Module& module, bool locations = false);
+std::string print(const Function& function, bool locations = false);
+/// Errors name the line and column of the IR text.
+Result<std::unique_ptr<Module>> parseModule(std::string_view text, std::string_view fileName);
+/// Checks every rule of the IR (docs/ir.md); the error names the function, the op and what is wrong.
+Status verify(const Module& module);
+
+} // namespace dnn::graph
