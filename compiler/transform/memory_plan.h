@@ -1,0 +1,39 @@
+// Where every value of a function lies while it runs.
+#pragma once
+
+#include "compiler/graph/graph.h"
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+namespace dnn::transform {
+
+struct Slot {
+  enum class Region : uint8_t { Persistent, Arena };
+  Region region = Region::Arena;
+  uint64_t offset = 0; ///< bytes, a multiple of 64
+  uint64_t bytes = 0;  ///< for the largest batch
+};
+
+/// At the end of a function `bytes` go from one slot to another: an update that could not happen in place.
+struct CopyBack {
+  Slot from;
+  Slot to;
+};
+
+struct FunctionMemory {
+  std::unordered_map<const graph::Value*, Slot> slots;
+  std::vector<CopyBack> copies;
+  uint64_t arenaPeak = 0;       ///< bytes
+  uint64_t arenaLowerBound = 0; ///< bytes: the most that is alive at once, whatever the placement
+};
+
+struct MemoryPlan {
+  std::unordered_map<std::string, uint64_t> persistentOffset; ///< by path
+  uint64_t persistentBytes = 0;
+  uint64_t arenaBytes = 0; ///< the largest peak of all functions, which share the arena
+  std::unordered_map<const graph::Function*, FunctionMemory> functions;
+};
+
+} // namespace dnn::transform
