@@ -74,6 +74,9 @@ private:
   Impl* impl_;
 };
 
+/// The type that op has on these arguments; none if their number or types do not fit its row in scalar_ops.def.
+std::optional<DType> resultType(ScalarOp op, std::span<const ExprRef> args);
+
 /// Calls visit(e) for each distinct node below and including root, arguments first.
 template <class F> void forEachNode(ExprRef root, F&& visit);
 /// Rebuilds root bottom-up: replace(e, newArgs) → the new node for e, or nullptr for "e with newArgs". Memoised.

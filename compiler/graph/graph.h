@@ -20,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace dnn::graph {
@@ -43,6 +44,15 @@ enum class OpKind : uint8_t {
 #include "compiler/graph/ops.def"
 };
 std::string_view nameOf(OpKind kind);
+
+/// The row of ops.def; -1 = any number.
+struct OpInfo {
+  OpKind kind;
+  std::string_view spelling;
+  int operands;
+  int results;
+};
+const OpInfo& infoOf(OpKind kind);
 
 /// One result of an op. `name` is a hint for the printer ("loss"); unique names are made when printing.
 struct Value {
@@ -104,6 +114,9 @@ struct Persistent {
   Loc loc;
 };
 
+/// "param", "state", "optimizer_state".
+std::string_view nameOf(Persistent::Kind kind);
+
 enum class FunctionKind : uint8_t { Init, Step, Eval, Predict, Generate, Helper };
 std::string_view nameOf(FunctionKind kind);
 
@@ -147,21 +160,41 @@ public:
   ExprPool exprs;
 };
 
-/// How often each value is used, and by which ops; made when asked for, not kept up to date.
+/// How often each value is used, and by which ops; made when asked for, not kept up to date. One entry for each operand
+/// position. The users are the ops that compute with the value: a group is not listed, the ops of its body are.
 class Uses {
 public:
   explicit Uses(const Function& function);
   const std::vector<Op*>& of(const Value* v) const;
-  bool unused(const Value* v) const { return of(v).empty(); }
+  /// True for the values that a helper function returns; they are used although no op may use them.
+  bool returned(const Value* v) const { return returned_.contains(v); }
+  bool unused(const Value* v) const { return of(v).empty() && !returned(v); }
 
 private:
   std::unordered_map<const Value*, std::vector<Op*>> users_;
+  std::unordered_set<const Value*> returned_;
 };
 
-/// Makes every user of `from` in the function, nested blocks too, use `to`.
+/// Calls visit(op) for each op in order; a group first, then the ops of its body.
+template <class F> void forEachOp(const Block& block, F&& visit) {
+  for (Op* op : block.ops) {
+    visit(op);
+    if (op->body_block) {
+      forEachOp(*op->body_block, visit);
+    }
+  }
+}
+
+/// Makes every user of `from` in the function, nested blocks and returns too, use `to`.
 void replaceAllUses(Function& function, Value* from, Value* to);
-/// Removes the ops whose results nobody uses and that have no effect. Returns whether any was removed.
+/// Removes the ops whose results nobody uses and that have no effect. Inputs stay: they are the function's signature.
+/// Returns whether any was removed.
 bool eraseDeadOps(Function& function);
+/// Comp, Scatter: drops the operands that the body does not access and joins equal ones, in the order of their first
+/// access, and renumbers the accesses. The verifier wants operands in this form.
+void normalizeOperands(ExprPool& pool, Op& op);
+/// Recomputes operands and escapes of every group from the uses in the function.
+void refreshGroups(Function& function);
 
 /// Deterministic text; parseModule(print(m)) prints the same text. `locations` adds loc(…) to each op.
 std::string print(const Module& module, bool locations = false);
