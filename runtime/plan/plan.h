@@ -61,8 +61,11 @@ struct Source {
   std::vector<std::string> paths;    // idx: one file a field; csv: one file
   std::vector<Port> fields;          // row types (offset unused)
   std::vector<CsvField> columns;     // csv: one a field
-  /// csv and idx: > 0 takes the first part of the rows, < 0 the last part, of floor(|split|·rows); 0 = all.
+  /// csv and idx: the rows are put into an order fixed by splitSeed alone (a permutation by the counter-based generator;
+  /// tables are often sorted by class), then split > 0 takes the first floor(split·rows), split < 0 the rows that
+  /// split = 1-|split| leaves (1797 rows: 0.8 → 1437, -0.2 → 360); 0 = all rows, in the file's order.
   double split = 0;
+  uint64_t splitSeed = 0;
   std::vector<std::vector<uint8_t>> table; // table: the bytes of each field, row-major
   uint64_t rows = 0;                 // table, generate: number of examples
   uint32_t generateEntry = 0;        // generate: index into Plan::entries
