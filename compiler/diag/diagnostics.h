@@ -1,5 +1,5 @@
-// Diagnostics: what the compiler has to say about the user's source. Each kind is a row of diagnostics.def; reporting one
-// with arguments of the wrong number or type does not compile:
+// Diagnostics: what the compiler has to say about the user's source. Each kind is a row of diagnostics.def; reporting
+// one with arguments of the wrong number or type does not compile:
 //
 //   diags.report<DiagId::extent_mismatch>(range, "K", 784, 10).note(other, "`K` is bound here").hint("transpose it");
 //
@@ -37,26 +37,23 @@ struct Diagnostic {
   Severity severity;
   SourceRange range;
   std::string message;
-  std::string hint;         // "" for none
-  std::vector<Note> notes;  // what the reporter added
-  std::vector<Note> trace;  // the instantiations that were open, innermost first
+  std::string hint;        // "" for none
+  std::vector<Note> notes; // what the reporter added
+  std::vector<Note> trace; // the instantiations that were open, innermost first
 };
 
 namespace detail {
 
 using Text = std::string_view;
 
-template <class... Params>
-struct ParamList {
+template <class... Params> struct ParamList {
   static constexpr size_t count = sizeof...(Params);
   using Tuple = std::tuple<Params...>;
 };
 
-template <DiagId>
-struct Signature;
+template <DiagId> struct Signature;
 #define DIAG(name, severity, message, ...)                                                                             \
-  template <>                                                                                                          \
-  struct Signature<DiagId::name> {                                                                                     \
+  template <> struct Signature<DiagId::name> {                                                                         \
     using Params = ParamList<__VA_ARGS__>;                                                                             \
     static constexpr std::string_view text = message;                                                                  \
   };
@@ -85,8 +82,7 @@ constexpr size_t placeholderCount(std::string_view message) {
                 "the row " #name " has as many parameters as placeholders");
 #include "compiler/diag/diagnostics.def"
 
-template <class Param, class Arg>
-constexpr bool accepts() {
+template <class Param, class Arg> constexpr bool accepts() {
   using A = std::remove_cvref_t<Arg>;
   if constexpr (std::is_same_v<Param, Text>) {
     return std::is_convertible_v<const A&, std::string_view>;
@@ -95,8 +91,7 @@ constexpr bool accepts() {
   }
 }
 
-template <class Arg>
-std::string spell(const Arg& arg) {
+template <class Arg> std::string spell(const Arg& arg) {
   if constexpr (std::is_integral_v<Arg>) {
     return std::to_string(arg);
   } else {
@@ -104,8 +99,7 @@ std::string spell(const Arg& arg) {
   }
 }
 
-template <class Params, class... Args, size_t... I>
-constexpr bool acceptsAll(std::index_sequence<I...>) {
+template <class Params, class... Args, size_t... I> constexpr bool acceptsAll(std::index_sequence<I...>) {
   return (accepts<std::tuple_element_t<I, typename Params::Tuple>, Args>() && ...);
 }
 
@@ -139,8 +133,7 @@ public:
   const Sources& sources() const { return sources_; }
 
   /// Reports at `range`, with the open instantiations as its trace.
-  template <DiagId Id, class... Args>
-  DiagBuilder report(SourceRange range, const Args&... args) {
+  template <DiagId Id, class... Args> DiagBuilder report(SourceRange range, const Args&... args) {
     using Params = typename detail::Signature<Id>::Params;
     static_assert(sizeof...(Args) == Params::count, "as many arguments as the row in diagnostics.def has parameters");
     if constexpr (sizeof...(Args) == Params::count) {
