@@ -1,0 +1,139 @@
+#include "compiler/build/function_builder.h"
+
+#include "compiler/build/scalar_builder.h"
+#include "compiler/support/assert.h"
+
+namespace dnn::build {
+
+graph::Loc Locations::of(diag::SourceRange range) {
+  if (!range.valid()) {
+    return {};
+  }
+  auto [entry, isNew] = files_.try_emplace(range.file.index, static_cast<uint32_t>(module_.files.size()));
+  if (isNew) {
+    module_.files.push_back(sources_.name(range.file));
+  }
+  diag::LineColumn place = sources_.lineColumn(range.file, range.begin);
+  return {entry->second, place.line, place.column};
+}
+
+namespace {
+
+class FunctionBuilder {
+public:
+  FunctionBuilder(Context& context, const sema::Function& from, graph::Function& to)
+      : context_(context), from_(from), to_(to), values_(from.vars.size(), nullptr) {}
+
+  void run() {
+    to_.symbols = from_.symbols;
+    for (const sema::Input& input : from_.inputs) {
+      graph::Op* op = to_.append(graph::OpKind::Input, {}, {from_.vars[input.var].type}, {});
+      op->symbol = input.name;
+      define(input.var, op->results[0]);
+    }
+    for (const sema::Statement& statement : from_.body) {
+      loc_ = context_.locations.of(statement.range);
+      std::visit([this](const auto& node) { lower(node); }, statement.node);
+    }
+    for (sema::VarId var : from_.returns) {
+      to_.returns.push_back(values_[var]);
+    }
+  }
+
+private:
+  void lower(const sema::Let& let) {
+    define(let.var, buildLet({from_, to_, values_, context_.locations, reductions_}, let, loc_));
+  }
+
+  void lower(const sema::ReadPersistent& read) {
+    const sema::Persistent& persistent = context_.program.persistents[read.persistent];
+    bool isParameter = persistent.kind == plan::Persistent::Kind::Parameter;
+    graph::Op* op = to_.append(isParameter ? graph::OpKind::Param : graph::OpKind::State, {}, {persistent.type}, loc_);
+    op->symbol = persistent.path;
+    define(read.var, op->results[0]);
+  }
+
+  void lower(const sema::ReadEnv& read) {
+    graph::Op* op = to_.append(graph::OpKind::Env, {}, {from_.vars[read.var].type}, loc_);
+    op->symbol = read.what == sema::ReadEnv::What::Step ? "step" : "epoch";
+    define(read.var, op->results[0]);
+  }
+
+  void lower(const sema::Reshape& reshape) {
+    graph::Op* op = to_.append(graph::OpKind::Reshape, {values_[reshape.from]}, {from_.vars[reshape.var].type}, loc_);
+    define(reshape.var, op->results[0]);
+  }
+
+  void lower(const sema::Concat& concat) {
+    graph::Op* op = to_.append(graph::OpKind::Concat, valuesOf(concat.parts), {from_.vars[concat.var].type}, loc_);
+    op->axis = concat.axis;
+    define(concat.var, op->results[0]);
+  }
+
+  void lower(const sema::Grad& grad) {
+    std::vector<graph::Value*> operands = valuesOf(grad.wrt);
+    operands.insert(operands.begin(), values_[grad.loss]);
+    graph::Op* op = to_.append(graph::OpKind::Grad, std::move(operands), typesOf(grad.results), loc_);
+    defineAll(grad.results, op->results);
+  }
+
+  void lower(const sema::CallVjp& call) {
+    graph::Op* op = to_.append(graph::OpKind::CallVjp, valuesOf(call.args), typesOf(call.results), loc_);
+    op->symbol = context_.helperNames[call.primal];
+    defineAll(call.results, op->results);
+  }
+
+  void lower(const sema::Update& update) {
+    graph::Op* op = to_.append(graph::OpKind::Update, {values_[update.value]}, {}, loc_);
+    op->symbol = context_.program.persistents[update.persistent].path;
+  }
+
+  void lower(const sema::Output& output) {
+    graph::Op* op = to_.append(graph::OpKind::Output, {values_[output.value]}, {}, loc_);
+    op->symbol = output.name;
+  }
+
+  void define(sema::VarId var, graph::Value* value) {
+    DNN_ASSERT(values_[var] == nullptr, "every var of the program is defined once");
+    values_[var] = value;
+    value->name = from_.vars[var].name;
+  }
+
+  void defineAll(const std::vector<sema::VarId>& vars, const std::vector<graph::Value*>& values) {
+    for (size_t i = 0; i < vars.size(); ++i) {
+      define(vars[i], values[i]);
+    }
+  }
+
+  std::vector<graph::Value*> valuesOf(const std::vector<sema::VarId>& vars) const {
+    std::vector<graph::Value*> values;
+    for (sema::VarId var : vars) {
+      DNN_ASSERT(values_[var] != nullptr, "a var of the program is defined before it is used");
+      values.push_back(values_[var]);
+    }
+    return values;
+  }
+
+  std::vector<TensorType> typesOf(const std::vector<sema::VarId>& vars) const {
+    std::vector<TensorType> types;
+    for (sema::VarId var : vars) {
+      types.push_back(from_.vars[var].type);
+    }
+    return types;
+  }
+
+  Context& context_;
+  const sema::Function& from_;
+  graph::Function& to_;
+  std::vector<graph::Value*> values_; // by VarId; null = not defined yet
+  ReductionMemo reductions_;
+  graph::Loc loc_;
+};
+
+} // namespace
+
+void buildFunction(Context& context, const sema::Function& from, graph::Function& to) {
+  FunctionBuilder(context, from, to).run();
+}
+
+} // namespace dnn::build
