@@ -15,9 +15,7 @@ namespace {
 /// Floats are told apart by their bits, so that 0.0 and -0.0 stay two constants and a NaN equals itself.
 uint64_t bitsOf(double value) { return std::bit_cast<uint64_t>(value); }
 
-void mix(size_t& hash, uint64_t value) {
-  hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
-}
+void mix(size_t& hash, uint64_t value) { hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2); }
 
 struct Hash {
   size_t operator()(ExprRef e) const {
@@ -109,11 +107,8 @@ ExprRef ExprPool::extent(Dim dim) {
 }
 
 ExprRef ExprPool::access(uint32_t operand, DType dtype, std::vector<ExprRef> subscripts, std::optional<double> fill) {
-  return intern({.kind = ExprKind::Access,
-                 .dtype = dtype,
-                 .operand = operand,
-                 .fill = fill,
-                 .args = std::move(subscripts)});
+  return intern(
+      {.kind = ExprKind::Access, .dtype = dtype, .operand = operand, .fill = fill, .args = std::move(subscripts)});
 }
 
 ExprRef ExprPool::apply(ScalarOp op, std::vector<ExprRef> args) {
@@ -127,8 +122,7 @@ ExprRef ExprPool::cast(DType to, ExprRef value) {
 }
 
 ExprRef ExprPool::draw(Distribution d, uint32_t site, ExprRef lo, ExprRef hi) {
-  return intern(
-      {.kind = ExprKind::Draw, .dtype = DType::F32, .distribution = d, .site = site, .args = {lo, hi}});
+  return intern({.kind = ExprKind::Draw, .dtype = DType::F32, .distribution = d, .site = site, .args = {lo, hi}});
 }
 
 std::optional<DType> resultType(ScalarOp op, std::span<const ExprRef> args) {

@@ -1,5 +1,6 @@
 // Scalar expressions: the bodies of comps and scatters. Immutable, hash-consed in their module: two structurally equal
-// expressions of one module are the same pointer, so equality is pointer equality and sharing is free. Printed as trees.
+// expressions of one module are the same pointer, so equality is pointer equality and sharing is free. Printed as
+// trees.
 #pragma once
 
 #include "compiler/types/dim.h"
@@ -31,15 +32,15 @@ struct Expr {
   ExprKind kind = ExprKind::Const;
   DType dtype = DType::F32;
 
-  double number = 0;     ///< Const of a float type
-  int64_t integer = 0;   ///< Const of an integer or bool type
-  uint32_t index = 0;    ///< Index: position in the op's domain (dims first, then the reduction's indices)
-  Dim extent;            ///< Extent
-  uint32_t operand = 0;  ///< Access: position in the op's operands
-  std::optional<double> fill; ///< Access: its value where a subscript is out of range; none = proved in range
-  ScalarOp op = ScalarOp::Add;             ///< Apply
+  double number = 0;           ///< Const of a float type
+  int64_t integer = 0;         ///< Const of an integer or bool type
+  uint32_t index = 0;          ///< Index: position in the op's domain (dims first, then the reduction's indices)
+  Dim extent;                  ///< Extent
+  uint32_t operand = 0;        ///< Access: position in the op's operands
+  std::optional<double> fill;  ///< Access: its value where a subscript is out of range; none = proved in range
+  ScalarOp op = ScalarOp::Add; ///< Apply
   Distribution distribution = Distribution::Uniform; ///< Draw
-  uint32_t site = 0;     ///< Draw
+  uint32_t site = 0;                                 ///< Draw
   /// Access: the subscripts, integers, one a dimension. Apply and Cast: the arguments. Draw: the coordinates; the
   /// stream counter is `lo` = args[0], `hi` = args[1] (see runtime/random/philox.h).
   std::vector<ExprRef> args;

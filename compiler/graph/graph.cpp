@@ -13,9 +13,7 @@ constexpr OpInfo opTable[] = {
 #include "compiler/graph/ops.def"
 };
 
-bool hasEffect(OpKind kind) {
-  return kind == OpKind::Input || kind == OpKind::Update || kind == OpKind::Output;
-}
+bool hasEffect(OpKind kind) { return kind == OpKind::Input || kind == OpKind::Update || kind == OpKind::Output; }
 
 /// The ops of the block that define something needed, or have an effect. `live` holds the values needed from below.
 bool eraseDead(Block& block, std::unordered_set<const Value*>& live) {

@@ -123,8 +123,7 @@ std::string_view nameOf(FunctionKind kind);
 /// One entry point (or a helper that CallVjp names). Owns its ops and values; erased ones are freed with it.
 class Function {
 public:
-  Function(Module& module, FunctionKind kind, std::string name)
-      : module(module), kind(kind), name(std::move(name)) {}
+  Function(Module& module, FunctionKind kind, std::string name) : module(module), kind(kind), name(std::move(name)) {}
   Function(const Function&) = delete;
 
   /// A new op with results of these types, not yet in a block.

@@ -26,7 +26,7 @@ bool isIdentifier(std::string_view text) {
 }
 
 bool isReservedWord(std::string_view text) {
-  return text == "true" || text == "false" || text == "inf" || text == "nan";
+  return text == "true" || text == "false" || text == "inf" || text == "nan" || text == "inff64" || text == "nanf64";
 }
 
 bool isPathCharacter(char c) { return isLetter(c) || isDigit(c) || c == '.' || c == '[' || c == ']'; }

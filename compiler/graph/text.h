@@ -10,7 +10,7 @@ namespace dnn::graph {
 
 /// Letter or `_`, then letters, digits, `_` and `.`: what a value, an index or a symbol may be called.
 bool isIdentifier(std::string_view text);
-/// Identifiers that mean something else as a whole expression: true, false, inf, nan.
+/// Identifiers that mean something else as a whole expression: true, false, inf, nan, inff64, nanf64.
 bool isReservedWord(std::string_view text);
 
 /// A constant with the suffix that its type needs: 0.5, 0.5f64, 3, 3i64, 3u8, true. F32 and F64 print the shortest text
@@ -23,7 +23,8 @@ std::string printSymbol(std::string_view name);
 std::string printString(std::string_view text);
 bool isPathCharacter(char c);
 
-/// The kind that a function of this name has unless its text says otherwise: the first part of a dotted name, else step.
+/// The kind that a function of this name has unless its text says otherwise: the first part of a dotted name, else
+/// step.
 FunctionKind defaultKind(std::string_view functionName);
 
 } // namespace dnn::graph

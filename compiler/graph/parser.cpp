@@ -1,0 +1,476 @@
+#include "compiler/graph/parser.h"
+
+#include "compiler/graph/text.h"
+#include "compiler/support/assert.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace dnn::graph {
+
+namespace {
+
+/// Larger texts are refused; the largest real models print a few megabytes.
+constexpr size_t maxTextBytes = size_t(64) << 20;
+/// Extents, factors and bounds: an index is an i32.
+constexpr int64_t maxExtent = std::numeric_limits<int32_t>::max();
+
+std::optional<OpKind> findOpKind(std::string_view spelling) {
+  for (OpKind kind : {
+#define GRAPH_OP(name, spelling, operands, results) OpKind::name,
+#include "compiler/graph/ops.def"
+       }) {
+    if (nameOf(kind) == spelling) {
+      return kind;
+    }
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+Result<std::unique_ptr<Module>> Parser::run() {
+  if (lexer_.take("module")) {
+    module_->files.push_back(lexer_.string("the module's name").value_or(""));
+  }
+  while (lexer_.at().kind != Token::Kind::End) {
+    if (lexer_.take("param")) {
+      parsePersistent(Persistent::Kind::Parameter);
+    } else if (lexer_.take("state")) {
+      parsePersistent(Persistent::Kind::State);
+    } else if (lexer_.take("optimizer_state")) {
+      parsePersistent(Persistent::Kind::OptimizerState);
+    } else if (lexer_.take("func")) {
+      parseFunction();
+    } else {
+      lexer_.fail("expected `param`, `state`, `optimizer_state` or `func`, found " + lexer_.found());
+    }
+  }
+  if (lexer_.failed()) {
+    return lexer_.error();
+  }
+  return std::move(module_);
+}
+
+void Parser::parsePersistent(Persistent::Kind kind) {
+  Persistent persistent{.kind = kind};
+  persistent.path = lexer_.symbol().value_or("");
+  lexer_.expect(":");
+  persistent.type = parseType();
+  module_->persistents.push_back(std::move(persistent));
+}
+
+void Parser::parseFunction() {
+  std::string name = lexer_.symbol().value_or("");
+  FunctionKind kind = defaultKind(name);
+  for (FunctionKind k : {FunctionKind::Init, FunctionKind::Step, FunctionKind::Eval, FunctionKind::Predict,
+                         FunctionKind::Generate, FunctionKind::Helper}) {
+    if (lexer_.take(nameOf(k))) {
+      kind = k;
+      break;
+    }
+  }
+  function_ = &module_->addFunction(kind, std::move(name));
+  values_.clear();
+  if (lexer_.take("[")) {
+    parseSymbols();
+  }
+  lexer_.expect("{");
+  parseBlock(function_->body, false);
+  if (lexer_.take("return")) {
+    function_->returns = parseValueList();
+  }
+  lexer_.expect("}");
+  function_ = nullptr;
+}
+
+void Parser::parseSymbols() {
+  do {
+    size_t offset = lexer_.at().offset;
+    Symbol symbol;
+    symbol.name = lexer_.identifier("a symbol").value_or("");
+    for (const Symbol& other : function_->symbols) {
+      if (other.name == symbol.name) {
+        lexer_.failAt(offset, "the symbol `" + symbol.name + "` is declared twice");
+      }
+    }
+    lexer_.expect("<=");
+    symbol.max = lexer_.integer("the symbol's largest value").value_or(1);
+    if (symbol.max < 1 || symbol.max > maxExtent) {
+      lexer_.failAt(offset, "a symbol's largest value lies between 1 and " + std::to_string(maxExtent));
+    }
+    function_->symbols.push_back(std::move(symbol));
+  } while (lexer_.take(","));
+  lexer_.expect("]");
+}
+
+void Parser::parseBlock(Block& block, bool inGroup) {
+  while (lexer_.at().kind != Token::Kind::End && !lexer_.isAt("}") && !lexer_.isAt("return")) {
+    size_t offset = lexer_.at().offset;
+    parseOp(block);
+    if (inGroup && !block.ops.empty() && block.ops.back()->kind == OpKind::Group) {
+      lexer_.failAt(offset, "a group inside a group");
+    }
+  }
+}
+
+std::vector<std::string> Parser::parseResultNames() {
+  std::vector<std::string> names;
+  if (!lexer_.isAt("%")) {
+    return names;
+  }
+  do {
+    names.push_back(lexer_.valueName().value_or(""));
+  } while (lexer_.take(","));
+  lexer_.expect("=");
+  return names;
+}
+
+void Parser::define(Op& op, const std::vector<std::string>& names, size_t offset) {
+  for (size_t i = 0; i < op.results.size(); ++i) {
+    if (isIdentifier(names[i])) {
+      op.results[i]->name = names[i];
+    }
+    if (!values_.emplace(names[i], op.results[i]).second) {
+      lexer_.failAt(offset, "%" + names[i] + " is defined twice");
+    }
+  }
+}
+
+void Parser::parseOp(Block& block) {
+  size_t offset = lexer_.at().offset;
+  std::vector<std::string> names = parseResultNames();
+  size_t nameOffset = lexer_.at().offset;
+  std::optional<std::string> spelling = lexer_.identifier("an operation");
+  if (!spelling) {
+    return;
+  }
+  std::optional<OpKind> kind = findOpKind(*spelling);
+  if (!kind) {
+    lexer_.failAt(nameOffset, "there is no operation `" + *spelling + "`");
+    return;
+  }
+  int results = infoOf(*kind).results;
+  if (results >= 0 && names.size() != static_cast<size_t>(results)) {
+    lexer_.failAt(nameOffset, "`" + *spelling + "` has " + std::to_string(results) + " results, here are names for " +
+                                  std::to_string(names.size()));
+    return;
+  }
+  Op& op = *function_->createOp(*kind, {}, std::vector<TensorType>(names.size()), {});
+  switch (*kind) {
+  case OpKind::Input:
+  case OpKind::Env:
+    op.symbol = lexer_.string("a name").value_or("");
+    parseResultTypes(op);
+    break;
+  case OpKind::Param:
+  case OpKind::State:
+    op.symbol = lexer_.symbol().value_or("");
+    parseResultTypes(op);
+    break;
+  case OpKind::Comp: parseComp(op); break;
+  case OpKind::Scatter: parseScatter(op); break;
+  case OpKind::Reshape:
+    op.operands = {parseValue()};
+    parseResultTypes(op);
+    break;
+  case OpKind::Concat: {
+    op.operands = parseValueList();
+    lexer_.expect("axis");
+    int64_t axis = lexer_.integer("a dimension").value_or(0);
+    op.axis = static_cast<uint32_t>(std::min<int64_t>(axis, std::numeric_limits<uint32_t>::max()));
+    parseResultTypes(op);
+    break;
+  }
+  case OpKind::CallVjp:
+    op.symbol = lexer_.symbol().value_or("");
+    op.operands = parseValuesInBrackets();
+    parseResultTypes(op);
+    break;
+  case OpKind::Grad: parseGrad(op); break;
+  case OpKind::Update:
+    op.symbol = lexer_.symbol().value_or("");
+    lexer_.expect("=");
+    op.operands = {parseValue()};
+    break;
+  case OpKind::Output:
+    op.symbol = lexer_.string("a name").value_or("");
+    lexer_.expect("=");
+    op.operands = {parseValue()};
+    break;
+  case OpKind::Group: parseGroup(op); break;
+  }
+  parseLocation(op);
+  if (!lexer_.failed()) {
+    define(op, names, offset);
+    block.ops.push_back(&op);
+  }
+}
+
+void Parser::parseComp(Op& op) {
+  indices_.clear();
+  lexer_.expect("[");
+  op.dims = parseDomain();
+  if (!lexer_.isAt(":")) {
+    size_t offset = lexer_.at().offset;
+    std::string name = lexer_.identifier("a reduction or `:`").value_or("");
+    std::optional<Reduction> reduction = findReduction(name);
+    if (!reduction || *reduction == Reduction::None) {
+      lexer_.failAt(offset, "there is no reduction `" + name + "`");
+    } else {
+      op.reduction = *reduction;
+    }
+    lexer_.expect("[");
+    op.reduced = parseDomain();
+  }
+  lexer_.expect(":");
+  TensorType type = parseElementType();
+  for (const IndexVar& var : op.dims) {
+    type.dims.push_back(var.extent);
+  }
+  op.results[0]->type = std::move(type);
+  lexer_.expect("{");
+  op.body = parseExpression(op);
+  lexer_.expect("}");
+  if (!lexer_.failed()) {
+    normalizeOperands(module_->exprs, op);
+  }
+}
+
+void Parser::parseScatter(Op& op) {
+  indices_.clear();
+  lexer_.expect("add");
+  op.reduction = Reduction::Add;
+  op.results[0]->type = parseType();
+  lexer_.expect("[");
+  op.dims = parseDomain();
+  lexer_.expect("at");
+  lexer_.expect("(");
+  if (!lexer_.isAt(")")) {
+    do {
+      op.at.push_back(parseSubscript(op));
+    } while (lexer_.take(","));
+  }
+  lexer_.expect(")");
+  lexer_.expect("{");
+  op.body = parseExpression(op);
+  lexer_.expect("}");
+  if (!lexer_.failed()) {
+    normalizeOperands(module_->exprs, op);
+  }
+}
+
+void Parser::parseGroup(Op& op) {
+  op.anchor = lexer_.identifier("the kind of the group's anchor").value_or("");
+  lexer_.expect("{");
+  parseBlock(*op.body_block, true);
+  lexer_.expect("}");
+  lexer_.expect("->");
+  op.escapes = parseValuesInBrackets();
+  std::unordered_map<const Value*, bool> known; // own values and operands so far
+  for (const Op* inner : op.body_block->ops) {
+    for (Value* v : inner->operands) {
+      if (known.emplace(v, true).second) {
+        op.operands.push_back(v);
+      }
+    }
+    for (const Value* v : inner->results) {
+      known.emplace(v, true);
+    }
+  }
+}
+
+void Parser::parseGrad(Op& op) {
+  op.operands = {parseValue()};
+  lexer_.expect("wrt");
+  for (Value* v : parseValuesInBrackets()) {
+    op.operands.push_back(v);
+  }
+  parseResultTypes(op);
+}
+
+void Parser::parseLocation(Op& op) {
+  if (!lexer_.take("loc")) {
+    return;
+  }
+  lexer_.expect("(");
+  std::string file = lexer_.string("a file name").value_or("");
+  auto found = std::ranges::find(module_->files, file);
+  op.loc.file = static_cast<uint32_t>(found - module_->files.begin());
+  if (found == module_->files.end()) {
+    module_->files.push_back(file);
+  }
+  auto number = [&] {
+    lexer_.expect(":");
+    int64_t n = lexer_.integer("a line or column").value_or(0);
+    return static_cast<uint32_t>(std::min<int64_t>(n, std::numeric_limits<uint32_t>::max()));
+  };
+  op.loc.line = number();
+  op.loc.column = number();
+  lexer_.expect(")");
+}
+
+void Parser::parseResultTypes(Op& op) {
+  lexer_.expect(":");
+  size_t offset = lexer_.at().offset;
+  size_t count = 0;
+  do {
+    TensorType type = parseType();
+    if (count < op.results.size()) {
+      op.results[count]->type = std::move(type);
+    }
+    ++count;
+  } while (lexer_.take(","));
+  if (count != op.results.size()) {
+    lexer_.failAt(offset, std::to_string(count) + " types for " + std::to_string(op.results.size()) + " results");
+  }
+}
+
+std::vector<IndexVar> Parser::parseDomain() {
+  std::vector<IndexVar> vars;
+  if (lexer_.take("]")) {
+    return vars;
+  }
+  do {
+    size_t offset = lexer_.at().offset;
+    std::string name = lexer_.identifier("an index").value_or("");
+    if (isReservedWord(name) || std::ranges::find(indices_, name) != indices_.end()) {
+      lexer_.failAt(offset, "the index `" + name + "` " +
+                                (isReservedWord(name) ? "has the name of a constant" : "is declared twice"));
+    }
+    lexer_.expect(":");
+    indices_.push_back(name);
+    vars.push_back({std::move(name), parseDim()});
+  } while (lexer_.take(","));
+  lexer_.expect("]");
+  return vars;
+}
+
+Value* Parser::parseValue() {
+  size_t offset = lexer_.at().offset;
+  std::optional<std::string> name = lexer_.valueName();
+  if (!name) {
+    return nullptr;
+  }
+  auto found = values_.find(*name);
+  if (found == values_.end()) {
+    lexer_.failAt(offset, "%" + *name + " is not defined before this use");
+    return nullptr;
+  }
+  return found->second;
+}
+
+std::vector<Value*> Parser::parseValueList() {
+  std::vector<Value*> values;
+  do {
+    if (Value* v = parseValue()) {
+      values.push_back(v);
+    }
+  } while (lexer_.take(","));
+  return values;
+}
+
+std::vector<Value*> Parser::parseValuesInBrackets() {
+  lexer_.expect("(");
+  std::vector<Value*> values;
+  if (!lexer_.isAt(")")) {
+    values = parseValueList();
+  }
+  lexer_.expect(")");
+  return values;
+}
+
+TensorType Parser::parseElementType() {
+  TensorType type;
+  size_t offset = lexer_.at().offset;
+  std::string name = lexer_.identifier("an element type").value_or("");
+  if (std::optional<DType> dtype = findDType(name)) {
+    type.dtype = *dtype;
+  } else {
+    lexer_.failAt(offset, "there is no element type `" + name + "`");
+  }
+  if (lexer_.take("<")) {
+    type.bound = parseDim();
+  }
+  return type;
+}
+
+TensorType Parser::parseType() {
+  TensorType type;
+  size_t offset = lexer_.at().offset;
+  std::string name = lexer_.identifier("a type").value_or("");
+  if (std::optional<DType> dtype = findDType(name)) {
+    type.dtype = *dtype;
+  } else {
+    lexer_.failAt(offset, "there is no element type `" + name + "`");
+  }
+  if (lexer_.take("[")) {
+    do {
+      type.dims.push_back(parseDim());
+    } while (lexer_.take(","));
+    lexer_.expect("]");
+  }
+  if (lexer_.take("<")) {
+    type.bound = parseDim();
+  }
+  return type;
+}
+
+Dim Parser::parseDim() {
+  Dim dim;
+  int64_t sign = lexer_.take("-") ? -1 : 1;
+  while (true) {
+    size_t offset = lexer_.at().offset;
+    int64_t factor = 1;
+    bool constant = lexer_.at().kind == Token::Kind::Number;
+    if (constant) {
+      factor = lexer_.integer("an extent").value_or(0);
+      constant = !lexer_.take("*");
+    }
+    int64_t largest = 1;
+    if (!constant) {
+      std::string name = lexer_.identifier("an extent: a number or a symbol").value_or("");
+      const auto none = std::vector<Symbol>();
+      const auto& symbols = function_ != nullptr ? function_->symbols : none;
+      auto found = std::ranges::find(symbols, name, &Symbol::name);
+      if (found == symbols.end()) {
+        lexer_.failAt(offset, function_ != nullptr ? "the function declares no symbol `" + name + "`"
+                                                   : "a persistent tensor has constant extents");
+        return dim;
+      }
+      largest = found->max;
+      if (factor <= maxExtent) {
+        dim = dim + Dim::symbol(static_cast<SymbolId>(found - symbols.begin()), sign * factor);
+      }
+    } else if (factor <= maxExtent) {
+      dim = dim + Dim(sign * factor);
+    }
+    int64_t dimConstant = dim.constant();
+    if (factor > maxExtent / largest || dimConstant > maxExtent || dimConstant < -maxExtent) {
+      lexer_.failAt(offset, "an extent is at most " + std::to_string(maxExtent));
+      return dim;
+    }
+    for (auto [symbol, k] : dim.terms()) {
+      if (k > maxExtent || k < -maxExtent) {
+        lexer_.failAt(offset, "an extent is at most " + std::to_string(maxExtent));
+        return dim;
+      }
+    }
+    if (lexer_.take("+")) {
+      sign = 1;
+    } else if (lexer_.take("-")) {
+      sign = -1;
+    } else {
+      return dim;
+    }
+  }
+}
+
+Result<std::unique_ptr<Module>> parseModule(std::string_view text, std::string_view fileName) {
+  if (text.size() > maxTextBytes) {
+    return Error{"the text is longer than " + std::to_string(maxTextBytes) + " bytes", std::string(fileName)};
+  }
+  return Parser(text, fileName).run();
+}
+
+} // namespace dnn::graph
