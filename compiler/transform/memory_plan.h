@@ -4,6 +4,7 @@
 #include "compiler/graph/graph.h"
 
 #include <cstdint>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -16,7 +17,8 @@ struct Slot {
   uint64_t bytes = 0;  ///< for the largest batch
 };
 
-/// At the end of a function `bytes` go from one slot to another: an update that could not happen in place.
+/// At the end of a function, in the order of the list, `bytes` go from one slot to another: an update that could not
+/// happen in place, or an output of a value that lies elsewhere.
 struct CopyBack {
   Slot from;
   Slot to;
@@ -24,6 +26,7 @@ struct CopyBack {
 
 struct FunctionMemory {
   std::unordered_map<const graph::Value*, Slot> slots;
+  std::unordered_map<std::string, Slot> outputs; ///< by port name, in the arena
   std::vector<CopyBack> copies;
   uint64_t arenaPeak = 0;       ///< bytes
   uint64_t arenaLowerBound = 0; ///< bytes: the most that is alive at once, whatever the placement

@@ -1,0 +1,41 @@
+// Runs compiled objects in this process: the same bytes that the linker would put into an executable.
+#pragma once
+
+#include "compiler/support/result.h"
+#include "runtime/include/dnn/abi.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace dnn::codegen {
+
+/// A function or variable of this process that the objects may use.
+struct HostSymbol {
+  std::string name;
+  void* address = nullptr;
+};
+
+/// Loaded code; it stays until the object is destroyed. Calls of its entries must not overlap.
+class JitProgram {
+public:
+  /// Links the objects with each other, the host's symbols, and libc and libm. They must define `dnn_module`.
+  static Result<std::unique_ptr<JitProgram>> load(std::span<const std::vector<uint8_t>> objects,
+                                                  std::span<const HostSymbol> hostSymbols);
+  ~JitProgram();
+  JitProgram(const JitProgram&) = delete;
+  JitProgram& operator=(const JitProgram&) = delete;
+
+  const DnnModule& module() const { return *module_; }
+
+private:
+  struct Impl;
+  explicit JitProgram(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+  const DnnModule* module_ = nullptr;
+};
+
+} // namespace dnn::codegen

@@ -1,0 +1,322 @@
+#include "compiler/codegen/llvm/step_builder.h"
+
+#include "compiler/support/assert.h"
+#include "runtime/include/dnn/abi.h"
+
+#include <llvm/IR/Constants.h>
+#include <llvm/IR/IRBuilder.h>
+
+namespace dnn::codegen {
+
+namespace {
+
+/// Fields of halide_buffer_t that are used here.
+enum BufferField : unsigned { HostField = 2 };
+/// Fields of halide_dimension_t.
+enum DimensionField : unsigned { ExtentField = 1, StrideField = 2 };
+
+/// The code of a halide_type_t.
+uint8_t halideCode(DType t) {
+  switch (t) {
+  case DType::F32:
+  case DType::F64: return 2;
+  case DType::I32:
+  case DType::I64: return 0;
+  case DType::U8:
+  case DType::U32:
+  case DType::Bool: return 1;
+  }
+  DNN_UNREACHABLE("every element type has a Halide type");
+}
+
+uint8_t halideBits(DType t) { return t == DType::Bool ? 1 : static_cast<uint8_t>(8 * byteSize(t)); }
+
+class StepBuilder {
+public:
+  StepBuilder(const StepProgram& program, llvm::LLVMContext& context)
+      : program_(program), context_(context), module_(std::make_unique<llvm::Module>("step", context)), ir_(context) {
+    i8_ = ir_.getInt8Ty();
+    i16_ = ir_.getInt16Ty();
+    i32_ = ir_.getInt32Ty();
+    i64_ = ir_.getInt64Ty();
+    ptr_ = ir_.getPtrTy();
+    auto* type = llvm::StructType::create(context_, {i8_, i8_, i16_}, "halide_type");
+    buffer_ = llvm::StructType::create(context_, {i64_, ptr_, ptr_, i64_, type, i32_, ptr_, ptr_}, "halide_buffer");
+    dimension_ = llvm::StructType::create(context_, {i32_, i32_, i32_, i32_}, "halide_dimension");
+    call_ = llvm::StructType::create(context_, {i64_, i64_, i32_, i32_}, "DnnCall");
+    entryType_ = llvm::FunctionType::get(i32_, {ptr_}, false);
+  }
+
+  std::unique_ptr<llvm::Module> run() {
+    declareKernels();
+    defineMemory();
+    std::vector<llvm::Constant*> entries;
+    for (size_t i = 0; i < program_.entries.size(); ++i) {
+      entries.push_back(defineEntry(program_.entries[i], firstDescriptor_[i]));
+    }
+    llvm::Function* bind = defineBind();
+    defineModule(entries, bind);
+    return std::move(module_);
+  }
+
+private:
+  const StepProgram& program_;
+  llvm::LLVMContext& context_;
+  std::unique_ptr<llvm::Module> module_;
+  llvm::IRBuilder<> ir_;
+  llvm::Type *i8_, *i16_, *i32_, *i64_, *ptr_;
+  llvm::StructType *buffer_, *dimension_, *call_;
+  llvm::FunctionType* entryType_;
+
+  std::vector<llvm::FunctionCallee> kernels_;
+  std::vector<const Descriptor*> descriptors_; // of all entries
+  std::vector<size_t> firstDescriptor_;        // by entry
+  std::vector<size_t> firstDimension_;         // by descriptor
+  llvm::GlobalVariable* buffers_ = nullptr;    // [n x halide_buffer]
+  llvm::GlobalVariable* dimensions_ = nullptr; // [n x halide_dimension]
+  llvm::GlobalVariable* persistent_ = nullptr; // base addresses
+  llvm::GlobalVariable* arena_ = nullptr;
+
+  llvm::GlobalVariable* global(llvm::Type* type, llvm::Constant* value, const char* name, bool constant) {
+    return new llvm::GlobalVariable(*module_, type, constant, llvm::GlobalValue::InternalLinkage, value, name);
+  }
+
+  llvm::Constant* null() const { return llvm::Constant::getNullValue(ptr_); }
+
+  void declareKernels() {
+    for (const StepProgram::KernelSymbol& kernel : program_.kernels) {
+      std::vector<llvm::Type*> types;
+      for (const schedule::KernelArg& arg : kernel.args) {
+        bool buffer = arg.kind == schedule::KernelArg::Kind::Input || arg.kind == schedule::KernelArg::Kind::Output;
+        types.push_back(buffer ? ptr_ : i32_);
+      }
+      kernels_.push_back(module_->getOrInsertFunction(kernel.name, llvm::FunctionType::get(i32_, types, false)));
+    }
+  }
+
+  /// The descriptors of all entries in one array, their dimensions in another, for the largest batch at first.
+  void defineMemory() {
+    for (const EntryCode& entry : program_.entries) {
+      firstDescriptor_.push_back(descriptors_.size());
+      for (const Descriptor& d : entry.descriptors) {
+        descriptors_.push_back(&d);
+      }
+    }
+    std::vector<llvm::Constant*> dimensions;
+    for (size_t e = 0; e < program_.entries.size(); ++e) {
+      std::vector<int64_t> largest;
+      for (const Symbol& symbol : program_.entries[e].symbols) {
+        largest.push_back(symbol.max);
+      }
+      for (const Descriptor& d : program_.entries[e].descriptors) {
+        firstDimension_.push_back(dimensions.size());
+        int64_t stride = 1;
+        for (auto dim = d.dims.rbegin(); dim != d.dims.rend(); ++dim) {
+          int64_t extent = dim->evaluate(largest);
+          dimensions.push_back(
+              llvm::ConstantStruct::get(dimension_, {ir_.getInt32(0), int32(extent), int32(stride), ir_.getInt32(0)}));
+          stride *= extent;
+        }
+      }
+    }
+    auto* dimensionsType = llvm::ArrayType::get(dimension_, dimensions.size());
+    dimensions_ = global(dimensionsType, llvm::ConstantArray::get(dimensionsType, dimensions), "dimensions", false);
+
+    std::vector<llvm::Constant*> buffers;
+    for (size_t i = 0; i < descriptors_.size(); ++i) {
+      const Descriptor& d = *descriptors_[i];
+      auto* type = llvm::ConstantStruct::get(
+          llvm::cast<llvm::StructType>(buffer_->getElementType(4)),
+          {ir_.getInt8(halideCode(d.dtype)), ir_.getInt8(halideBits(d.dtype)), ir_.getInt16(1)});
+      llvm::Constant* dims = d.dims.empty() ? null() : dimensionAddress(firstDimension_[i]);
+      buffers.push_back(
+          llvm::ConstantStruct::get(buffer_, {ir_.getInt64(0), null(), null(), ir_.getInt64(0), type,
+                                              ir_.getInt32(static_cast<uint32_t>(d.dims.size())), dims, null()}));
+    }
+    auto* buffersType = llvm::ArrayType::get(buffer_, buffers.size());
+    buffers_ = global(buffersType, llvm::ConstantArray::get(buffersType, buffers), "buffers", false);
+    persistent_ = global(ptr_, null(), "persistent", false);
+    arena_ = global(ptr_, null(), "arena", false);
+  }
+
+  llvm::ConstantInt* int32(int64_t value) {
+    DNN_ASSERT(value >= 0 && value <= INT32_MAX, "extents and strides fit into 32 bits");
+    return ir_.getInt32(static_cast<uint32_t>(value));
+  }
+
+  llvm::Constant* elementAddress(llvm::GlobalVariable* array, size_t i) {
+    return llvm::ConstantExpr::getInBoundsGetElementPtr(
+        array->getValueType(), array, llvm::ArrayRef<llvm::Constant*>{ir_.getInt64(0), ir_.getInt64(i)});
+  }
+  llvm::Constant* dimensionAddress(size_t i) { return elementAddress(dimensions_, i); }
+  llvm::Constant* bufferAddress(size_t i) { return elementAddress(buffers_, i); }
+
+  llvm::Value* addressOf(const Place& place) {
+    bool inArena = place.region == Place::Region::Arena;
+    llvm::Value* base = ir_.CreateLoad(ptr_, inArena ? arena_ : persistent_);
+    return ir_.CreateInBoundsGEP(i8_, base, ir_.getInt64(place.offset));
+  }
+
+  llvm::Value* callField(llvm::Function* function, unsigned field, const char* name) {
+    llvm::Value* address = ir_.CreateStructGEP(call_, function->getArg(0), field);
+    return ir_.CreateLoad(call_->getElementType(field), address, name);
+  }
+
+  /// Stores the base addresses, then the address of every buffer. Offsets are multiples of 64, so the lowest bit of an
+  /// offset in the table can say that the arena is meant.
+  llvm::Function* defineBind() {
+    std::vector<uint64_t> homes;
+    for (const Descriptor* d : descriptors_) {
+      homes.push_back(d->place.offset | (d->place.region == Place::Region::Arena ? 1 : 0));
+    }
+    llvm::Constant* table = llvm::ConstantDataArray::get(context_, homes);
+    llvm::GlobalVariable* homesGlobal = global(table->getType(), table, "homes", true);
+
+    auto* type = llvm::FunctionType::get(ir_.getVoidTy(), {ptr_, ptr_}, false);
+    auto* bind = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, "dnn_bind", *module_);
+    auto* start = llvm::BasicBlock::Create(context_, "start", bind);
+    ir_.SetInsertPoint(start);
+    ir_.CreateStore(bind->getArg(0), persistent_);
+    ir_.CreateStore(bind->getArg(1), arena_);
+    auto* done = llvm::BasicBlock::Create(context_, "done", bind);
+    if (homes.empty()) {
+      ir_.CreateBr(done);
+    } else {
+      auto* loop = llvm::BasicBlock::Create(context_, "loop", bind, done);
+      ir_.CreateBr(loop);
+      ir_.SetInsertPoint(loop);
+      llvm::PHINode* i = ir_.CreatePHI(i64_, 2, "i");
+      i->addIncoming(ir_.getInt64(0), start);
+      llvm::Value* home = ir_.CreateLoad(
+          i64_, ir_.CreateInBoundsGEP(homesGlobal->getValueType(), homesGlobal, {ir_.getInt64(0), i}), "home");
+      llvm::Value* inArena = ir_.CreateTrunc(home, ir_.getInt1Ty());
+      llvm::Value* base = ir_.CreateSelect(inArena, bind->getArg(1), bind->getArg(0));
+      llvm::Value* host = ir_.CreateInBoundsGEP(i8_, base, ir_.CreateAnd(home, ~uint64_t{63}), "host");
+      llvm::Value* field =
+          ir_.CreateInBoundsGEP(buffers_->getValueType(), buffers_, {ir_.getInt64(0), i, ir_.getInt32(HostField)});
+      ir_.CreateStore(host, field);
+      llvm::Value* next = ir_.CreateAdd(i, ir_.getInt64(1));
+      i->addIncoming(next, loop);
+      ir_.CreateCondBr(ir_.CreateICmpEQ(next, ir_.getInt64(homes.size())), done, loop);
+    }
+    ir_.SetInsertPoint(done);
+    ir_.CreateRetVoid();
+    return bind;
+  }
+
+  llvm::Function* defineEntry(const EntryCode& entry, size_t firstDescriptor) {
+    DNN_ASSERT(entry.symbols.size() <= 1, "an entry's only symbol is its batch");
+    auto* function =
+        llvm::Function::Create(entryType_, llvm::GlobalValue::InternalLinkage, "dnn_" + entry.name, *module_);
+    function->getArg(0)->setName("call");
+    ir_.SetInsertPoint(llvm::BasicBlock::Create(context_, "start", function));
+    std::vector<llvm::Value*> symbols;
+    if (!entry.symbols.empty()) {
+      symbols.push_back(ir_.CreateTrunc(callField(function, 0, "rows"), i32_, entry.symbols[0].name));
+      resize(function, entry, firstDescriptor, symbols);
+    }
+    llvm::Value* seed = callField(function, 1, "seed");
+    llvm::Value* seedLo = ir_.CreateTrunc(seed, i32_);
+    llvm::Value* seedHi = ir_.CreateTrunc(ir_.CreateLShr(seed, 32), i32_);
+    llvm::Value* step = callField(function, 2, "step");
+    llvm::Value* epoch = callField(function, 3, "epoch");
+
+    for (const EnvStore& store : entry.stores) {
+      ir_.CreateStore(store.epoch ? epoch : step, addressOf(store.to));
+    }
+    auto* failed = llvm::BasicBlock::Create(context_, "failed", function);
+    llvm::PHINode* code = llvm::PHINode::Create(i32_, 0, "code", failed);
+    for (const KernelCallCode& call : entry.calls) {
+      std::vector<llvm::Value*> args;
+      for (const CallArg& arg : call.args) {
+        switch (arg.kind) {
+        case CallArg::Kind::Buffer: args.push_back(bufferAddress(firstDescriptor + arg.index)); break;
+        case CallArg::Kind::Symbol: args.push_back(symbols.at(arg.index)); break;
+        case CallArg::Kind::SeedLo: args.push_back(seedLo); break;
+        case CallArg::Kind::SeedHi: args.push_back(seedHi); break;
+        case CallArg::Kind::Step: args.push_back(step); break;
+        case CallArg::Kind::Epoch: args.push_back(epoch); break;
+        }
+      }
+      llvm::Value* result = ir_.CreateCall(kernels_[call.kernel], args);
+      auto* next = llvm::BasicBlock::Create(context_, "next", function, failed);
+      code->addIncoming(result, ir_.GetInsertBlock());
+      ir_.CreateCondBr(ir_.CreateICmpEQ(result, ir_.getInt32(0)), next, failed);
+      ir_.SetInsertPoint(next);
+    }
+    for (const Copy& copy : entry.copies) {
+      ir_.CreateMemCpy(addressOf(copy.to), llvm::Align(64), addressOf(copy.from), llvm::Align(64), copy.bytes);
+    }
+    ir_.CreateRet(ir_.getInt32(0));
+    if (code->getNumIncomingValues() == 0) {
+      failed->eraseFromParent();
+    } else {
+      llvm::IRBuilder<>(failed).CreateRet(code);
+    }
+    return function;
+  }
+
+  /// When the number of rows is another than in the last call: rewrites the extents and strides that depend on it.
+  void resize(llvm::Function* function, const EntryCode& entry, size_t firstDescriptor,
+              const std::vector<llvm::Value*>& symbols) {
+    std::string name = entry.name + ".rows";
+    llvm::GlobalVariable* rows = global(i32_, int32(entry.symbols[0].max), name.c_str(), false);
+    auto* change = llvm::BasicBlock::Create(context_, "resize", function);
+    auto* run = llvm::BasicBlock::Create(context_, "run", function);
+    ir_.CreateCondBr(ir_.CreateICmpEQ(symbols[0], ir_.CreateLoad(i32_, rows)), run, change);
+    ir_.SetInsertPoint(change);
+    for (size_t i = 0; i < entry.descriptors.size(); ++i) {
+      const std::vector<Dim>& dims = entry.descriptors[i].dims;
+      size_t dimension = firstDimension_[firstDescriptor + i];
+      llvm::Value* stride = ir_.getInt32(1);
+      for (auto dim = dims.rbegin(); dim != dims.rend(); ++dim, ++dimension) {
+        llvm::Value* extent = evaluate(*dim, symbols);
+        storeUnlessConstant(extent, dimension, ExtentField);
+        storeUnlessConstant(stride, dimension, StrideField);
+        stride = ir_.CreateMul(stride, extent);
+      }
+    }
+    ir_.CreateStore(symbols[0], rows);
+    ir_.CreateBr(run);
+    ir_.SetInsertPoint(run);
+  }
+
+  llvm::Value* evaluate(const Dim& dim, const std::vector<llvm::Value*>& symbols) {
+    llvm::Value* sum = llvm::ConstantInt::getSigned(i32_, dim.constant());
+    for (const auto& [symbol, coefficient] : dim.terms()) {
+      llvm::Value* term = symbols.at(symbol);
+      if (coefficient != 1) {
+        term = ir_.CreateMul(term, llvm::ConstantInt::getSigned(i32_, coefficient));
+      }
+      sum = ir_.CreateAdd(sum, term);
+    }
+    return sum;
+  }
+
+  void storeUnlessConstant(llvm::Value* value, size_t dimension, DimensionField field) {
+    if (!llvm::isa<llvm::Constant>(value)) {
+      ir_.CreateStore(value, ir_.CreateStructGEP(dimension_, dimensionAddress(dimension), field));
+    }
+  }
+
+  void defineModule(const std::vector<llvm::Constant*>& entries, llvm::Function* bind) {
+    auto* entriesType = llvm::ArrayType::get(ptr_, entries.size());
+    llvm::GlobalVariable* table =
+        global(entriesType, llvm::ConstantArray::get(entriesType, entries), "dnn_entries", true);
+    llvm::Constant* bytes = llvm::ConstantDataArray::get(context_, program_.plan);
+    llvm::GlobalVariable* plan = global(bytes->getType(), bytes, "dnn_plan", true);
+    auto* type = llvm::StructType::create(context_, {i32_, i32_, ptr_, i64_, ptr_, ptr_}, "DnnModule");
+    auto* value = llvm::ConstantStruct::get(type, {ir_.getInt32(DNN_ABI_VERSION),
+                                                   ir_.getInt32(static_cast<uint32_t>(entries.size())), plan,
+                                                   ir_.getInt64(program_.plan.size()), bind, table});
+    new llvm::GlobalVariable(*module_, type, true, llvm::GlobalValue::ExternalLinkage, value, "dnn_module");
+  }
+};
+
+} // namespace
+
+std::unique_ptr<llvm::Module> buildStepModule(const StepProgram& program, llvm::LLVMContext& context) {
+  return StepBuilder(program, context).run();
+}
+
+} // namespace dnn::codegen

@@ -1,0 +1,275 @@
+#include "compiler/transform/plan_memory.h"
+
+#include "compiler/support/assert.h"
+
+#include <algorithm>
+
+namespace dnn::transform {
+
+namespace {
+
+using graph::Op;
+using graph::OpKind;
+using graph::Value;
+
+constexpr uint64_t alignment = 64;
+
+uint64_t aligned(uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+uint64_t bytesFor(const TensorType& type, std::span<const Symbol> symbols) {
+  uint64_t count = 1;
+  for (const Dim& extent : type.dims) {
+    count *= static_cast<uint64_t>(extent.max(symbols));
+  }
+  return count * static_cast<uint64_t>(byteSize(type.dtype));
+}
+
+/// A piece of the arena and when it is in use: from position `first` to `last` of the op order, both included.
+struct Buffer {
+  const Value* value = nullptr; // none for the temporary of a copy
+  uint64_t bytes = 0;
+  size_t first = 0;
+  size_t last = 0;
+  uint64_t offset = 0;
+};
+
+bool overlapInTime(const Buffer& a, const Buffer& b) { return a.first <= b.last && b.first <= a.last; }
+
+/// Largest first, each into the lowest gap between the buffers already placed that are alive at the same time.
+/// Returns the peak.
+uint64_t placeBuffers(std::vector<Buffer>& buffers) {
+  std::vector<Buffer*> order;
+  for (Buffer& b : buffers) {
+    order.push_back(&b);
+  }
+  std::ranges::stable_sort(order, [](const Buffer* a, const Buffer* b) { return a->bytes > b->bytes; });
+  std::vector<Buffer*> placed; // by offset
+  uint64_t peak = 0;
+  for (Buffer* b : order) {
+    uint64_t at = 0;
+    for (const Buffer* other : placed) {
+      if (overlapInTime(*b, *other)) {
+        if (at + aligned(b->bytes) <= other->offset) {
+          break;
+        }
+        at = std::max(at, other->offset + aligned(other->bytes));
+      }
+    }
+    b->offset = at;
+    peak = std::max(peak, at + aligned(b->bytes));
+    auto where = std::ranges::upper_bound(placed, at, {}, [](const Buffer* p) { return p->offset; });
+    placed.insert(where, b);
+  }
+  return peak;
+}
+
+uint64_t mostAliveAtOnce(const std::vector<Buffer>& buffers, size_t positions) {
+  std::vector<uint64_t> alive(positions);
+  for (const Buffer& b : buffers) {
+    for (size_t i = b.first; i <= b.last; ++i) {
+      alive[i] += aligned(b.bytes);
+    }
+  }
+  return std::ranges::max(alive);
+}
+
+class FunctionPlanner {
+public:
+  FunctionPlanner(const graph::Function& function, const UpdatePlacement& placement, const MemoryPlan& plan)
+      : function_(function), placement_(placement), plan_(plan), roots_(function) {}
+
+  FunctionMemory run() {
+    collectBuffers();
+    extendLives();
+    findCopies();
+    result_.arenaPeak = placeBuffers(buffers_);
+    result_.arenaLowerBound = mostAliveAtOnce(buffers_, end() + 1);
+    fillSlots();
+    fillCopies();
+    return std::move(result_);
+  }
+
+private:
+  /// A copy at the function's end, before the buffers have offsets.
+  struct PendingCopy {
+    std::optional<size_t> fromBuffer; // else fromPath
+    std::string fromPath;
+    std::optional<size_t> toBuffer; // else toPath
+    std::string toPath;
+    uint64_t bytes = 0;
+  };
+
+  const graph::Function& function_;
+  const UpdatePlacement& placement_;
+  const MemoryPlan& plan_;
+  Roots roots_;
+  FunctionMemory result_;
+  std::vector<Buffer> buffers_;
+  std::unordered_map<const Value*, size_t> bufferOf_; // of roots
+  std::vector<PendingCopy> copies_;
+  std::unordered_map<std::string, size_t> outputBuffer_; // by port, where it is not the value's own
+
+  size_t end() const { return function_.body.ops.size(); }
+
+  uint64_t bytesOf(const Value* v) const { return bytesFor(v->type, function_.symbols); }
+
+  /// The persistent tensor in whose memory the root lies, or nullptr.
+  const std::string* persistentHome(const Value* root) const {
+    if (root->def->kind == OpKind::Param || root->def->kind == OpKind::State) {
+      return &root->def->symbol;
+    }
+    auto direct = placement_.direct.find(root);
+    return direct == placement_.direct.end() ? nullptr : &direct->second;
+  }
+
+  void addBuffer(const Value* v, size_t first, size_t last) {
+    if (persistentHome(v) == nullptr) {
+      bufferOf_[v] = buffers_.size();
+      buffers_.push_back({v, bytesOf(v), first, last});
+    }
+  }
+
+  void collectBuffers() {
+    for (size_t i = 0; i < function_.body.ops.size(); ++i) {
+      const Op& op = *function_.body.ops[i];
+      switch (op.kind) {
+      case OpKind::Input: addBuffer(op.results[0], 0, end()); break;
+      case OpKind::Env: addBuffer(op.results[0], 0, i); break;
+      case OpKind::Group:
+        for (const Value* v : op.escapes) {
+          addBuffer(v, i, i);
+        }
+        break;
+      case OpKind::Param:
+      case OpKind::State:
+      case OpKind::Reshape:
+      case OpKind::Update:
+      case OpKind::Output: break;
+      case OpKind::Comp:
+      case OpKind::Scatter:
+      case OpKind::Concat:
+      case OpKind::CallVjp:
+      case OpKind::Grad: DNN_UNREACHABLE("memory is planned for fused functions");
+      }
+    }
+  }
+
+  void extendLives() {
+    for (size_t i = 0; i < function_.body.ops.size(); ++i) {
+      const Op& op = *function_.body.ops[i];
+      bool atEnd = op.kind == OpKind::Update || op.kind == OpKind::Output;
+      for (const Value* v : op.operands) {
+        auto found = bufferOf_.find(roots_.of(v));
+        if (found != bufferOf_.end()) {
+          Buffer& b = buffers_[found->second];
+          b.last = std::max(b.last, atEnd ? end() : i);
+        }
+      }
+    }
+  }
+
+  PendingCopy copyFrom(const Value* root) const {
+    PendingCopy copy;
+    copy.bytes = bytesOf(root);
+    if (const std::string* path = persistentHome(root)) {
+      copy.fromPath = *path;
+    } else {
+      copy.fromBuffer = bufferOf_.at(root);
+    }
+    return copy;
+  }
+
+  size_t addTemporary(uint64_t bytes) {
+    buffers_.push_back({nullptr, bytes, end(), end()});
+    return buffers_.size() - 1;
+  }
+
+  /// Outputs read old values, so they are copied first; then updates, all at once in meaning: an update from a
+  /// persistent tensor goes through a temporary, lest another copy has overwritten it.
+  void findCopies() {
+    std::vector<PendingCopy> toTemporaries;
+    std::vector<PendingCopy> updates;
+    for (const Op* op : function_.body.ops) {
+      if (op->kind == OpKind::Output) {
+        const Value* root = roots_.of(op->operands[0]);
+        if (persistentHome(root) != nullptr) {
+          PendingCopy copy = copyFrom(root);
+          copy.toBuffer = outputBuffer_[op->symbol] = addTemporary(copy.bytes);
+          copies_.push_back(copy);
+        }
+      } else if (op->kind == OpKind::Update) {
+        PendingCopy copy = copyFrom(roots_.of(op->operands[0]));
+        copy.toPath = op->symbol;
+        if (!copy.fromBuffer && copy.fromPath == copy.toPath) {
+          continue; // written in place or directly, or keeps its value
+        }
+        if (!copy.fromBuffer) {
+          PendingCopy first = copy;
+          first.toPath.clear();
+          first.toBuffer = addTemporary(copy.bytes);
+          toTemporaries.push_back(first);
+          copy.fromBuffer = first.toBuffer;
+        }
+        updates.push_back(copy);
+      }
+    }
+    copies_.insert(copies_.end(), toTemporaries.begin(), toTemporaries.end());
+    copies_.insert(copies_.end(), updates.begin(), updates.end());
+  }
+
+  Slot arenaSlot(const Buffer& b) const { return {Slot::Region::Arena, b.offset, b.bytes}; }
+
+  Slot persistentSlot(const std::string& path, uint64_t bytes) const {
+    return {Slot::Region::Persistent, plan_.persistentOffset.at(path), bytes};
+  }
+
+  Slot slotOfRoot(const Value* root) const {
+    if (const std::string* path = persistentHome(root)) {
+      return persistentSlot(*path, bytesOf(root));
+    }
+    return arenaSlot(buffers_[bufferOf_.at(root)]);
+  }
+
+  void fillSlots() {
+    for (const Op* op : function_.body.ops) {
+      for (const Value* v : op->kind == OpKind::Group ? op->escapes : op->results) {
+        result_.slots[v] = slotOfRoot(roots_.of(v));
+      }
+      if (op->kind == OpKind::Output) {
+        auto own = outputBuffer_.find(op->symbol);
+        result_.outputs[op->symbol] =
+            own == outputBuffer_.end() ? slotOfRoot(roots_.of(op->operands[0])) : arenaSlot(buffers_[own->second]);
+      }
+    }
+  }
+
+  void fillCopies() {
+    for (const PendingCopy& copy : copies_) {
+      Slot from = copy.fromBuffer ? arenaSlot(buffers_[*copy.fromBuffer]) : persistentSlot(copy.fromPath, copy.bytes);
+      Slot to = copy.toBuffer ? arenaSlot(buffers_[*copy.toBuffer]) : persistentSlot(copy.toPath, copy.bytes);
+      from.bytes = to.bytes = copy.bytes;
+      result_.copies.push_back({from, to});
+    }
+  }
+};
+
+} // namespace
+
+MemoryPlan planMemory(const graph::Module& module, const UpdatePlacements& placements) {
+  MemoryPlan plan;
+  for (const graph::Persistent& p : module.persistents) {
+    plan.persistentOffset[p.path] = plan.persistentBytes;
+    plan.persistentBytes += aligned(bytesFor(p.type, {}));
+  }
+  for (const auto& function : module.functions) {
+    auto placement = placements.find(function.get());
+    if (placement != placements.end()) {
+      FunctionMemory memory = FunctionPlanner(*function, placement->second, plan).run();
+      plan.arenaBytes = std::max(plan.arenaBytes, memory.arenaPeak);
+      plan.functions.emplace(function.get(), std::move(memory));
+    }
+  }
+  return plan;
+}
+
+} // namespace dnn::transform
