@@ -1,0 +1,101 @@
+#include "compiler/driver/load_files.h"
+
+#include "compiler/driver/stdlib.h"
+#include "compiler/frontend/parse.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace dnn::driver {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+class Loader {
+public:
+  Loader(diag::Sources& sources, diag::Diagnostics& diags) : sources_(sources), diags_(diags) {}
+
+  void parseUserFile(const std::string& path, diag::FileId id) {
+    open_.push_back(identity(path));
+    std::unique_ptr<ast::File> file = frontend::parseFile(id, diags_);
+    if (file) {
+      const ast::File& parsed = *file;
+      loaded_.files.push_back(std::move(file));
+      for (const auto& decl : parsed.decls) {
+        if (const auto* import = std::get_if<ast::ImportDecl>(&decl->node)) {
+          follow(*import, fs::path(path).parent_path());
+        }
+      }
+    }
+    open_.pop_back();
+  }
+
+  void parseStdlib() {
+    for (const StdlibFile& file : stdlibFiles()) {
+      diag::FileId id = sources_.addVirtual(std::string(file.name), std::string(file.text));
+      if (std::unique_ptr<ast::File> parsed = frontend::parseFile(id, diags_)) {
+        loaded_.files.push_back(std::move(parsed));
+      }
+    }
+  }
+
+  LoadedFiles take() { return std::move(loaded_); }
+
+private:
+  void follow(const ast::ImportDecl& import, const fs::path& directory) {
+    std::string path = (directory / import.path).string();
+    std::string id = identity(path);
+    if (std::find(open_.begin(), open_.end(), id) != open_.end()) {
+      diags_.report<diag::DiagId::import_cycle>(import.pathRange, import.path);
+      return;
+    }
+    if (std::find(done_.begin(), done_.end(), id) != done_.end()) {
+      return;
+    }
+    done_.push_back(id);
+    Result<diag::FileId> file = sources_.addFile(path);
+    if (!file) {
+      diags_.report<diag::DiagId::import_unreadable>(import.pathRange, file.error().message)
+          .hint("an import is relative to the file that it stands in");
+      return;
+    }
+    parseUserFile(path, *file);
+  }
+
+  /// The same for all spellings of a path.
+  static std::string identity(const std::string& path) {
+    std::error_code failed; // then the path as written is the best there is
+    fs::path canonical = fs::weakly_canonical(path, failed);
+    return failed ? path : canonical.string();
+  }
+
+  diag::Sources& sources_;
+  diag::Diagnostics& diags_;
+  LoadedFiles loaded_;
+  std::vector<std::string> open_; // the chain of imports that is being read
+  std::vector<std::string> done_;
+};
+
+} // namespace
+
+std::vector<const ast::File*> LoadedFiles::pointers() const {
+  std::vector<const ast::File*> all;
+  for (const auto& file : files) {
+    all.push_back(file.get());
+  }
+  return all;
+}
+
+Result<LoadedFiles> loadFiles(const std::string& path, diag::Sources& sources, diag::Diagnostics& diags) {
+  Result<diag::FileId> main = sources.addFile(path);
+  if (!main) {
+    return main.error();
+  }
+  Loader loader(sources, diags);
+  loader.parseUserFile(path, *main);
+  loader.parseStdlib();
+  return loader.take();
+}
+
+} // namespace dnn::driver
