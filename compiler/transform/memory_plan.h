@@ -24,12 +24,22 @@ struct CopyBack {
   Slot to;
 };
 
+/// A piece of the arena and when it is in use.
+struct ArenaBuffer {
+  const graph::Value* value = nullptr; ///< none for the temporary of a copy
+  uint64_t bytes = 0;
+  size_t first = 0; ///< position in the function's op order
+  size_t last = 0;  ///< included; the number of ops = until the call has ended
+  uint64_t offset = 0;
+};
+
 struct FunctionMemory {
   std::unordered_map<const graph::Value*, Slot> slots;
   std::unordered_map<std::string, Slot> outputs; ///< by port name, in the arena
   std::vector<CopyBack> copies;
-  uint64_t arenaPeak = 0;       ///< bytes
-  uint64_t arenaLowerBound = 0; ///< bytes: the most that is alive at once, whatever the placement
+  std::vector<ArenaBuffer> buffers; ///< in order of definition
+  uint64_t arenaPeak = 0;           ///< bytes
+  uint64_t arenaLowerBound = 0;     ///< bytes: the most that is alive at once, whatever the placement
 };
 
 struct MemoryPlan {

@@ -24,30 +24,21 @@ uint64_t bytesFor(const TensorType& type, std::span<const Symbol> symbols) {
   return count * static_cast<uint64_t>(byteSize(type.dtype));
 }
 
-/// A piece of the arena and when it is in use: from position `first` to `last` of the op order, both included.
-struct Buffer {
-  const Value* value = nullptr; // none for the temporary of a copy
-  uint64_t bytes = 0;
-  size_t first = 0;
-  size_t last = 0;
-  uint64_t offset = 0;
-};
-
-bool overlapInTime(const Buffer& a, const Buffer& b) { return a.first <= b.last && b.first <= a.last; }
+bool overlapInTime(const ArenaBuffer& a, const ArenaBuffer& b) { return a.first <= b.last && b.first <= a.last; }
 
 /// Largest first, each into the lowest gap between the buffers already placed that are alive at the same time.
 /// Returns the peak.
-uint64_t placeBuffers(std::vector<Buffer>& buffers) {
-  std::vector<Buffer*> order;
-  for (Buffer& b : buffers) {
+uint64_t placeBuffers(std::vector<ArenaBuffer>& buffers) {
+  std::vector<ArenaBuffer*> order;
+  for (ArenaBuffer& b : buffers) {
     order.push_back(&b);
   }
-  std::ranges::stable_sort(order, [](const Buffer* a, const Buffer* b) { return a->bytes > b->bytes; });
-  std::vector<Buffer*> placed; // by offset
+  std::ranges::stable_sort(order, [](const ArenaBuffer* a, const ArenaBuffer* b) { return a->bytes > b->bytes; });
+  std::vector<ArenaBuffer*> placed; // by offset
   uint64_t peak = 0;
-  for (Buffer* b : order) {
+  for (ArenaBuffer* b : order) {
     uint64_t at = 0;
-    for (const Buffer* other : placed) {
+    for (const ArenaBuffer* other : placed) {
       if (overlapInTime(*b, *other)) {
         if (at + aligned(b->bytes) <= other->offset) {
           break;
@@ -57,15 +48,15 @@ uint64_t placeBuffers(std::vector<Buffer>& buffers) {
     }
     b->offset = at;
     peak = std::max(peak, at + aligned(b->bytes));
-    auto where = std::ranges::upper_bound(placed, at, {}, [](const Buffer* p) { return p->offset; });
+    auto where = std::ranges::upper_bound(placed, at, {}, [](const ArenaBuffer* p) { return p->offset; });
     placed.insert(where, b);
   }
   return peak;
 }
 
-uint64_t mostAliveAtOnce(const std::vector<Buffer>& buffers, size_t positions) {
+uint64_t mostAliveAtOnce(const std::vector<ArenaBuffer>& buffers, size_t positions) {
   std::vector<uint64_t> alive(positions);
-  for (const Buffer& b : buffers) {
+  for (const ArenaBuffer& b : buffers) {
     for (size_t i = b.first; i <= b.last; ++i) {
       alive[i] += aligned(b.bytes);
     }
@@ -86,6 +77,7 @@ public:
     result_.arenaLowerBound = mostAliveAtOnce(buffers_, end() + 1);
     fillSlots();
     fillCopies();
+    result_.buffers = std::move(buffers_);
     return std::move(result_);
   }
 
@@ -104,7 +96,7 @@ private:
   const MemoryPlan& plan_;
   Roots roots_;
   FunctionMemory result_;
-  std::vector<Buffer> buffers_;
+  std::vector<ArenaBuffer> buffers_;
   std::unordered_map<const Value*, size_t> bufferOf_; // of roots
   std::vector<PendingCopy> copies_;
   std::unordered_map<std::string, size_t> outputBuffer_; // by port, where it is not the value's own
@@ -161,7 +153,7 @@ private:
       for (const Value* v : op.operands) {
         auto found = bufferOf_.find(roots_.of(v));
         if (found != bufferOf_.end()) {
-          Buffer& b = buffers_[found->second];
+          ArenaBuffer& b = buffers_[found->second];
           b.last = std::max(b.last, atEnd ? end() : i);
         }
       }
@@ -217,7 +209,7 @@ private:
     copies_.insert(copies_.end(), updates.begin(), updates.end());
   }
 
-  Slot arenaSlot(const Buffer& b) const { return {Slot::Region::Arena, b.offset, b.bytes}; }
+  Slot arenaSlot(const ArenaBuffer& b) const { return {Slot::Region::Arena, b.offset, b.bytes}; }
 
   Slot persistentSlot(const std::string& path, uint64_t bytes) const {
     return {Slot::Region::Persistent, plan_.persistentOffset.at(path), bytes};

@@ -1,0 +1,113 @@
+#include "compiler/codegen/lower_step.h"
+
+#include "compiler/support/assert.h"
+
+#include <algorithm>
+
+namespace dnn::codegen {
+
+namespace {
+
+using graph::Op;
+using graph::OpKind;
+using graph::Value;
+
+Place placeOf(const transform::Slot& slot) {
+  bool arena = slot.region == transform::Slot::Region::Arena;
+  return {arena ? Place::Region::Arena : Place::Region::Persistent, slot.offset};
+}
+
+class EntryLowering {
+public:
+  EntryLowering(const graph::Function& function, const transform::KernelTable& kernels,
+                const transform::FunctionMemory& memory, const std::vector<StepProgram::KernelSymbol>& symbols)
+      : function_(function), kernels_(kernels), memory_(memory), symbols_(symbols) {}
+
+  EntryCode run() {
+    entry_.name = function_.name;
+    entry_.symbols = function_.symbols;
+    for (const Op* op : function_.body.ops) {
+      if (op->kind == OpKind::Env) {
+        lowerEnv(*op);
+      } else if (op->kind == OpKind::Group) {
+        lowerGroup(*op);
+      }
+    }
+    for (const transform::CopyBack& copy : memory_.copies) {
+      entry_.copies.push_back({placeOf(copy.from), placeOf(copy.to), copy.to.bytes});
+    }
+    return std::move(entry_);
+  }
+
+private:
+  const graph::Function& function_;
+  const transform::KernelTable& kernels_;
+  const transform::FunctionMemory& memory_;
+  const std::vector<StepProgram::KernelSymbol>& symbols_;
+  EntryCode entry_;
+  std::unordered_map<const Value*, uint32_t> descriptorOf_;
+
+  CallArg buffer(const Value* value) {
+    auto [entry, isNew] = descriptorOf_.try_emplace(value, static_cast<uint32_t>(entry_.descriptors.size()));
+    if (isNew) {
+      entry_.descriptors.push_back({value->type.dtype, value->type.dims, placeOf(memory_.slots.at(value))});
+    }
+    return {CallArg::Kind::Buffer, entry->second};
+  }
+
+  /// Kernels get the step and the epoch as scalars; memory holds them only for whoever else reads them.
+  void lowerEnv(const Op& op) {
+    const Value* value = op.results[0];
+    bool inMemory = std::ranges::any_of(function_.body.ops, [&](const Op* user) {
+      return user->kind != OpKind::Group && std::ranges::find(user->operands, value) != user->operands.end();
+    });
+    if (inMemory) {
+      entry_.stores.push_back({op.symbol == "epoch", placeOf(memory_.slots.at(value))});
+    }
+  }
+
+  void lowerGroup(const Op& group) {
+    const transform::KernelCall& call = kernels_.calls.at(&group);
+    KernelCallCode code;
+    code.kernel = call.kernel;
+    for (const schedule::KernelArg& arg : symbols_.at(call.kernel).args) {
+      switch (arg.kind) {
+      case schedule::KernelArg::Kind::Input: code.args.push_back(buffer(call.inputs.at(arg.index))); break;
+      case schedule::KernelArg::Kind::Output: code.args.push_back(buffer(group.escapes.at(arg.index))); break;
+      case schedule::KernelArg::Kind::Symbol:
+        code.args.push_back({CallArg::Kind::Symbol, call.symbols.at(arg.index)});
+        break;
+      case schedule::KernelArg::Kind::SeedLo: code.args.push_back({CallArg::Kind::SeedLo}); break;
+      case schedule::KernelArg::Kind::SeedHi: code.args.push_back({CallArg::Kind::SeedHi}); break;
+      case schedule::KernelArg::Kind::Step: code.args.push_back({CallArg::Kind::Step}); break;
+      case schedule::KernelArg::Kind::Epoch: code.args.push_back({CallArg::Kind::Epoch}); break;
+      }
+    }
+    entry_.calls.push_back(std::move(code));
+  }
+};
+
+} // namespace
+
+std::vector<graph::Function*> entriesOf(const graph::Module& module) {
+  std::vector<graph::Function*> entries;
+  for (const auto& function : module.functions) {
+    if (function->kind != graph::FunctionKind::Helper) {
+      entries.push_back(function.get());
+    }
+  }
+  return entries;
+}
+
+StepProgram lowerSteps(const graph::Module& module, const transform::KernelTable& kernels,
+                       const transform::MemoryPlan& memory, std::vector<StepProgram::KernelSymbol> symbols) {
+  StepProgram program;
+  for (const graph::Function* function : entriesOf(module)) {
+    program.entries.push_back(
+        EntryLowering(*function, kernels, memory.functions.at(function), symbols).run());
+  }
+  program.kernels = std::move(symbols);
+  return program;
+}
+
+} // namespace dnn::codegen
