@@ -11,9 +11,6 @@ namespace dnn::graph {
 
 namespace {
 
-/// Brackets and calls inside each other, at most: the walk is recursive.
-constexpr int maxDepth = 1000;
-
 bool fitsIn(DType dtype, int64_t value) {
   switch (dtype) {
   case DType::I32: return value >= std::numeric_limits<int32_t>::min() && value <= std::numeric_limits<int32_t>::max();
@@ -37,8 +34,8 @@ struct DepthGuard {
 
 ExprRef Parser::parseSum(Op& op) {
   DepthGuard guard(depth_);
-  if (depth_ > maxDepth) {
-    lexer_.fail("the expression is nested more than " + std::to_string(maxDepth) + " deep");
+  if (depth_ > maxExprHeight) {
+    lexer_.fail("the expression is nested more than " + std::to_string(maxExprHeight) + " deep");
     return nothing();
   }
   ExprRef left = parseProduct(op);

@@ -1,5 +1,6 @@
 #include "compiler/graph/parser.h"
 
+#include "compiler/graph/affine.h"
 #include "compiler/graph/text.h"
 #include "compiler/support/assert.h"
 
@@ -232,9 +233,30 @@ void Parser::parseComp(Op& op) {
   lexer_.expect("{");
   op.body = parseExpression(op);
   lexer_.expect("}");
-  if (!lexer_.failed()) {
-    normalizeOperands(module_->exprs, op);
+  finishBody(op);
+}
+
+/// Printing and analysis walk expressions recursively, so what a text can make is limited, not only its brackets.
+void Parser::finishBody(Op& op) {
+  if (lexer_.failed()) {
+    return;
   }
+  std::unordered_map<ExprRef, int> height;
+  auto measure = [&](ExprRef root) {
+    forEachNode(root, [&](ExprRef e) {
+      int tallest = 0;
+      for (ExprRef arg : e->args) {
+        tallest = std::max(tallest, height.at(arg));
+      }
+      height[e] = tallest + 1;
+    });
+    return height.at(root) <= maxExprHeight;
+  };
+  if (!measure(op.body) || !std::ranges::all_of(op.at, measure)) {
+    lexer_.fail("an expression is nested more than " + std::to_string(maxExprHeight) + " deep");
+    return;
+  }
+  normalizeOperands(module_->exprs, op);
 }
 
 void Parser::parseScatter(Op& op) {
@@ -255,9 +277,7 @@ void Parser::parseScatter(Op& op) {
   lexer_.expect("{");
   op.body = parseExpression(op);
   lexer_.expect("}");
-  if (!lexer_.failed()) {
-    normalizeOperands(module_->exprs, op);
-  }
+  finishBody(op);
 }
 
 void Parser::parseGroup(Op& op) {
@@ -427,34 +447,25 @@ Dim Parser::parseDim() {
       factor = lexer_.integer("an extent").value_or(0);
       constant = !lexer_.take("*");
     }
-    int64_t largest = 1;
+    const auto none = std::vector<Symbol>();
+    const auto& symbols = function_ != nullptr ? function_->symbols : none;
+    Dim term(1);
     if (!constant) {
       std::string name = lexer_.identifier("an extent: a number or a symbol").value_or("");
-      const auto none = std::vector<Symbol>();
-      const auto& symbols = function_ != nullptr ? function_->symbols : none;
       auto found = std::ranges::find(symbols, name, &Symbol::name);
       if (found == symbols.end()) {
         lexer_.failAt(offset, function_ != nullptr ? "the function declares no symbol `" + name + "`"
                                                    : "a persistent tensor has constant extents");
         return dim;
       }
-      largest = found->max;
-      if (factor <= maxExtent) {
-        dim = dim + Dim::symbol(static_cast<SymbolId>(found - symbols.begin()), sign * factor);
-      }
-    } else if (factor <= maxExtent) {
-      dim = dim + Dim(sign * factor);
+      term = Dim::symbol(static_cast<SymbolId>(found - symbols.begin()));
     }
-    int64_t dimConstant = dim.constant();
-    if (factor > maxExtent / largest || dimConstant > maxExtent || dimConstant < -maxExtent) {
+    if (factor <= maxExtent) {
+      dim = dim + term * (sign * factor);
+    }
+    if (factor > maxExtent || !isPossibleExtent(dim, symbols)) {
       lexer_.failAt(offset, "an extent is at most " + std::to_string(maxExtent));
       return dim;
-    }
-    for (auto [symbol, k] : dim.terms()) {
-      if (k > maxExtent || k < -maxExtent) {
-        lexer_.failAt(offset, "an extent is at most " + std::to_string(maxExtent));
-        return dim;
-      }
     }
     if (lexer_.take("+")) {
       sign = 1;

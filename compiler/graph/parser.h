@@ -9,6 +9,9 @@
 
 namespace dnn::graph {
 
+/// Expressions of greater height are refused.
+constexpr int maxExprHeight = 1000;
+
 class Parser {
 public:
   Parser(std::string_view text, std::string_view fileName) : lexer_(text, fileName) {}
@@ -23,6 +26,7 @@ private:
   void parseOp(Block& block);
   void parseComp(Op& op);
   void parseScatter(Op& op);
+  void finishBody(Op& op);
   void parseGroup(Op& op);
   void parseGrad(Op& op);
   void parseLocation(Op& op);

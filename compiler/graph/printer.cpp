@@ -17,7 +17,8 @@ enum class Tightness : uint8_t { Loose, Sum, Product, Atom };
 
 class Printer {
 public:
-  Printer(const Function& function, bool locations) : function_(function), locations_(locations) { nameValues(); }
+  Printer(const Function& function, bool locations)
+      : function_(function), locations_(locations), names_(valueNames(function)) {}
 
   std::string run() {
     text_ = "func " + printSymbol(function_.name);
@@ -42,22 +43,6 @@ public:
   }
 
 private:
-  void nameValues() {
-    std::unordered_map<std::string_view, int> count;
-    forEachOp(function_.body, [&](const Op* op) {
-      for (const Value* v : op->results) {
-        ++count[v->name];
-      }
-    });
-    size_t next = 0;
-    forEachOp(function_.body, [&](const Op* op) {
-      for (const Value* v : op->results) {
-        bool keep = isIdentifier(v->name) && count[v->name] == 1;
-        names_[v] = "%" + (keep ? v->name : std::to_string(next++));
-      }
-    });
-  }
-
   /// A use of a value without a definition is an error that the verifier reports; it prints as %?.
   std::string name(const Value* v) const {
     auto found = names_.find(v);
@@ -256,12 +241,30 @@ private:
 
   const Function& function_;
   bool locations_;
-  std::string text_;
   std::unordered_map<const Value*, std::string> names_;
+  std::string text_;
   std::vector<std::string> indexNames_;
 };
 
 } // namespace
+
+std::unordered_map<const Value*, std::string> valueNames(const Function& function) {
+  std::unordered_map<std::string_view, int> count;
+  forEachOp(function.body, [&](const Op* op) {
+    for (const Value* v : op->results) {
+      ++count[v->name];
+    }
+  });
+  std::unordered_map<const Value*, std::string> names;
+  size_t next = 0;
+  forEachOp(function.body, [&](const Op* op) {
+    for (const Value* v : op->results) {
+      bool keep = isIdentifier(v->name) && count[v->name] == 1;
+      names[v] = "%" + (keep ? v->name : std::to_string(next++));
+    }
+  });
+  return names;
+}
 
 std::string print(const Function& function, bool locations) { return Printer(function, locations).run(); }
 

@@ -23,6 +23,10 @@ std::string printSymbol(std::string_view name);
 std::string printString(std::string_view text);
 bool isPathCharacter(char c);
 
+/// What the printer calls each value of the function, with its %: the hint where it is a name and unique, else a
+/// number.
+std::unordered_map<const Value*, std::string> valueNames(const Function& function);
+
 /// The kind that a function of this name has unless its text says otherwise: the first part of a dotted name, else
 /// step.
 FunctionKind defaultKind(std::string_view functionName);

@@ -1,0 +1,464 @@
+#include "compiler/graph/affine.h"
+
+#include "compiler/support/assert.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace dnn::graph {
+
+namespace {
+
+constexpr int64_t factorLimit = int64_t(1) << 31;
+
+bool withinLimit(int64_t factor) { return factor <= factorLimit && factor >= -factorLimit; }
+
+bool withinLimit(const Dim& dim) {
+  return withinLimit(dim.constant()) &&
+         std::ranges::all_of(dim.terms(), [](const auto& term) { return withinLimit(term.second); });
+}
+
+/// into += factor · form; false if a factor leaves the limit. Factors on entry are within it, so products fit 63 bits.
+bool addScaled(LinearForm& into, const LinearForm& form, int64_t factor) {
+  Dim scaled = form.constant * factor;
+  if (!withinLimit(scaled)) {
+    return false;
+  }
+  into.constant = into.constant + scaled;
+  if (!withinLimit(into.constant)) {
+    return false;
+  }
+  for (const LinearTerm& term : form.terms) {
+    int64_t product = term.factor * factor;
+    auto found = std::ranges::find(into.terms, term.atom, &LinearTerm::atom);
+    if (found == into.terms.end()) {
+      into.terms.push_back({term.atom, 0});
+      found = into.terms.end() - 1;
+    }
+    found->factor += product;
+    if (!withinLimit(product) || !withinLimit(found->factor)) {
+      return false;
+    }
+  }
+  std::erase_if(into.terms, [](const LinearTerm& term) { return term.factor == 0; });
+  return true;
+}
+
+class FormBuilder {
+public:
+  std::optional<LinearForm> build(ExprRef root) {
+    forEachNode(root, [&](ExprRef e) {
+      // Only what a form looks into: + - · of integers. Arguments were visited before.
+      known_.emplace(e, isInteger(e->dtype) ? make(e) : std::nullopt);
+    });
+    return known_.at(root);
+  }
+
+private:
+  std::optional<LinearForm> make(ExprRef e) {
+    LinearForm form;
+    if (e->kind == ExprKind::Const) {
+      form.constant = Dim(e->integer);
+      return withinLimit(e->integer) ? std::optional(form) : std::nullopt;
+    }
+    if (e->kind == ExprKind::Extent) {
+      form.constant = e->extent;
+      return withinLimit(form.constant) ? std::optional(form) : std::nullopt;
+    }
+    if (e->kind == ExprKind::Apply) {
+      switch (linearity(e->op)) {
+      case Linearity::Sum: return combine(e->args[0], 1, e->args[1], 1);
+      case Linearity::Difference: return combine(e->args[0], 1, e->args[1], -1);
+      case Linearity::Negation: return combine(e->args[0], -1, nullptr, 0);
+      case Linearity::Product:
+        if (auto factor = constantOf(e->args[1])) {
+          return combine(e->args[0], *factor, nullptr, 0);
+        }
+        if (auto factor = constantOf(e->args[0])) {
+          return combine(e->args[1], *factor, nullptr, 0);
+        }
+        break;
+      case Linearity::None: break;
+      }
+    }
+    form.terms.push_back({e, 1});
+    return form;
+  }
+
+  enum class Linearity : uint8_t { Sum, Difference, Negation, Product, None };
+  static Linearity linearity(ScalarOp op) {
+    return op == ScalarOp::Add   ? Linearity::Sum
+           : op == ScalarOp::Sub ? Linearity::Difference
+           : op == ScalarOp::Neg ? Linearity::Negation
+           : op == ScalarOp::Mul ? Linearity::Product
+                                 : Linearity::None;
+  }
+
+  std::optional<int64_t> constantOf(ExprRef e) const {
+    const auto& form = known_.at(e);
+    bool constant = form && form->isUniform() && form->constant.isStatic();
+    return constant ? std::optional(form->constant.constant()) : std::nullopt;
+  }
+
+  std::optional<LinearForm> combine(ExprRef a, int64_t factorA, ExprRef b, int64_t factorB) const {
+    LinearForm form;
+    for (auto [e, factor] : {std::pair(a, factorA), std::pair(b, factorB)}) {
+      if (e == nullptr) {
+        continue;
+      }
+      const auto& part = known_.at(e);
+      if (!part || !addScaled(form, *part, factor)) {
+        return std::nullopt;
+      }
+    }
+    return joinRemainders(std::move(form));
+  }
+
+  /// f·c·(x/c) + f·(x%c) = f·x.
+  std::optional<LinearForm> joinRemainders(LinearForm form) const {
+    for (size_t i = 0; i < form.terms.size(); ++i) {
+      LinearTerm mod = form.terms[i];
+      if (!isModByConstant(mod.atom)) {
+        continue;
+      }
+      int64_t divisor = divisorOf(mod.atom);
+      for (size_t j = 0; j < form.terms.size(); ++j) {
+        LinearTerm div = form.terms[j];
+        bool pair = isDivByConstant(div.atom) && divisorOf(div.atom) == divisor && withinLimit(divisor) &&
+                    div.atom->args[0] == mod.atom->args[0] && div.factor == mod.factor * divisor;
+        const auto& whole = known_.at(mod.atom->args[0]);
+        if (pair && whole) {
+          LinearForm joined = form;
+          std::erase_if(joined.terms, [&](const LinearTerm& t) { return t.atom == mod.atom || t.atom == div.atom; });
+          return addScaled(joined, *whole, mod.factor) ? joinRemainders(std::move(joined)) : std::nullopt;
+        }
+      }
+    }
+    return form;
+  }
+
+  std::unordered_map<ExprRef, std::optional<LinearForm>> known_;
+};
+
+bool isByConstant(ExprRef e, ScalarOp op) {
+  return e->kind == ExprKind::Apply && e->op == op && isInteger(e->dtype) && e->args[1]->kind == ExprKind::Const &&
+         e->args[1]->integer > 0;
+}
+
+int64_t floorDiv(int64_t value, int64_t divisor) {
+  int64_t quotient = value / divisor;
+  return value % divisor < 0 ? quotient - 1 : quotient;
+}
+
+struct Limits {
+  int64_t min;
+  int64_t max;
+};
+
+Limits limitsOf(DType dtype) {
+  switch (dtype) {
+  case DType::I32: return {std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()};
+  case DType::U32: return {0, std::numeric_limits<uint32_t>::max()};
+  case DType::U8: return {0, std::numeric_limits<uint8_t>::max()};
+  case DType::Bool: return {0, 1};
+  case DType::I64:
+  case DType::F32:
+  case DType::F64: return {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()};
+  }
+  DNN_UNREACHABLE("every element type has limits");
+}
+
+/// Beyond this the numbers of a range are not followed: sums of a few such numbers still fit 64 bits.
+constexpr int64_t valueLimit = int64_t(1) << 52;
+
+/// Σ |k|·max + |c|.
+__int128 reach(const Dim& dim, std::span<const Symbol> symbols) {
+  __int128 sum = dim.constant() < 0 ? -static_cast<__int128>(dim.constant()) : dim.constant();
+  for (auto [symbol, factor] : dim.terms()) {
+    sum += (factor < 0 ? -static_cast<__int128>(factor) : factor) * symbols[symbol].max;
+  }
+  return sum;
+}
+
+/// The form's min and max, and sums of a few such, are exact in 64 bits.
+bool isSmall(const Dim& dim, std::span<const Symbol> symbols) { return reach(dim, symbols) <= valueLimit; }
+
+} // namespace
+
+bool isPossibleExtent(const Dim& dim, std::span<const Symbol> symbols) {
+  bool known = std::ranges::all_of(dim.terms(), [&](const auto& term) { return term.first < symbols.size(); });
+  return known && reach(dim, symbols) <= std::numeric_limits<int32_t>::max();
+}
+
+bool LinearForm::isAffine() const {
+  return std::ranges::all_of(terms, [](const LinearTerm& term) { return term.atom->kind == ExprKind::Index; });
+}
+
+int64_t LinearForm::factorOf(uint32_t index) const {
+  for (const LinearTerm& term : terms) {
+    if (term.atom->kind == ExprKind::Index && term.atom->index == index) {
+      return term.factor;
+    }
+  }
+  return 0;
+}
+
+bool isDivByConstant(ExprRef e) { return isByConstant(e, ScalarOp::Div); }
+bool isModByConstant(ExprRef e) { return isByConstant(e, ScalarOp::Mod); }
+int64_t divisorOf(ExprRef e) { return e->args[1]->integer; }
+
+std::optional<LinearForm> linearForm(ExprRef e) {
+  DNN_ASSERT(isInteger(e->dtype), "a linear form is of an integer expression");
+  return FormBuilder().build(e);
+}
+
+ExprRef toExpr(ExprPool& pool, const LinearForm& form) {
+  ExprRef sum = nullptr;
+  auto add = [&](ExprRef e, int64_t factor) {
+    int64_t magnitude = factor < 0 ? -factor : factor;
+    bool subtract = factor < 0 && sum != nullptr;
+    int64_t shown = subtract ? magnitude : factor;
+    ExprRef term = shown == 1 ? e : pool.apply(ScalarOp::Mul, {pool.integer(shown), e});
+    sum = sum == nullptr ? term : pool.apply(subtract ? ScalarOp::Sub : ScalarOp::Add, {sum, term});
+  };
+  for (const LinearTerm& term : form.terms) {
+    add(term.atom, term.factor);
+  }
+  if (!form.constant.isStatic()) {
+    add(pool.extent(form.constant), 1);
+  } else if (int64_t constant = form.constant.constant(); constant != 0 || sum == nullptr) {
+    bool subtract = constant < 0 && sum != nullptr;
+    ExprRef term = pool.integer(subtract ? -constant : constant);
+    sum = sum == nullptr ? term : pool.apply(subtract ? ScalarOp::Sub : ScalarOp::Add, {sum, term});
+  }
+  return sum;
+}
+
+bool dependsOnIndex(ExprRef e, uint32_t index) {
+  bool found = false;
+  forEachNode(e, [&](ExprRef node) { found |= node->kind == ExprKind::Index && node->index == index; });
+  return found;
+}
+
+IndexDomain domainOf(const Op& op, std::span<const Symbol> symbols) {
+  IndexDomain domain;
+  for (const auto* vars : {&op.dims, &op.reduced}) {
+    for (const IndexVar& var : *vars) {
+      domain.extents.push_back(var.extent);
+    }
+  }
+  for (const Value* operand : op.operands) {
+    domain.operands.push_back(operand->type);
+  }
+  domain.symbols.assign(symbols.begin(), symbols.end());
+  return domain;
+}
+
+bool RangeAnalysis::provablyLessEqual(const Dim& a, const Dim& b) const {
+  if (a.isStatic() && b.isStatic()) {
+    return a.constant() <= b.constant();
+  }
+  return isSmall(a, domain_.symbols) && isSmall(b, domain_.symbols) && (b - a).min(domain_.symbols) >= 0;
+}
+
+Range RangeAnalysis::fitted(Range range, DType dtype) const {
+  Limits limits = limitsOf(dtype);
+  if (!isSmall(range.lower, domain_.symbols)) {
+    range.lower = Dim(range.min);
+  }
+  if (!isSmall(range.upper, domain_.symbols)) {
+    range.upper = Dim(range.max);
+  }
+  if (isSmall(range.lower, domain_.symbols)) {
+    range.min = std::max(range.min, range.lower.min(domain_.symbols));
+  }
+  if (isSmall(range.upper, domain_.symbols)) {
+    range.max = std::min(range.max, range.upper.max(domain_.symbols));
+  }
+  if (range.min < limits.min || range.max > limits.max) {
+    return {Dim(limits.min), Dim(limits.max), limits.min, limits.max};
+  }
+  return range;
+}
+
+Range RangeAnalysis::of(ExprRef e) {
+  if (auto found = known_.find(e); found != known_.end()) {
+    return found->second;
+  }
+  // Arguments first, without recursion in proportion to the depth.
+  forEachNode(e, [&](ExprRef node) {
+    if (!isFloat(node->dtype) && !known_.contains(node)) {
+      known_.emplace(node, ofAtom(node));
+    }
+  });
+  return known_.at(e);
+}
+
+/// The range of a node whose integer arguments' ranges are known.
+Range RangeAnalysis::ofAtom(ExprRef e) {
+  Limits limits = limitsOf(e->dtype);
+  Range all = {Dim(limits.min), Dim(limits.max), limits.min, limits.max};
+  switch (e->kind) {
+  case ExprKind::Const: return {Dim(e->integer), Dim(e->integer), e->integer, e->integer};
+  case ExprKind::Index: {
+    const Dim& extent = domain_.extents.at(e->index);
+    Dim last = extent - Dim(1);
+    return fitted({Dim(0), last, 0, last.max(domain_.symbols)}, e->dtype);
+  }
+  case ExprKind::Extent:
+    return fitted({e->extent, e->extent, e->extent.min(domain_.symbols), e->extent.max(domain_.symbols)}, e->dtype);
+  case ExprKind::Access: {
+    const TensorType& type = domain_.operands.at(e->operand);
+    Range range = all;
+    if (type.bound) {
+      Dim last = *type.bound - Dim(1);
+      range = fitted({Dim(0), last, 0, last.max(domain_.symbols)}, e->dtype);
+    }
+    if (e->fill) {
+      auto fill = static_cast<int64_t>(*e->fill);
+      range = join(range, {Dim(fill), Dim(fill), fill, fill});
+    }
+    return range;
+  }
+  case ExprKind::Cast: {
+    ExprRef from = e->args[0];
+    return isFloat(from->dtype) || e->dtype == DType::Bool ? all : fitted(known_.at(from), e->dtype);
+  }
+  case ExprKind::Apply: return e->dtype == DType::Bool ? all : ofApply(e);
+  case ExprKind::Draw: return all;
+  }
+  DNN_UNREACHABLE("every kind of expression has a range");
+}
+
+Range RangeAnalysis::ofApply(ExprRef e) {
+  Limits limits = limitsOf(e->dtype);
+  Range all = {Dim(limits.min), Dim(limits.max), limits.min, limits.max};
+  auto arg = [&](size_t i) -> const Range& { return known_.at(e->args[i]); };
+  if (isDivByConstant(e)) {
+    return fitted(ofDiv(arg(0), divisorOf(e)), e->dtype);
+  }
+  if (isModByConstant(e)) {
+    int64_t last = divisorOf(e) - 1;
+    bool unchanged = arg(0).min >= 0 && arg(0).max <= last;
+    return unchanged ? arg(0) : fitted({Dim(0), Dim(last), 0, last}, e->dtype);
+  }
+  if (e->op == ScalarOp::Select) {
+    return join(arg(1), arg(2));
+  }
+  if (e->op == ScalarOp::StopGrad) {
+    return arg(0);
+  }
+  if (e->op == ScalarOp::Min || e->op == ScalarOp::Max) {
+    const Range& a = arg(0);
+    const Range& b = arg(1);
+    bool isMin = e->op == ScalarOp::Min;
+    Range both = join(a, b);
+    // The result lies on the near side of either argument; of two bounds keep the provably better one, else the
+    // symbolic one, since the numbers are kept besides.
+    auto better = [&](const Dim& x, const Dim& y, bool smaller) {
+      if (provablyLessEqual(x, y)) {
+        return smaller ? x : y;
+      }
+      if (provablyLessEqual(y, x)) {
+        return smaller ? y : x;
+      }
+      return x.isStatic() ? y : x;
+    };
+    if (isMin) {
+      both.upper = better(a.upper, b.upper, true);
+      both.max = std::min(a.max, b.max);
+    } else {
+      both.lower = better(a.lower, b.lower, false);
+      both.min = std::max(a.min, b.min);
+    }
+    return fitted(both, e->dtype);
+  }
+  if (e->op == ScalarOp::Abs) {
+    const Range& a = arg(0);
+    if (a.min >= 0) {
+      return a;
+    }
+    if (a.min < -valueLimit || a.max > valueLimit) {
+      return all;
+    }
+    int64_t last = std::max(-a.min, a.max);
+    return fitted({Dim(0), Dim(last), 0, last}, e->dtype);
+  }
+  std::optional<LinearForm> form = linearForm(e);
+  if (!form || (form->terms.size() == 1 && form->terms[0].atom == e)) {
+    return all;
+  }
+  if (!isSmall(form->constant, domain_.symbols)) {
+    return all;
+  }
+  Range sum = {form->constant, form->constant, form->constant.min(domain_.symbols),
+               form->constant.max(domain_.symbols)};
+  for (const LinearTerm& term : form->terms) {
+    const Range& atom = known_.at(term.atom);
+    bool flip = term.factor < 0;
+    __int128 min = static_cast<__int128>(flip ? atom.max : atom.min) * term.factor + sum.min;
+    __int128 max = static_cast<__int128>(flip ? atom.min : atom.max) * term.factor + sum.max;
+    if (min < -valueLimit || max > valueLimit) {
+      return all;
+    }
+    sum.min = static_cast<int64_t>(min);
+    sum.max = static_cast<int64_t>(max);
+    auto add = [&](Dim& bound, const Dim& part) {
+      if (reach(part, domain_.symbols) * (flip ? -term.factor : term.factor) > valueLimit) {
+        return false;
+      }
+      bound = bound + part * term.factor;
+      return isSmall(bound, domain_.symbols);
+    };
+    if (!add(sum.lower, flip ? atom.upper : atom.lower) || !add(sum.upper, flip ? atom.lower : atom.upper)) {
+      return all;
+    }
+  }
+  return fitted(sum, e->dtype);
+}
+
+Range RangeAnalysis::ofDiv(const Range& value, int64_t divisor) const {
+  Range result;
+  result.min = floorDiv(value.min, divisor);
+  result.max = floorDiv(value.max, divisor);
+  // Linear over the symbols if all factors are multiples; else, for values ≥ 0, 0 ≤ v/c ≤ v.
+  auto exact = [&](const Dim& dim) -> std::optional<Dim> {
+    Dim quotient(floorDiv(dim.constant(), divisor));
+    for (auto [symbol, factor] : dim.terms()) {
+      if (factor % divisor != 0) {
+        return std::nullopt;
+      }
+      quotient = quotient + Dim::symbol(symbol, factor / divisor);
+    }
+    return quotient;
+  };
+  result.lower = exact(value.lower).value_or(Dim(result.min));
+  result.upper = exact(value.upper).value_or(value.min >= 0 ? value.upper : Dim(result.max));
+  return result;
+}
+
+Range RangeAnalysis::join(const Range& a, const Range& b) const {
+  Range result;
+  result.min = std::min(a.min, b.min);
+  result.max = std::max(a.max, b.max);
+  result.lower = provablyLessEqual(a.lower, b.lower)   ? a.lower
+                 : provablyLessEqual(b.lower, a.lower) ? b.lower
+                                                       : Dim(result.min);
+  result.upper = provablyLessEqual(a.upper, b.upper)   ? b.upper
+                 : provablyLessEqual(b.upper, a.upper) ? a.upper
+                                                       : Dim(result.max);
+  return result;
+}
+
+bool RangeAnalysis::neverNegative(ExprRef e) { return of(e).min >= 0; }
+
+bool RangeAnalysis::alwaysBelow(ExprRef e, const Dim& extent) {
+  Range range = of(e);
+  return range.max < extent.min(domain_.symbols) || provablyLessEqual(range.upper, extent - Dim(1));
+}
+
+bool RangeAnalysis::alwaysInRange(ExprRef e, const Dim& extent) { return neverNegative(e) && alwaysBelow(e, extent); }
+
+Range rangeOf(ExprRef e, const Op& op, std::span<const Symbol> symbols) { return RangeAnalysis(op, symbols).of(e); }
+
+} // namespace dnn::graph
