@@ -33,8 +33,9 @@ struct CompiledProgram {
 /// and the ops of its entries are reordered, so it can be compiled once only.
 Result<CompiledProgram> compileProgram(graph::Module& module, plan::Plan plan, const CompileOptions& options);
 
-/// What `dnnc emit` shows of a fused module: buffers with life, offset and size; the schedule of every kernel; their loop
-/// nests; the LLVM IR of the step functions; assembly of kernels and step functions. Like compileProgram, once only.
+/// What `dnnc emit` shows of a fused module: buffers with life, offset and size; the schedule of every kernel; their
+/// loop nests; the LLVM IR of the step functions; assembly of kernels and step functions. Like compileProgram, once
+/// only.
 Result<std::string> emitMemory(graph::Module& module, plan::Plan plan);
 Result<std::string> emitSchedules(graph::Module& module, plan::Plan plan, const CompileOptions& options);
 Result<std::string> emitLoopNests(graph::Module& module, plan::Plan plan, const CompileOptions& options);

@@ -15,8 +15,9 @@ namespace dnn::codegen {
 
 class KernelCache {
 public:
-  /// Uses the folder, made if it does not exist, readable by the user alone. Machine code is loaded from it: a folder that
-  /// belongs to someone else, or that others may write to, is refused. `problem` says why then, and the cache stays empty.
+  /// Uses the folder, made if it does not exist, readable by the user alone. Machine code is loaded from it: a folder
+  /// that belongs to someone else, or that others may write to, is refused. `problem` says why then, and the cache
+  /// stays empty.
   KernelCache(std::string folder, std::string& problem);
   /// A cache that never holds anything.
   KernelCache() = default;

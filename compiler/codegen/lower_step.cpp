@@ -103,8 +103,7 @@ StepProgram lowerSteps(const graph::Module& module, const transform::KernelTable
                        const transform::MemoryPlan& memory, std::vector<StepProgram::KernelSymbol> symbols) {
   StepProgram program;
   for (const graph::Function* function : entriesOf(module)) {
-    program.entries.push_back(
-        EntryLowering(*function, kernels, memory.functions.at(function), symbols).run());
+    program.entries.push_back(EntryLowering(*function, kernels, memory.functions.at(function), symbols).run());
   }
   program.kernels = std::move(symbols);
   return program;

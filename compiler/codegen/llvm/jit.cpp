@@ -11,6 +11,7 @@
 namespace dnn::codegen {
 
 struct JitProgram::Impl {
+  std::string messages; // what the session reports beside the errors it returns; they name the missing symbols
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
@@ -19,8 +20,8 @@ JitProgram::~JitProgram() = default;
 
 namespace {
 
-Error jitError(llvm::Error error) {
-  return {"cannot load the compiled program: " + llvm::toString(std::move(error)), ""};
+Error jitError(llvm::Error error, const std::string& messages = "") {
+  return {"cannot load the compiled program: " + messages + llvm::toString(std::move(error)), ""};
 }
 
 } // namespace
@@ -34,11 +35,15 @@ Result<std::unique_ptr<JitProgram>> JitProgram::load(std::span<const std::vector
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
   });
+  auto impl = std::make_unique<Impl>();
   auto jit = llvm::orc::LLJITBuilder().create();
   if (!jit) {
     return jitError(jit.takeError());
   }
-  llvm::orc::LLJIT& lljit = **jit;
+  impl->jit = std::move(*jit);
+  llvm::orc::LLJIT& lljit = *impl->jit;
+  lljit.getExecutionSession().setErrorReporter(
+      [&messages = impl->messages](llvm::Error error) { messages += llvm::toString(std::move(error)) + "; "; });
   llvm::orc::JITDylib& dylib = lljit.getMainJITDylib();
 
   llvm::orc::SymbolMap symbols;
@@ -65,10 +70,8 @@ Result<std::unique_ptr<JitProgram>> JitProgram::load(std::span<const std::vector
   }
   auto module = lljit.lookup("dnn_module");
   if (!module) {
-    return jitError(module.takeError());
+    return jitError(module.takeError(), impl->messages);
   }
-  auto impl = std::make_unique<Impl>();
-  impl->jit = std::move(*jit);
   std::unique_ptr<JitProgram> program(new JitProgram(std::move(impl)));
   program->module_ = module->toPtr<const DnnModule*>();
   return program;
