@@ -1,0 +1,120 @@
+#include "compiler/codegen/lower_program.h"
+
+#include "compiler/codegen/lower_step.h"
+#include "compiler/support/assert.h"
+#include "compiler/support/hash.h"
+
+#include <algorithm>
+
+namespace dnn::codegen {
+
+namespace {
+
+using graph::Op;
+using graph::OpKind;
+
+DType typeOf(plan::DType t) {
+  switch (t) {
+  case plan::DType::F32: return DType::F32;
+  case plan::DType::F64: return DType::F64;
+  case plan::DType::I32: return DType::I32;
+  case plan::DType::I64: return DType::I64;
+  case plan::DType::U8: return DType::U8;
+  case plan::DType::U32: return DType::U32;
+  case plan::DType::Bool: return DType::Bool;
+  }
+  DNN_UNREACHABLE("every type of the plan is a type of the graph");
+}
+
+bool fits(plan::Entry::Kind entry, graph::FunctionKind function) {
+  switch (function) {
+  case graph::FunctionKind::Init: return entry == plan::Entry::Kind::Init;
+  case graph::FunctionKind::Step: return entry == plan::Entry::Kind::Step;
+  case graph::FunctionKind::Eval: return entry == plan::Entry::Kind::Eval;
+  case graph::FunctionKind::Predict: return entry == plan::Entry::Kind::Predict;
+  case graph::FunctionKind::Generate: return entry == plan::Entry::Kind::Generate;
+  case graph::FunctionKind::Helper: return false;
+  }
+  DNN_UNREACHABLE("every kind of function fits a kind of entry or none");
+}
+
+/// The runtime writes every port, used or not, so the function must have its memory.
+void addUnusedInputs(graph::Function& function, const plan::Entry& entry) {
+  std::vector<Op*> added;
+  for (const plan::Port& port : entry.inputs) {
+    bool present = std::ranges::any_of(function.body.ops, [&](const Op* op) {
+      return op->kind == OpKind::Input && op->symbol == port.name;
+    });
+    if (present) {
+      continue;
+    }
+    TensorType type;
+    type.dtype = typeOf(port.dtype);
+    if (port.batched) {
+      DNN_ASSERT(!function.symbols.empty(), "an entry with batched inputs has a batch");
+      type.dims.push_back(Dim::symbol(0));
+    }
+    type.dims.insert(type.dims.end(), port.dims.begin(), port.dims.end());
+    Op* input = function.createOp(OpKind::Input, {}, {type}, {});
+    input->symbol = port.name;
+    added.push_back(input);
+  }
+  function.body.ops.insert(function.body.ops.begin(), added.begin(), added.end());
+}
+
+void fillPorts(const graph::Function& function, const transform::FunctionMemory& memory, plan::Entry& entry) {
+  for (plan::Port& port : entry.inputs) {
+    auto input = std::ranges::find_if(function.body.ops, [&](const Op* op) {
+      return op->kind == OpKind::Input && op->symbol == port.name;
+    });
+    port.offset = memory.slots.at((*input)->results[0]).offset;
+  }
+  for (plan::Port& port : entry.outputs) {
+    auto slot = memory.outputs.find(port.name);
+    DNN_ASSERT(slot != memory.outputs.end(), "every output of the plan is an output of the graph");
+    port.offset = slot->second.offset;
+  }
+}
+
+/// Identifies the network: a checkpoint fits every program with the same persistent tensors, whatever its data, its
+/// learning rates or its machine.
+std::string fingerprint(const plan::Plan& plan) {
+  std::string text;
+  for (const plan::Persistent& p : plan.persistents) {
+    text += p.path + ":" + std::to_string(static_cast<int>(p.kind)) + ":" + std::to_string(static_cast<int>(p.dtype));
+    for (int64_t dim : p.dims) {
+      text += "," + std::to_string(dim);
+    }
+    text += "\n";
+  }
+  return hex16(hash64(text));
+}
+
+} // namespace
+
+LoweredProgram lowerProgram(graph::Module& module, plan::Plan plan) {
+  std::vector<graph::Function*> entries = entriesOf(module);
+  DNN_ASSERT(entries.size() == plan.entries.size(), "graph and plan have the same entries");
+  for (size_t i = 0; i < entries.size(); ++i) {
+    DNN_ASSERT(fits(plan.entries[i].kind, entries[i]->kind), "graph and plan have their entries in the same order");
+    addUnusedInputs(*entries[i], plan.entries[i]);
+  }
+  LoweredProgram lowered;
+  transform::UpdatePlacements placements = transform::placeUpdates(module);
+  lowered.kernels = transform::outlineKernels(module, placements);
+  lowered.memory = transform::planMemory(module, placements);
+
+  for (plan::Persistent& p : plan.persistents) {
+    p.offset = lowered.memory.persistentOffset.at(p.path);
+  }
+  plan.persistentBytes = lowered.memory.persistentBytes;
+  plan.arenaBytes = lowered.memory.arenaBytes;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    fillPorts(*entries[i], lowered.memory.functions.at(entries[i]), plan.entries[i]);
+  }
+  plan.fingerprint = fingerprint(plan);
+  lowered.plan = std::move(plan);
+  return lowered;
+}
+
+} // namespace dnn::codegen

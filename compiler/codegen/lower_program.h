@@ -1,0 +1,20 @@
+// Everything between the fused graph and the kernels' machine code that needs neither Halide nor LLVM.
+#pragma once
+
+#include "compiler/support/result.h"
+#include "compiler/transform/outline_kernels.h"
+#include "runtime/plan/plan.h"
+
+namespace dnn::codegen {
+
+struct LoweredProgram {
+  transform::KernelTable kernels;
+  transform::MemoryPlan memory;
+  plan::Plan plan; ///< with offsets, sizes and fingerprint
+};
+
+/// Places updates, outlines kernels and plans memory. Inputs that no op reads are added to the entries, so that every
+/// port of the plan has memory.
+LoweredProgram lowerProgram(graph::Module& module, plan::Plan plan);
+
+} // namespace dnn::codegen
