@@ -82,7 +82,9 @@ struct CommandLine {
     app.set_help_flag("-h,--help", "Print this help and exit");
     app.require_subcommand(1);
     add("check", Command::Check, "Look for mistakes and stop");
-    add("run", Command::Run, "Compile in memory and run; arguments after FILE go to the program");
+    add("run", Command::Run, "Compile in memory and run; arguments after FILE go to the program")
+        ->add_flag("--interpret", options.interpret,
+                   "Run the reference interpreter instead of machine code: slow, in f64");
     add("build", Command::Build, "Make an executable")
         ->add_option("-o,--output", options.output, "The executable; default: FILE without its ending");
     CLI::App* emit = app.add_subcommand("emit", "Print what the compiler makes of the file at one stage");

@@ -21,7 +21,7 @@ public:
     std::unique_ptr<ast::File> file = frontend::parseFile(id, diags_);
     if (file) {
       const ast::File& parsed = *file;
-      loaded_.files.push_back(std::move(file));
+      loaded_.user.push_back(std::move(file));
       for (const auto& decl : parsed.decls) {
         if (const auto* import = std::get_if<ast::ImportDecl>(&decl->node)) {
           follow(*import, fs::path(path).parent_path());
@@ -35,7 +35,7 @@ public:
     for (const StdlibFile& file : stdlibFiles()) {
       diag::FileId id = sources_.addVirtual(std::string(file.name), std::string(file.text));
       if (std::unique_ptr<ast::File> parsed = frontend::parseFile(id, diags_)) {
-        loaded_.files.push_back(std::move(parsed));
+        loaded_.library.push_back(std::move(parsed));
       }
     }
   }
@@ -79,12 +79,15 @@ private:
 
 } // namespace
 
-std::vector<const ast::File*> LoadedFiles::pointers() const {
-  std::vector<const ast::File*> all;
-  for (const auto& file : files) {
-    all.push_back(file.get());
+sema::Files LoadedFiles::pointers() const {
+  sema::Files files;
+  for (const auto& file : user) {
+    files.user.push_back(file.get());
   }
-  return all;
+  for (const auto& file : library) {
+    files.library.push_back(file.get());
+  }
+  return files;
 }
 
 Result<LoadedFiles> loadFiles(const std::string& path, diag::Sources& sources, diag::Diagnostics& diags) {

@@ -3,6 +3,7 @@
 
 #include "compiler/ast/ast.h"
 #include "compiler/diag/diagnostics.h"
+#include "compiler/sema/sema.h"
 #include "compiler/support/result.h"
 
 #include <memory>
@@ -12,10 +13,10 @@
 namespace dnn::driver {
 
 struct LoadedFiles {
-  /// The user's file, then its imports in the order in which they are first met, then the standard library.
-  std::vector<std::unique_ptr<ast::File>> files;
+  std::vector<std::unique_ptr<ast::File>> user;    ///< the main file, then imports in the order in which they are met
+  std::vector<std::unique_ptr<ast::File>> library; ///< the standard library
 
-  std::vector<const ast::File*> pointers() const;
+  sema::Files pointers() const;
 };
 
 /// Imports are relative to the file that names them; a file that is imported twice is read once. Mistakes inside the

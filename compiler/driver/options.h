@@ -31,6 +31,7 @@ struct Options {
   bool timePasses = false;
   bool verifyEach = false;   ///< check the graph's rules after every pass
   bool randomInputs = false; ///< gradcheck: made-up inputs, not the first batch of the data
+  bool interpret = false;    ///< run: by the reference interpreter, not as machine code
 };
 
 } // namespace dnn::driver

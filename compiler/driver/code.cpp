@@ -1,0 +1,44 @@
+#include "compiler/driver/code.h"
+
+#include "compiler/driver/exit_code.h"
+#include "runtime/pool/cpus.h"
+
+#include <cstdio>
+
+namespace dnn::driver {
+
+codegen::CompileOptions compileOptions(const Options& options) {
+  codegen::CompileOptions compile;
+  compile.target = options.target;
+  compile.threads = options.threads > 0 ? options.threads : runtime::availableCpus();
+  if (options.useCache) {
+    compile.cacheFolder = options.cacheDir.empty() ? codegen::defaultCacheFolder() : options.cacheDir;
+  }
+  return compile;
+}
+
+int failToCompile(const Error& error) {
+  std::fprintf(stderr, "dnnc: internal error: %s%s%s; please report this with the input\n", error.where.c_str(),
+               error.where.empty() ? "" : ": ", error.message.c_str());
+  return kInternalError;
+}
+
+int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled) {
+  if (int code = pipeline.runTo(Pipeline::Stage::Fuse); code != kSuccess) {
+    return code;
+  }
+  Result<codegen::CompiledProgram> result = Error{};
+  pipeline.timed("generate code", [&] {
+    result = codegen::compileProgram(pipeline.module(), pipeline.program().plan, compileOptions(options));
+  });
+  if (!result) {
+    return failToCompile(result.error());
+  }
+  compiled = std::move(*result);
+  if (!compiled.cacheProblem.empty()) {
+    std::fprintf(stderr, "dnnc: warning: kernels are not cached: %s\n", compiled.cacheProblem.c_str());
+  }
+  return kSuccess;
+}
+
+} // namespace dnn::driver

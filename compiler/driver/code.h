@@ -1,0 +1,18 @@
+// Driver's side of code generation: its options, and what its failures mean.
+#pragma once
+
+#include "compiler/codegen/compile.h"
+#include "compiler/driver/options.h"
+#include "compiler/driver/pipeline.h"
+
+namespace dnn::driver {
+
+codegen::CompileOptions compileOptions(const Options& options);
+
+/// A checked program is compiled or the compiler is wrong: prints that and returns the exit code.
+int failToCompile(const Error& error);
+
+/// The whole way to machine code; warns where the kernel cache cannot be used. kSuccess or an exit code.
+int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled);
+
+} // namespace dnn::driver

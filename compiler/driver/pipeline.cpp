@@ -1,0 +1,170 @@
+#include "compiler/driver/pipeline.h"
+
+#include "compiler/build/build_graph.h"
+#include "compiler/driver/data_files.h"
+#include "compiler/driver/exit_code.h"
+#include "compiler/transform/pass_manager.h"
+
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+
+namespace dnn::driver {
+
+namespace {
+
+/// The place that "m.dnn:4:7" names; invalid where it names none.
+diag::SourceRange findPlace(const diag::Sources& sources, std::string_view where) {
+  auto number = [](std::string_view text) {
+    uint32_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  };
+  size_t columnColon = where.rfind(':');
+  size_t lineColon =
+      columnColon == 0 || columnColon == std::string_view::npos ? columnColon : where.rfind(':', columnColon - 1);
+  if (columnColon == std::string_view::npos || lineColon == std::string_view::npos) {
+    return {};
+  }
+  uint32_t line = number(where.substr(lineColon + 1));
+  uint32_t column = number(where.substr(columnColon + 1));
+  for (uint32_t i = 0; i < sources.count(); ++i) {
+    diag::FileId file{i};
+    if (sources.name(file) != where.substr(0, lineColon) || line == 0 || column == 0) {
+      continue;
+    }
+    uint32_t begin = sources.lineBegin(file, line);
+    std::string_view text = sources.line(file, line);
+    uint32_t byte = 0; // columns count code points
+    for (uint32_t seen = 1; byte < text.size() && seen < column; ++seen) {
+      do {
+        ++byte;
+      } while (byte < text.size() && (static_cast<unsigned char>(text[byte]) & 0xC0) == 0x80);
+    }
+    return {file, begin + byte, begin + byte + 1};
+  }
+  return {};
+}
+
+} // namespace
+
+int Pipeline::runTo(Stage last) {
+  int code = runStages(last);
+  std::fputs((options_.json ? diags_.renderJson() : diags_.render()).c_str(), stderr);
+  return code;
+}
+
+int Pipeline::runStages(Stage last) {
+  // Parse. The user's file, what it imports, and the library. Only a main file that cannot be read ends the run without
+  // a diagnostic: there is no place to point at.
+  Result<LoadedFiles> loaded = Error{};
+  timed("parse", [&] { loaded = loadFiles(options_.file, sources_, diags_); });
+  if (!loaded) {
+    std::fprintf(stderr, "dnnc: %s\n", loaded.error().message.c_str());
+    return kIoError;
+  }
+  if (diags_.hasErrors()) {
+    return kInputError;
+  }
+  loaded_ = std::move(*loaded);
+  if (last == Stage::Parse) {
+    return kSuccess;
+  }
+
+  // Analyze. Everything that the user can have done wrong is found here, except for paths without a derivative: the
+  // stages behind this one see a program without names, statics, packs or layers.
+  timed("analyze", [&] { analyze(); });
+  if (diags_.hasErrors()) {
+    return kInputError;
+  }
+  if (!program_) {
+    if (options_.command == Command::Check) {
+      return kSuccess;
+    }
+    std::fprintf(stderr, "dnnc: %s has no train block, so there is nothing to %s; `dnnc check` checks libraries\n",
+                 options_.file.c_str(), options_.command == Command::Emit ? "print" : "run");
+    return kInputError;
+  }
+  if (last == Stage::Analyze) {
+    return kSuccess;
+  }
+
+  // Build. Reductions come out of expressions, guards become selects; gradients are still single `grad` operations.
+  timed("build", [&] { module_ = build::buildGraph(*program_, sources_); });
+  if (Status status = graph::verify(*module_); !status.ok()) {
+    std::fprintf(stderr,
+                 "dnnc: internal error: the graph as built is wrong: %s %s; please report this with the input\n",
+                 status.error().where.c_str(), status.error().message.c_str());
+    return kInternalError;
+  }
+  if (last == Stage::Build) {
+    return kSuccess;
+  }
+
+  // Differentiate. Before anything is rewritten, so that an operation without a derivative still is the one that the
+  // user wrote, at its line.
+  transform::PassOptions passes;
+  passes.verifyEach = options_.verifyEach;
+  if (!transform("differentiate", [&] { return transform::differentiateAll(*module_, passes); })) {
+    return kInputError;
+  }
+  if (last == Stage::Differentiate) {
+    return kSuccess;
+  }
+
+  // Optimize. Forward and backward together: what they share is computed once.
+  if (!transform("optimize", [&] { return transform::optimize(*module_, passes); })) {
+    return kInternalError;
+  }
+  if (last == Stage::Optimize) {
+    return kSuccess;
+  }
+
+  // Fuse. Last, because groups are walls: nothing is simplified across them.
+  const transform::Pass* fuse = transform::findPass("fuse");
+  if (!transform("fuse", [&]() -> Status {
+        auto done = transform::runPasses(*module_, {&fuse, 1}, passes);
+        return done ? success() : Status(done.error());
+      })) {
+    return kInternalError;
+  }
+  return kSuccess;
+}
+
+void Pipeline::analyze() {
+  std::string folder = folderOf(options_.file);
+  FileProbe probe(folder);
+  sema::Options options{options_.program, options_.seed, dataPaths(options_)};
+  program_ = sema::analyze(loaded_.pointers(), options, probe, diags_).program;
+  if (program_) {
+    program_->plan.directory = folder;
+  }
+}
+
+bool Pipeline::transform(const char* stage, const std::function<Status()>& passes) {
+  Status status = success();
+  timed(stage, [&] { status = passes(); });
+  if (!status.ok()) {
+    diags_.report<diag::DiagId::not_differentiable>(findPlace(sources_, status.error().where), status.error().message);
+  }
+  return status.ok();
+}
+
+void Pipeline::timed(const std::string& stage, const std::function<void()>& work) {
+  auto begin = std::chrono::steady_clock::now();
+  work();
+  seconds_.emplace_back(stage, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+}
+
+Pipeline::~Pipeline() {
+  if (options_.timePasses) {
+    double total = 0;
+    for (const auto& [stage, seconds] : seconds_) {
+      std::fprintf(stderr, "%10.3f ms  %s\n", seconds * 1e3, stage.c_str());
+      total += seconds;
+    }
+    std::fprintf(stderr, "%10.3f ms  total\n", total * 1e3);
+  }
+}
+
+} // namespace dnn::driver

@@ -1,0 +1,55 @@
+// One compilation, from the file to the fused graph, stage by stage; code generation takes it from there.
+#pragma once
+
+#include "compiler/diag/diagnostics.h"
+#include "compiler/driver/load_files.h"
+#include "compiler/driver/options.h"
+#include "compiler/graph/graph.h"
+#include "compiler/sema/program.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dnn::driver {
+
+class Pipeline {
+public:
+  /// In the order in which they run. Each one needs those before it.
+  enum class Stage : uint8_t { Parse, Analyze, Build, Differentiate, Optimize, Fuse };
+
+  explicit Pipeline(const Options& options) : options_(options), diags_(sources_) {}
+
+  /// Runs the stages up to and including `last`, once. kSuccess, or the exit code of a run that ends here; then stderr
+  /// has said why. Warnings are printed in both cases.
+  int runTo(Stage last);
+
+  /// The results of the stages that have run.
+  const ast::File& userFile() const { return *loaded_.user.front(); }
+  bool isLibrary() const { return !program_; } ///< no train block: there is nothing behind Analyze
+  sema::Program& program() { return *program_; }
+  graph::Module& module() { return *module_; } ///< as the last stage left it
+
+  /// Measures `work` for --time-passes, which prints when the pipeline ends.
+  void timed(const std::string& stage, const std::function<void()>& work);
+  ~Pipeline();
+
+private:
+  int runStages(Stage last);
+  void analyze();
+  /// Runs a stage of graph passes. A pass that refuses the user's program says where: that becomes a diagnostic.
+  bool transform(const char* stage, const std::function<Status()>& passes);
+
+  const Options& options_;
+  diag::Sources sources_;
+  diag::Diagnostics diags_;
+  LoadedFiles loaded_;
+  std::optional<sema::Program> program_;
+  std::unique_ptr<graph::Module> module_;
+  std::vector<std::pair<std::string, double>> seconds_;
+};
+
+} // namespace dnn::driver

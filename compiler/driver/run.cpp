@@ -1,0 +1,80 @@
+#include "compiler/codegen/llvm/jit.h"
+#include "compiler/driver/code.h"
+#include "compiler/driver/commands.h"
+#include "compiler/driver/exit_code.h"
+#include "compiler/driver/interpreted_program.h"
+#include "runtime/cli/run_main.h"
+#include "runtime/pool/kernel_abi.h"
+
+#include <cstdio>
+#include <memory>
+
+namespace dnn::driver {
+
+namespace {
+
+/// What compiled code imports, but for libc and libm.
+std::vector<codegen::HostSymbol> hostSymbols() {
+  return {{"halide_do_par_for", reinterpret_cast<void*>(&halide_do_par_for)},
+          {"halide_malloc", reinterpret_cast<void*>(&halide_malloc)},
+          {"halide_free", reinterpret_cast<void*>(&halide_free)}};
+}
+
+/// The program's command line: what stood behind FILE, after those of dnnc's options that are the program's too.
+std::vector<std::string> programArguments(const Options& options) {
+  std::vector<std::string> arguments = {"dnnc run " + options.file};
+  if (options.threads > 0) {
+    arguments.push_back("--threads=" + std::to_string(options.threads));
+  }
+  arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
+  return arguments;
+}
+
+int runProgram(const DnnModule& module, std::vector<std::string> arguments) {
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) {
+    argv.push_back(argument.data());
+  }
+  int argc = static_cast<int>(argv.size());
+  argv.push_back(nullptr);
+  return runtime::runMain(module, argc, argv.data());
+}
+
+int interpret(const Options& options, std::function<int()>& program) {
+  auto pipeline = std::make_shared<Pipeline>(options); // shared: a std::function can be copied
+  if (int code = pipeline->runTo(Pipeline::Stage::Optimize); code != kSuccess) {
+    return code;
+  }
+  auto interpreted = InterpretedProgram::make(pipeline->module(), pipeline->program().plan);
+  if (!interpreted) {
+    std::fprintf(stderr, "dnnc: %s\n", interpreted.error().message.c_str());
+    return kInputError;
+  }
+  std::shared_ptr<InterpretedProgram> shared = std::move(*interpreted);
+  program = [pipeline, shared, arguments = programArguments(options)] {
+    return runProgram(shared->module(), arguments);
+  };
+  return kSuccess;
+}
+
+} // namespace
+
+int runCommand(const Options& options, std::function<int()>& program) {
+  if (options.interpret) {
+    return interpret(options, program);
+  }
+  Pipeline pipeline(options);
+  codegen::CompiledProgram compiled;
+  if (int code = compile(pipeline, options, compiled); code != kSuccess) {
+    return code;
+  }
+  auto loaded = codegen::JitProgram::load(compiled.objects, hostSymbols());
+  if (!loaded) {
+    return failToCompile(loaded.error());
+  }
+  std::shared_ptr<codegen::JitProgram> shared = std::move(*loaded);
+  program = [shared, arguments = programArguments(options)] { return runProgram(shared->module(), arguments); };
+  return kSuccess;
+}
+
+} // namespace dnn::driver
