@@ -42,9 +42,8 @@ bool fits(plan::Entry::Kind entry, graph::FunctionKind function) {
 void addUnusedInputs(graph::Function& function, const plan::Entry& entry) {
   std::vector<Op*> added;
   for (const plan::Port& port : entry.inputs) {
-    bool present = std::ranges::any_of(function.body.ops, [&](const Op* op) {
-      return op->kind == OpKind::Input && op->symbol == port.name;
-    });
+    bool present = std::ranges::any_of(
+        function.body.ops, [&](const Op* op) { return op->kind == OpKind::Input && op->symbol == port.name; });
     if (present) {
       continue;
     }
@@ -64,9 +63,8 @@ void addUnusedInputs(graph::Function& function, const plan::Entry& entry) {
 
 void fillPorts(const graph::Function& function, const transform::FunctionMemory& memory, plan::Entry& entry) {
   for (plan::Port& port : entry.inputs) {
-    auto input = std::ranges::find_if(function.body.ops, [&](const Op* op) {
-      return op->kind == OpKind::Input && op->symbol == port.name;
-    });
+    auto input = std::ranges::find_if(
+        function.body.ops, [&](const Op* op) { return op->kind == OpKind::Input && op->symbol == port.name; });
     port.offset = memory.slots.at((*input)->results[0]).offset;
   }
   for (plan::Port& port : entry.outputs) {

@@ -1,0 +1,36 @@
+// Kernel + schedule → machine code, by Halide. This room obeys the schedule and decides nothing.
+//
+// Each call builds its own pipeline, so calls from different threads do not disturb each other.
+#pragma once
+
+#include "compiler/schedule/kernel.h"
+#include "compiler/schedule/schedule.h"
+#include "compiler/support/result.h"
+
+#include <string>
+
+namespace dnn::codegen {
+
+struct KernelOptions {
+  /// Checks at run time that every buffer is as the kernel function says and that no access leaves one; a failed check
+  /// calls halide_error functions, which the host must supply. For tests.
+  bool checked = false;
+};
+
+/// The object defines `name`. An error is a limit or a fault of Halide, never of the user's program.
+Result<schedule::KernelObject> compileKernel(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
+                                             const schedule::Machine& machine, const KernelOptions& options,
+                                             const std::string& name);
+
+/// The loops that the schedule makes, for `dnnc emit halide`.
+Result<std::string> loopNest(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
+                             const schedule::Machine& machine, const std::string& name);
+
+/// Assembly text, for `dnnc emit asm`.
+Result<std::string> assembly(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
+                             const schedule::Machine& machine, const std::string& name);
+
+/// The version of Halide, part of cache keys.
+std::string halideVersion();
+
+} // namespace dnn::codegen
