@@ -1,0 +1,148 @@
+// The statements of training programs.
+#include "compiler/frontend/ast_builder.h"
+
+namespace dnn::frontend {
+
+using ast::Context;
+using diag::DiagId;
+
+ast::Data AstBuilder::data(P::DataStmtContext& ctx) {
+  ast::Data out;
+  out.name = name(*ctx.name());
+  P::SourceContext& source = *ctx.source();
+  if (source.tableSource() != nullptr) {
+    out.source = table(*source.tableSource());
+  } else if (source.generateSource() != nullptr) {
+    out.source = generate(*source.generateSource());
+  } else {
+    out.source = expr(*source.expr());
+  }
+  out.options = assignments(ctx.assignment());
+  return out;
+}
+
+ast::TableSource AstBuilder::table(P::TableSourceContext& ctx) {
+  ast::TableSource out{rangeOf(ctx), {}};
+  for (P::TableFieldContext* field : ctx.tableField()) {
+    out.fields.push_back({name(*field->name()), type(*field->type()), expr(*field->expr())});
+  }
+  return out;
+}
+
+ast::GenerateSource AstBuilder::generate(P::GenerateSourceContext& ctx) {
+  ast::GenerateSource out;
+  out.range = rangeOf(ctx);
+  out.count = expr(*ctx.expr(0));
+  out.seed = ctx.SEED() == nullptr ? nullptr : expr(*ctx.expr(1));
+  out.body = block(*ctx.block(), Context::Generate);
+  return out;
+}
+
+ast::Step AstBuilder::step(P::StepStmtContext& ctx) {
+  ast::Step out;
+  if (ctx.fields() != nullptr) {
+    out.fields = names(*ctx.fields());
+    out.source = name(*ctx.name());
+  }
+  out.body = block(*ctx.block(), Context::Step);
+  return out;
+}
+
+ast::Eval AstBuilder::eval(P::EvalStmtContext& ctx) {
+  ast::Eval out;
+  out.fields = names(*ctx.fields());
+  out.source = name(*ctx.name());
+  if (ctx.every() != nullptr) {
+    out.every = every(*ctx.every());
+  }
+  out.body = block(*ctx.block(), Context::Eval);
+  return out;
+}
+
+ast::Predict AstBuilder::predict(P::PredictStmtContext& ctx) {
+  ast::Predict out;
+  out.name = name(*ctx.name());
+  out.params = params(*ctx.declList());
+  out.result = type(*ctx.type());
+  out.body = block(*ctx.block(), Context::Predict);
+  return out;
+}
+
+ast::Minimize AstBuilder::minimize(P::MinimizeStmtContext& ctx) {
+  ast::Minimize out;
+  out.loss = expr(*ctx.expr());
+  out.over = targets(*ctx.targets(0));
+  if (ctx.EXCEPT() != nullptr) {
+    out.except = targets(*ctx.targets(1));
+  }
+  out.optimizer = name(*ctx.name());
+  return out;
+}
+
+std::vector<ast::ExprPtr> AstBuilder::targets(P::TargetsContext& ctx) {
+  std::vector<ast::ExprPtr> out;
+  for (P::PathContext* one : ctx.path()) {
+    out.push_back(path(*one));
+  }
+  return out;
+}
+
+ast::ExprPtr AstBuilder::path(P::PathContext& ctx) {
+  ast::ExprPtr out;
+  for (antlr4::tree::ParseTree* child : ctx.children) {
+    if (auto* first = dynamic_cast<P::NameContext*>(child)) {
+      out = make(rangeOf(*first), ast::NameRef{name(*first)});
+    } else if (auto* member = dynamic_cast<P::MemberContext*>(child)) {
+      diag::SourceRange range = cover(out->range, rangeOf(*member));
+      out = make(range, ast::Member{std::move(out), name(*member->name())});
+    } else {
+      out = subscripted(std::move(out), *static_cast<P::SubscriptContext*>(child));
+    }
+  }
+  return out;
+}
+
+ast::Log AstBuilder::log(P::LogStmtContext& ctx) {
+  ast::Log out;
+  for (ast::Arg& one : assignments(ctx.assignment())) {
+    out.entries.push_back({std::move(*one.name), std::move(one.value)});
+  }
+  return out;
+}
+
+ast::Run AstBuilder::run(P::RunStmtContext& ctx) {
+  ast::Run out;
+  for (P::RunOptionContext* option : ctx.runOption()) {
+    ast::ExprPtr on = option->path() == nullptr ? nullptr : path(*option->path());
+    out.options.push_back({name(*option->name()), expr(*option->expr()), std::move(on)});
+  }
+  return out;
+}
+
+ast::Checkpoint AstBuilder::checkpoint(P::CheckpointStmtContext& ctx) {
+  antlr4::Token& file = *ctx.STRING()->getSymbol();
+  ast::Checkpoint out;
+  out.pathRange = rangeOf(file);
+  out.path = string(file);
+  if (ctx.every() != nullptr) {
+    out.every = every(*ctx.every());
+  }
+  out.best = ctx.path() == nullptr ? nullptr : path(*ctx.path());
+  return out;
+}
+
+ast::Every AstBuilder::every(P::EveryContext& ctx) {
+  ast::Every out;
+  out.range = rangeOf(ctx);
+  out.count = ctx.INT() == nullptr ? nullptr : number(*ctx.INT()->getSymbol());
+  ast::Name unit = name(*ctx.name());
+  if (unit.text == "step" || unit.text == "steps") {
+    out.unit = ast::Every::Unit::Step;
+  } else if (unit.text != "epoch" && unit.text != "epochs") {
+    diags_.report<DiagId::bad_every>(unit.range, unit.text)
+        .hint("write `every epoch`, `every 5 epochs` or `every 100 steps`");
+  }
+  return out;
+}
+
+} // namespace dnn::frontend
