@@ -21,7 +21,7 @@ constexpr uint64_t cacheLimit = 256ULL << 20; // bytes
 /// Changes whenever the compiler itself does: its version, and size and time of the running program.
 std::string compilerIdentity() {
   struct stat self = {};
-  std::string identity = "dnnc " DNNC_VERSION ", Halide " DNN_HALIDE_VERSION ", LLVM " DNN_LLVM_VERSION;
+  std::string identity = "dnnc " DNNC_VERSION ", Halide " + halideVersion() + ", LLVM " DNN_LLVM_VERSION;
   if (stat("/proc/self/exe", &self) == 0) {
     identity += ", " + std::to_string(self.st_size) + " bytes of " + std::to_string(self.st_mtim.tv_sec) + "." +
                 std::to_string(self.st_mtim.tv_nsec);
@@ -111,9 +111,7 @@ private:
         results_[i] = std::move(*cached);
         continue;
       }
-      halide::KernelOptions kernelOptions;
-      kernelOptions.checked = options_.checked;
-      results_[i] = halide::compileKernel(*task.kernel, task.schedule, machine_, kernelOptions, task.name);
+      results_[i] = compileKernel(*task.kernel, task.schedule, machine_, {.checked = options_.checked}, task.name);
       if (results_[i]->ok()) {
         cache_.store(key, **results_[i]);
       }
@@ -227,9 +225,8 @@ Result<std::string> emitSchedules(graph::Module& module, plan::Plan plan, const 
 }
 
 Result<std::string> emitLoopNests(graph::Module& module, plan::Plan plan, const CompileOptions& options) {
-  halide::KernelOptions kernelOptions{.checked = options.checked};
-  return emitKernels(module, std::move(plan), options, "// ", [&](const Task& task, const schedule::Machine& machine) {
-    return halide::loopNest(*task.kernel, task.schedule, machine, kernelOptions, task.name);
+  return emitKernels(module, std::move(plan), options, "// ", [](const Task& task, const schedule::Machine& machine) {
+    return loopNest(*task.kernel, task.schedule, machine, task.name);
   });
 }
 
@@ -239,7 +236,6 @@ Result<std::string> emitLlvm(graph::Module& module, plan::Plan plan, const Compi
 }
 
 Result<std::string> emitAssembly(graph::Module& module, plan::Plan plan, const CompileOptions& options) {
-  halide::KernelOptions kernelOptions{.checked = options.checked};
   Result<schedule::Machine> machine = schedule::machineFor(options.target);
   if (!machine) {
     return machine.error();
@@ -250,7 +246,7 @@ Result<std::string> emitAssembly(graph::Module& module, plan::Plan plan, const C
   }
   std::string text;
   for (const Task& task : makeTasks(program->lowered, *machine)) {
-    auto kernel = halide::assembly(*task.kernel, task.schedule, *machine, kernelOptions, task.name);
+    auto kernel = assembly(*task.kernel, task.schedule, *machine, task.name);
     if (!kernel) {
       return kernel.error();
     }
