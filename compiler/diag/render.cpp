@@ -35,12 +35,15 @@ void renderExcerpt(std::string& out, const Sources& sources, SourceRange range) 
   }
   std::string shown(from > 0 ? "…" : "");
   std::string marks(from > 0 ? " " : "");
-  for (size_t i = from; i < to; ++i) {
-    auto c = static_cast<unsigned char>(line[i]);
-    shown += c < 0x20 && c != '\t' ? '?' : line[i]; // a control character would change the terminal
-    if (startsCodePoint(line[i]) && i < std::max(end, begin + 1)) {
+  for (size_t i = from; i < to;) {
+    size_t length = utf8Length(line.substr(i));
+    // Control characters and bytes that are no text would change, or break, what shows them.
+    bool control = static_cast<unsigned char>(line[i]) < 0x20 && line[i] != '\t';
+    shown += control || length == 0 ? "?" : line.substr(i, length);
+    if (i < std::max(end, begin + 1)) {
       marks += i >= begin ? '^' : (line[i] == '\t' ? '\t' : ' ');
     }
+    i += std::max<size_t>(length, 1);
   }
   if (begin >= to) {
     marks += '^'; // just past the end of the line

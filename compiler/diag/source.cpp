@@ -22,6 +22,25 @@ SourceRange cover(SourceRange a, SourceRange b) {
   return {a.file, std::min(a.begin, b.begin), std::max(a.end, b.end)};
 }
 
+size_t utf8Length(std::string_view text) {
+  auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  unsigned lead = byte(0);
+  size_t length = lead < 0x80                   ? 1
+                  : lead >= 0xC2 && lead < 0xE0 ? 2
+                  : (lead & 0xF0) == 0xE0       ? 3
+                  : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                : 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) {
+      return 0;
+    }
+  }
+  bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
+  bool surrogate = lead == 0xED && byte(1) >= 0xA0;
+  bool tooLarge = lead == 0xF4 && byte(1) >= 0x90;
+  return overlong || surrogate || tooLarge ? 0 : length;
+}
+
 Result<FileId> Sources::addFile(const std::string& path) {
   auto fail = [&](const std::string& why) { return Error{"cannot read `" + path + "`: " + why, ""}; };
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

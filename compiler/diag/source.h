@@ -37,6 +37,10 @@ struct LineColumn {
   uint32_t column = 0;
 };
 
+/// Length in bytes of the UTF-8 sequence at the start of `text`, 0 if it is malformed (overlong forms, surrogates and
+/// values beyond U+10FFFF are).
+size_t utf8Length(std::string_view text);
+
 /// Owns the texts. Ids stay valid; string_views into a text live as long as the Sources.
 class Sources {
 public:

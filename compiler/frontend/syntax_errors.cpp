@@ -93,12 +93,14 @@ std::string summarise(const antlr4::misc::IntervalSet& expected, bool inType,
     words.push_back("a number");
   }
   if (!value && has(expected, DnnLexer::STRING)) {
-    words.push_back("a \"string\"");
+    words.push_back("a string");
   }
   std::vector<std::string> continuations;
   for (size_t type : expected.toList()) {
-    bool covered = type == DnnLexer::INT || type == DnnLexer::FLOAT || type == DnnLexer::STRING ||
-                   type == antlr4::Token::EPSILON || type > DnnLexer::UNKNOWN;
+    // An argument's `=` needs a name in front: not worth a mention between `,` and `)`.
+    bool covered = (type == DnnLexer::ASSIGN && has(expected, DnnLexer::RPAREN)) || type == DnnLexer::INT ||
+                   type == DnnLexer::FLOAT || type == DnnLexer::STRING || type == antlr4::Token::EPSILON ||
+                   type > DnnLexer::UNKNOWN;
     bool partOfName = isName(type) && (value || name);
     // A value starts with these too; a type with a parenthesis.
     bool partOfValue =

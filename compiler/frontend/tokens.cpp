@@ -1,6 +1,5 @@
 #include "compiler/frontend/tokens.h"
 
-#include "compiler/frontend/check_text.h"
 #include "compiler/frontend/parse.h"
 
 #include "DnnLexer.h"
@@ -16,7 +15,8 @@ Offsets::Offsets(std::string_view text) : start_(text.starts_with("\xEF\xBB\xBF"
   for (char c : text.substr(start_)) {
     ascii = ascii && static_cast<unsigned char>(c) < 0x80;
   }
-  for (uint32_t at = start_; !ascii && at < text.size(); at += static_cast<uint32_t>(utf8Length(text.substr(at)))) {
+  for (uint32_t at = start_; !ascii && at < text.size();
+       at += static_cast<uint32_t>(diag::utf8Length(text.substr(at)))) {
     bytes_.push_back(at);
   }
   if (!ascii) {
