@@ -161,6 +161,7 @@ Status linkExecutable(std::span<const std::vector<uint8_t>> objects, const std::
                                    "-s",
                                    "--build-id=none",
                                    "--gc-sections",
+                                   "--eh-frame-hdr",
                                    "--icf=safe",
                                    "--as-needed",
                                    "--hash-style=gnu",
