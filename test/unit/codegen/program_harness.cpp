@@ -216,8 +216,8 @@ void SideBySide::run(const std::string& entryName, int64_t rows, double toleranc
                 tolerance);
   }
   for (const plan::Persistent& p : compiled_.plan.persistents) {
-    expectEqual("after " + entryName + ", " + p.path, base(persistent_) + p.offset,
-                environment_.persistents.at(p.path), tolerance);
+    expectEqual("after " + entryName + ", " + p.path, base(persistent_) + p.offset, environment_.persistents.at(p.path),
+                tolerance);
   }
   ++environment_.step;
 }
