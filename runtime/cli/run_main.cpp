@@ -1,0 +1,119 @@
+#include "runtime/cli/run_main.h"
+
+#include "runtime/checkpoint/checkpoint.h"
+#include "runtime/cli/info.h"
+#include "runtime/cli/options.h"
+#include "runtime/cli/predict.h"
+#include "runtime/pool/cpus.h"
+#include "runtime/pool/pool.h"
+#include "runtime/support/file.h"
+#include "runtime/support/text.h"
+#include "runtime/train/evaluate.h"
+#include "runtime/train/interrupt.h"
+#include "runtime/train/trainer.h"
+
+#include <csignal>
+#include <cstdio>
+#include <new>
+
+namespace dnn::runtime {
+
+namespace {
+
+/// Fills parameters and state from the checkpoint for eval and predict.
+Status loadTrained(Machine& machine, const Options& options, TrainState& state) {
+  const plan::Plan& plan = machine.plan();
+  state.seed = options.seed.value_or(plan.seed);
+  std::string path = options.checkpoint;
+  if (path.empty() && !plan.checkpoint.path.empty()) {
+    path = resolvePath(plan.directory, plan.checkpoint.path);
+  }
+  if (!machine.hasParameters() && (path.empty() || !fileExists(path))) {
+    return success();
+  }
+  if (path.empty()) {
+    return failure(ExitCode::Usage, "which parameters? give --checkpoint PATH: this program has no checkpoint rule");
+  }
+  Status status = loadCheckpoint(path, plan, machine.persistents(), state);
+  if (status.code == ExitCode::Io) {
+    status.message += "; train first, or give --checkpoint PATH";
+  }
+  state.seed = options.seed.value_or(state.seed);
+  return status;
+}
+
+Status runEval(Machine& machine, const Options& options) {
+  TrainState state;
+  if (Status status = loadTrained(machine, options, state); !status.ok()) {
+    return status;
+  }
+  if (machine.findEntry(plan::Entry::Kind::Eval) < 0) {
+    return failure(ExitCode::Usage, "this program has no evaluation; see --help for its commands");
+  }
+  InterruptGuard guard;
+  DataStore store(machine, options.data);
+  std::vector<Metric> metrics;
+  for (uint32_t i = 0; i < machine.plan().entries.size(); ++i) {
+    if (machine.plan().entries[i].kind == plan::Entry::Kind::Eval) {
+      if (Status status = evaluate(machine, store, i, state, metrics); !status.ok()) {
+        return status;
+      }
+    }
+  }
+  for (const Metric& metric : metrics) {
+    std::printf("%s\n", text(metric).c_str());
+  }
+  return success();
+}
+
+Status runCommand(Machine& machine, const Options& options, const char* program) {
+  switch (options.command) {
+  case Options::Command::Help: std::fputs(helpText(machine.plan(), program).c_str(), stdout); return success();
+  case Options::Command::Info: printInfo(machine.plan()); return success();
+  case Options::Command::Train: {
+    DataStore store(machine, options.data);
+    return Trainer(machine, store, options).run();
+  }
+  case Options::Command::Eval: return runEval(machine, options);
+  case Options::Command::Predict: {
+    TrainState state;
+    Status status = loadTrained(machine, options, state);
+    return status.ok() ? predict(machine, options, state) : status;
+  }
+  }
+  return success();
+}
+
+Status run(const DnnModule& module, int argc, char** argv) {
+  Machine machine;
+  if (Status status = machine.load(module); !status.ok()) {
+    return status;
+  }
+  Options options;
+  if (Status status = parseOptions(machine.plan(), argc, argv, options); !status.ok()) {
+    return status;
+  }
+  Pool::global().setThreads(options.threads > 0 ? options.threads : availableCpus());
+  return runCommand(machine, options, argv[0]);
+}
+
+} // namespace
+
+int runMain(const DnnModule& module, int argc, char** argv) {
+  // A file that grows beyond its limit is a failed write with a sentence, not the end of the process.
+  std::signal(SIGXFSZ, SIG_IGN);
+  Status status;
+  try {
+    status = run(module, argc, argv);
+  } catch (const std::bad_alloc&) {
+    status = failure(ExitCode::Io, "not enough memory");
+  }
+  std::fflush(stdout);
+  if (!status.message.empty()) {
+    bool error = status.code != ExitCode::Interrupted;
+    std::fprintf(stderr, "%s: %s%s\n", argv[0], error ? "error: " : "", status.message.c_str());
+  }
+  return static_cast<int>(status.code);
+}
+
+} // namespace dnn::runtime

@@ -1,0 +1,280 @@
+#include "runtime/data/csv.h"
+
+#include "runtime/support/extent.h"
+#include "runtime/support/text.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+namespace dnn::runtime {
+
+CsvReader::CsvReader(std::string_view text, std::string_view name) : text_(text), name_(name) {
+  if (text_.substr(0, 3) == "\xEF\xBB\xBF") {
+    at_ = 3;
+  }
+}
+
+bool CsvReader::quotedCell(std::string_view& cell, Status& status) {
+  size_t start = ++at_;
+  std::string* unescaped = nullptr;
+  while (true) {
+    size_t quote = text_.find('"', at_);
+    if (quote == std::string_view::npos) {
+      status = failure(ExitCode::BadInput, "%s:%llu: a cell that starts with a double quote never ends", name_.c_str(),
+                       static_cast<unsigned long long>(nextLine_));
+      return false;
+    }
+    bool doubled = quote + 1 < text_.size() && text_[quote + 1] == '"';
+    if (doubled && unescaped == nullptr) {
+      unescaped = &unescaped_.emplace_back(text_.substr(start, quote + 1 - start));
+    } else if (unescaped != nullptr) {
+      unescaped->append(text_.substr(at_, quote + (doubled ? 1 : 0) - at_));
+    }
+    at_ = quote + (doubled ? 2 : 1);
+    if (!doubled) {
+      cell = unescaped != nullptr ? std::string_view(*unescaped) : text_.substr(start, quote - start);
+      break;
+    }
+  }
+  nextLine_ += static_cast<uint64_t>(
+      std::count(text_.begin() + static_cast<int64_t>(start), text_.begin() + static_cast<int64_t>(at_), '\n'));
+  bool ends = at_ == text_.size() || text_[at_] == ',' || text_[at_] == '\n' || text_.substr(at_, 2) == "\r\n";
+  if (!ends) {
+    status = failure(ExitCode::BadInput, "%s:%llu: text after the closing double quote of a cell", name_.c_str(),
+                     static_cast<unsigned long long>(nextLine_));
+  }
+  return ends;
+}
+
+bool CsvReader::next(std::vector<std::string_view>& cells, Status& status) {
+  cells.clear();
+  unescaped_.clear();
+  if (text_.find_first_not_of("\r\n", at_) == std::string_view::npos) {
+    at_ = text_.size();
+    return false;
+  }
+  line_ = nextLine_;
+  while (true) {
+    std::string_view cell;
+    if (at_ < text_.size() && text_[at_] == '"') {
+      if (!quotedCell(cell, status)) {
+        return false;
+      }
+    } else {
+      size_t end = at_;
+      while (end < text_.size() && text_[end] != ',' && text_[end] != '\n') {
+        ++end;
+      }
+      cell = text_.substr(at_, end - at_);
+      at_ = end;
+      bool lineEnds = at_ == text_.size() || text_[at_] == '\n';
+      if (lineEnds && !cell.empty() && cell.back() == '\r') {
+        cell.remove_suffix(1);
+      }
+    }
+    cells.push_back(cell);
+    if (at_ < text_.size() && text_[at_] == ',') {
+      ++at_;
+      continue;
+    }
+    at_ += at_ < text_.size() && text_[at_] == '\r' ? 1 : 0;
+    at_ += at_ < text_.size() && text_[at_] == '\n' ? 1 : 0;
+    ++nextLine_;
+    return true;
+  }
+}
+
+Status readCsvHeader(CsvReader& reader, std::string_view name, std::vector<std::string>& header) {
+  std::vector<std::string_view> cells;
+  Status status;
+  if (!reader.next(cells, status)) {
+    return !status.ok() ? status
+                        : failure(ExitCode::BadInput, "`%s` is empty: its first line must name the columns",
+                                  std::string(name).c_str());
+  }
+  if (cells.size() > 1u << 20) {
+    return failure(ExitCode::BadInput, "`%s` has %zu columns; the most is 2^20", std::string(name).c_str(),
+                   cells.size());
+  }
+  header.assign(cells.begin(), cells.end());
+  std::vector<std::string_view> sorted(cells);
+  std::sort(sorted.begin(), sorted.end());
+  auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end()) {
+    return failure(ExitCode::BadInput, "%s:%llu: two columns are named `%s`", std::string(name).c_str(),
+                   static_cast<unsigned long long>(reader.line()), printable(*twice).c_str());
+  }
+  return success();
+}
+
+namespace {
+
+/// The first names, for an error.
+std::string listOf(const std::vector<std::string>& header) {
+  std::string text;
+  for (size_t i = 0; i < header.size(); ++i) {
+    if (i >= 8) {
+      return text + format(", … (%zu in all)", header.size());
+    }
+    text += (i == 0 ? "" : ", ") + printable(header[i]);
+  }
+  return text;
+}
+
+Status findColumn(const std::vector<std::string>& header, std::string_view name, const std::string& wanted,
+                  uint32_t& position) {
+  auto found = std::find(header.begin(), header.end(), wanted);
+  if (found == header.end()) {
+    return failure(ExitCode::BadInput, "`%s` has no column `%s`; its columns are %s", std::string(name).c_str(),
+                   printable(wanted).c_str(), listOf(header).c_str());
+  }
+  position = static_cast<uint32_t>(found - header.begin());
+  return success();
+}
+
+std::string_view trimmed(std::string_view cell) {
+  size_t first = cell.find_first_not_of(" \t");
+  if (first == std::string_view::npos) {
+    return {};
+  }
+  return cell.substr(first, cell.find_last_not_of(" \t") - first + 1);
+}
+
+template <class T> bool parseNumber(std::string_view cell, T& value) {
+  if (cell.size() > 1 && cell[0] == '+' && cell[1] != '-') {
+    cell.remove_prefix(1);
+  }
+  auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (end != cell.data() + cell.size()) {
+    return false;
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    double wide = 0;
+    if (error == std::errc::result_out_of_range && parseNumber(cell, wide) && std::fabs(wide) < 1) {
+      value = static_cast<float>(wide); // too small for a float: zero
+      return true;
+    }
+  }
+  return error == std::errc();
+}
+
+template <class T> void append(std::vector<uint8_t>& bytes, T value) {
+  size_t at = bytes.size();
+  bytes.resize(at + sizeof value);
+  std::memcpy(bytes.data() + at, &value, sizeof value);
+}
+
+/// Appends the value of a cell, or says what is wrong with it.
+template <class T>
+bool appendCell(std::string_view cell, int64_t bound, std::vector<uint8_t>& bytes, std::string& problem) {
+  T value{};
+  if constexpr (std::is_floating_point_v<T>) {
+    if (!parseNumber(cell, value)) {
+      problem = format("`%s` is not a number of type %s", printable(cell).c_str(), sizeof(T) == 4 ? "f32" : "f64");
+      return false;
+    }
+    if (!std::isfinite(value)) {
+      problem = format("the value is `%s`; the values must be finite", printable(cell).c_str());
+      return false;
+    }
+  } else {
+    int64_t wide = 0;
+    double real = 0;
+    if (!parseNumber(cell, wide)) {
+      // Spreadsheets write whole numbers as `3.0`.
+      if (!parseNumber(cell, real) || real != std::trunc(real) || !(std::fabs(real) < 0x1p53)) {
+        problem = format("`%s` is not a whole number", printable(cell).c_str());
+        return false;
+      }
+      wide = static_cast<int64_t>(real);
+    }
+    value = static_cast<T>(wide);
+    if (static_cast<int64_t>(value) != wide) {
+      problem = format("%lld does not fit the type of the field", static_cast<long long>(wide));
+      return false;
+    }
+    if (bound > 0 && (wide < 0 || wide >= bound)) {
+      problem = format("%lld is out of range; the values must be in 0..%lld", static_cast<long long>(wide),
+                       static_cast<long long>(bound - 1));
+      return false;
+    }
+  }
+  append(bytes, value);
+  return true;
+}
+
+bool appendTyped(std::string_view cell, plan::DType dtype, int64_t bound, std::vector<uint8_t>& bytes,
+                 std::string& problem) {
+  switch (dtype) {
+  case plan::DType::F32: return appendCell<float>(cell, bound, bytes, problem);
+  case plan::DType::F64: return appendCell<double>(cell, bound, bytes, problem);
+  case plan::DType::I32: return appendCell<int32_t>(cell, bound, bytes, problem);
+  case plan::DType::I64: return appendCell<int64_t>(cell, bound, bytes, problem);
+  case plan::DType::U8: return appendCell<uint8_t>(cell, bound, bytes, problem);
+  case plan::DType::U32: return appendCell<uint32_t>(cell, bound, bytes, problem);
+  case plan::DType::Bool: return appendCell<uint8_t>(cell, 2, bytes, problem);
+  }
+  return false;
+}
+
+} // namespace
+
+Status selectCsvColumns(const std::vector<std::string>& header, std::string_view name,
+                        const std::vector<plan::Port>& fields, const std::vector<plan::CsvField>& columns,
+                        CsvSelection& selection) {
+  selection.columns.clear();
+  for (size_t field = 0; field < fields.size() && field < columns.size(); ++field) {
+    uint32_t first = 0;
+    uint32_t last = 0;
+    if (Status status = findColumn(header, name, columns[field].first, first); !status.ok()) {
+      return status;
+    }
+    if (Status status = findColumn(header, name, columns[field].last, last); !status.ok()) {
+      return status;
+    }
+    uint64_t wanted = 0;
+    if (!elementCount(fields[field].dims, wanted) || last < first || last - first + 1 != wanted) {
+      return failure(ExitCode::BadInput, "`%s`: columns `%s` to `%s` are %lld columns; field `%s` needs %llu",
+                     std::string(name).c_str(), printable(columns[field].first).c_str(),
+                     printable(columns[field].last).c_str(), static_cast<long long>(last) - first + 1,
+                     fields[field].name.c_str(), static_cast<unsigned long long>(wanted));
+    }
+    std::vector<uint32_t>& run = selection.columns.emplace_back();
+    for (uint32_t column = first; column <= last; ++column) {
+      run.push_back(column);
+    }
+  }
+  return success();
+}
+
+Status readCsvRows(CsvReader& reader, std::string_view name, const std::vector<std::string>& header,
+                   const std::vector<plan::Port>& fields, const CsvSelection& selection, std::vector<Column>& columns,
+                   uint64_t& rows) {
+  std::vector<std::string_view> cells;
+  Status status;
+  rows = 0;
+  while (reader.next(cells, status)) {
+    auto line = static_cast<unsigned long long>(reader.line());
+    if (cells.size() != header.size()) {
+      return failure(ExitCode::BadInput, "%s:%llu: this line has %zu cells, the first line has %zu",
+                     std::string(name).c_str(), line, cells.size(), header.size());
+    }
+    for (size_t field = 0; field < selection.columns.size(); ++field) {
+      for (uint32_t column : selection.columns[field]) {
+        std::string_view cell = trimmed(cells[column]);
+        std::string problem = "the cell is empty";
+        if (cell.empty() ||
+            !appendTyped(cell, fields[field].dtype, fields[field].bound, columns[field].bytes, problem)) {
+          return failure(ExitCode::BadInput, "%s:%llu, column `%s`: %s", std::string(name).c_str(), line,
+                         printable(header[column]).c_str(), problem.c_str());
+        }
+      }
+    }
+    ++rows;
+  }
+  return status;
+}
+
+} // namespace dnn::runtime

@@ -1,0 +1,42 @@
+// The examples of a source in memory, and the way of a batch into an entry's input ports.
+#pragma once
+
+#include "runtime/data/elements.h"
+#include "runtime/machine/machine.h"
+
+#include <map>
+#include <memory>
+
+namespace dnn::runtime {
+
+struct Dataset {
+  uint64_t rows = 0;
+  std::vector<Column> fields; // in the order of the source's fields
+};
+
+/// `--data NAME=PATH`: paths (as given, relative to the working folder) that replace those in the program.
+using DataOverrides = std::map<std::string, std::vector<std::string>>;
+
+/// Loads sources when they are first needed and keeps them.
+class DataStore {
+public:
+  DataStore(Machine& machine, DataOverrides overrides) : machine_(machine), overrides_(std::move(overrides)) {}
+
+  /// `data` stays valid as long as the store. Errors name the file, the place and the value.
+  Status load(const std::string& source, const Dataset*& data);
+
+private:
+  Machine& machine_;
+  DataOverrides overrides_;
+  std::map<std::string, std::unique_ptr<Dataset>> loaded_;
+};
+
+/// From rows of a file to the part that the source takes: floor(|split|·rows) from the start (> 0) or the end (< 0).
+void splitRange(double split, uint64_t rows, uint64_t& first, uint64_t& count);
+
+/// Copies `count` examples into the entry's input ports: those at order[first], order[first + 1], …, or, if `order` is
+/// null, those at first, first + 1, ….
+void gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order, uint64_t first,
+                 uint64_t count);
+
+} // namespace dnn::runtime

@@ -1,0 +1,43 @@
+// Columns of typed values, and the one place where values from files become values of the language's types.
+#pragma once
+
+#include "runtime/plan/plan.h"
+#include "runtime/support/status.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dnn::runtime {
+
+/// Element types found in files: those of the language and the small integers that are widened when they are read.
+enum class FileType : uint8_t { F32, F64, I8, I16, I32, I64, U8, U32, Bool };
+
+int byteSize(FileType type);
+FileType fileType(plan::DType dtype);
+/// The type of the language that holds every value: i8 and i16 become i32.
+plan::DType widened(FileType type);
+
+/// One field of all examples: `rows` rows of dims, row-major.
+struct Column {
+  plan::DType dtype = plan::DType::F32;
+  std::vector<int64_t> dims; // of one row
+  uint64_t rowBytes = 0;
+  std::vector<uint8_t> bytes;
+};
+
+/// An empty column with the type of the port's rows. False if a row would be larger than 2^40 bytes.
+bool makeColumn(const plan::Port& port, Column& column);
+
+/// Appends `count` values, converted to the column's type: to floats always (rounded to nearest), to integers where
+/// the value is one and fits. `bad` is the index of the first value that does not convert.
+bool convertInto(FileType from, const uint8_t* values, uint64_t count, Column& column, uint64_t& bad);
+
+/// The first value that an example may not have: NaN or infinity, or outside 0 ≤ v < bound when bound > 0.
+/// `reason` says why ("is nan", "is 11, but must be in 0..9").
+bool findBadValue(const Column& column, int64_t bound, uint64_t& bad, std::string& reason);
+
+/// The value as text.
+std::string valueText(FileType type, const uint8_t* value);
+
+} // namespace dnn::runtime

@@ -1,0 +1,51 @@
+#include "runtime/data/order.h"
+
+#include "runtime/random/philox.h"
+
+#include <numeric>
+#include <utility>
+
+namespace dnn::runtime {
+
+namespace {
+
+/// FNV-1a: tells sources apart.
+uint32_t hashOf(std::string_view text) {
+  uint32_t hash = 2166136261u;
+  for (char c : text) {
+    hash = (hash ^ static_cast<uint8_t>(c)) * 16777619u;
+  }
+  return hash;
+}
+
+constexpr uint64_t orderKey = 0x6f72646572206f66; // distinguishes this stream from the program's draws
+
+} // namespace
+
+void epochOrder(uint64_t rows, bool shuffle, uint64_t seed, uint64_t epoch, std::string_view source,
+                std::vector<uint32_t>& order) {
+  order.resize(rows);
+  std::iota(order.begin(), order.end(), 0u);
+  if (!shuffle) {
+    return;
+  }
+  PhiloxKey key = philoxKey(seed ^ orderKey);
+  uint32_t site = hashOf(source);
+  PhiloxBlock block{};
+  for (uint64_t i = rows; i > 1; --i) {
+    // Each block holds two 64-bit numbers: one for an even i, one for the odd i below it.
+    if (i == rows || i % 2 == 0) {
+      block = philox4x32(
+          {static_cast<uint32_t>(i / 2), site, static_cast<uint32_t>(epoch), static_cast<uint32_t>(epoch >> 32)}, key);
+    }
+    size_t half = i % 2 == 0 ? 0 : 2;
+    uint64_t bits = uint64_t{block[half]} << 32 | block[half + 1];
+    __extension__ using Wide = unsigned __int128;
+    auto j = static_cast<uint64_t>(static_cast<Wide>(bits) * i >> 64); // uniform in 0 … i-1
+    std::swap(order[i - 1], order[j]);
+  }
+}
+
+uint64_t batchSeed(uint64_t seed, uint64_t batch) { return seed + batch * 0x9E3779B97F4A7C15; }
+
+} // namespace dnn::runtime

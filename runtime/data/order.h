@@ -1,0 +1,19 @@
+// The order in which an epoch visits the examples: a function of the seed, the epoch and the source's name alone.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace dnn::runtime {
+
+/// Fills `order` with 0 … rows-1: in this order, or shuffled (Fisher–Yates over Philox blocks with their own key, so
+/// that they never meet the draws of the program).
+void epochOrder(uint64_t rows, bool shuffle, uint64_t seed, uint64_t epoch, std::string_view source,
+                std::vector<uint32_t>& order);
+
+/// The seed of the draws in one batch of an evaluation or prediction: batch 0 uses the seed itself, so that rows in
+/// different batches do not see the same draws.
+uint64_t batchSeed(uint64_t seed, uint64_t batch);
+
+} // namespace dnn::runtime

@@ -1,0 +1,154 @@
+#include "runtime/machine/machine.h"
+
+#include "runtime/support/extent.h"
+#include "runtime/support/text.h"
+
+#include <algorithm>
+#include <cstring>
+#include <sys/mman.h>
+
+namespace dnn::runtime {
+
+using plan::Entry;
+
+Status checkCpu(const std::string& target) {
+#if defined(__x86_64__)
+  bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+            __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+  bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512vl");
+  if (target == "x86-64-v4" && !v4) {
+    return failure(ExitCode::BadInput,
+                   "this program was compiled for x86-64-v4, and this CPU has no AVX-512; compile "
+                   "it again with --target=%s",
+                   v3 ? "x86-64-v3" : "host");
+  }
+  if (target == "x86-64-v3" && !v3) {
+    return failure(ExitCode::BadInput, "this program was compiled for x86-64-v3, and this CPU has no AVX2 with FMA");
+  }
+#endif
+  return success();
+}
+
+Machine::Region Machine::allocate(uint64_t bytes) {
+  constexpr uint64_t hugePage = 2 << 20;
+  uint64_t alignment = bytes >= 2 * hugePage ? hugePage : 64;
+  uint64_t rounded = (std::max<uint64_t>(bytes, 1) + alignment - 1) / alignment * alignment;
+  auto* memory = static_cast<uint8_t*>(std::aligned_alloc(alignment, rounded));
+  if (memory != nullptr) {
+    if (alignment == hugePage) {
+      madvise(memory, rounded, MADV_HUGEPAGE); // a wish; refusal costs only speed
+    }
+    std::memset(memory, 0, rounded);
+  }
+  return Region(memory);
+}
+
+Status Machine::checkPlan() const {
+  // What the compiler promises; checked once, because everything later copies by these numbers.
+  for (const plan::Persistent& tensor : plan_.persistents) {
+    uint64_t bytes = byteCount(tensor.dtype, tensor.dims);
+    if (tensor.offset > plan_.persistentBytes || bytes > plan_.persistentBytes - tensor.offset) {
+      return failure(ExitCode::Internal, "the plan puts `%s` outside its region", tensor.path.c_str());
+    }
+  }
+  for (const Entry& entry : plan_.entries) {
+    for (const std::vector<plan::Port>* ports : {&entry.inputs, &entry.outputs}) {
+      for (const plan::Port& port : *ports) {
+        uint64_t rows = port.batched ? static_cast<uint64_t>(std::max<int64_t>(entry.batch, 0)) : 1;
+        uint64_t bytes = byteCount(port.dtype, port.dims);
+        if (port.offset > plan_.arenaBytes || (bytes > 0 && rows > (plan_.arenaBytes - port.offset) / bytes)) {
+          return failure(ExitCode::Internal, "the plan puts `%s` of `%s` outside the arena", port.name.c_str(),
+                         entry.name.c_str());
+        }
+      }
+    }
+    for (uint32_t index : entry.watchedPersistents) {
+      if (index >= plan_.persistents.size()) {
+        return failure(ExitCode::Internal, "the plan watches a tensor that does not exist");
+      }
+    }
+    for (uint32_t index : entry.watchedOutputs) {
+      if (index >= entry.outputs.size()) {
+        return failure(ExitCode::Internal, "the plan watches an output that does not exist");
+      }
+    }
+    if (entry.source.empty()) {
+      continue;
+    }
+    int source = findSource(entry.source);
+    if (source < 0) {
+      return failure(ExitCode::Internal, "the plan reads source `%s`, which does not exist", entry.source.c_str());
+    }
+    const std::vector<plan::Port>& fields = plan_.sources[static_cast<size_t>(source)].fields;
+    bool fits = entry.batch > 0 && fields.size() == entry.inputs.size();
+    for (size_t i = 0; fits && i < fields.size(); ++i) {
+      fits =
+          entry.inputs[i].batched && entry.inputs[i].dtype == fields[i].dtype && entry.inputs[i].dims == fields[i].dims;
+    }
+    if (!fits) {
+      return failure(ExitCode::Internal, "the inputs of `%s` are not the fields of `%s`", entry.name.c_str(),
+                     entry.source.c_str());
+    }
+  }
+  return success();
+}
+
+Status Machine::load(const DnnModule& module) {
+  if (module.abi_version != DNN_ABI_VERSION) {
+    return failure(ExitCode::Internal, "the program was compiled for runtime interface %u, this is %u",
+                   module.abi_version, DNN_ABI_VERSION);
+  }
+  std::string error;
+  if (!plan::decode(module.plan, module.plan_size, plan_, error)) {
+    return failure(ExitCode::Internal, "%s", error.c_str());
+  }
+  if (module.entry_count != plan_.entries.size()) {
+    return failure(ExitCode::Internal, "the program has %u entries, its plan %zu", module.entry_count,
+                   plan_.entries.size());
+  }
+  if (Status status = checkPlan(); !status.ok()) {
+    return status;
+  }
+  if (Status status = checkCpu(plan_.target); !status.ok()) {
+    return status;
+  }
+  persistents_ = allocate(plan_.persistentBytes);
+  arena_ = allocate(plan_.arenaBytes);
+  if (!persistents_ || !arena_) {
+    return failure(ExitCode::Io, "not enough memory: the program needs %s bytes",
+                   grouped(plan_.persistentBytes + plan_.arenaBytes).c_str());
+  }
+  module_ = &module;
+  module.bind(persistents_.get(), arena_.get());
+  return success();
+}
+
+Status Machine::call(uint32_t entry, int64_t rows, const Moment& moment) {
+  DnnCall call{rows, moment.seed, static_cast<uint32_t>(moment.step), static_cast<uint32_t>(moment.epoch)};
+  if (int32_t code = module_->entries[entry](&call)) {
+    return failure(ExitCode::Internal, "a kernel of `%s` failed with code %d", plan_.entries[entry].name.c_str(), code);
+  }
+  return success();
+}
+
+int Machine::findEntry(Entry::Kind kind, const std::string& name) const {
+  for (size_t i = 0; i < plan_.entries.size(); ++i) {
+    if (plan_.entries[i].kind == kind && (name.empty() || plan_.entries[i].name == name)) {
+      return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
+int Machine::findSource(const std::string& name) const {
+  for (size_t i = 0; i < plan_.sources.size(); ++i) {
+    if (plan_.sources[i].name == name) {
+      return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
+} // namespace dnn::runtime

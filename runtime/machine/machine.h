@@ -1,0 +1,59 @@
+// A compiled program with its memory: decodes the plan, allocates the two regions, calls entries.
+#pragma once
+
+#include "runtime/include/dnn/abi.h"
+#include "runtime/plan/plan.h"
+#include "runtime/support/status.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+namespace dnn::runtime {
+
+/// When and with what randomness an entry runs.
+struct Moment {
+  uint64_t seed = 0;
+  uint64_t step = 0;
+  uint64_t epoch = 0;
+};
+
+class Machine {
+public:
+  /// Checks the interface version, the plan and the CPU; allocates and binds. `module` must outlive the machine.
+  Status load(const DnnModule& module);
+
+  const plan::Plan& plan() const { return plan_; }
+  uint8_t* arena(uint64_t offset) { return arena_.get() + offset; }
+  uint8_t* persistents() { return persistents_.get(); }
+  uint8_t* persistent(const plan::Persistent& tensor) { return persistents_.get() + tensor.offset; }
+  const uint8_t* persistent(const plan::Persistent& tensor) const { return persistents_.get() + tensor.offset; }
+
+  /// Runs an entry on `rows` examples that lie in its input ports.
+  Status call(uint32_t entry, int64_t rows, const Moment& moment);
+
+  /// The first entry of the kind and, unless it is empty, the name; -1 if there is none.
+  int findEntry(plan::Entry::Kind kind, const std::string& name = "") const;
+  int findSource(const std::string& name) const;
+
+  bool hasParameters() const { return !plan_.persistents.empty(); }
+
+private:
+  struct Free {
+    void operator()(uint8_t* memory) const { std::free(memory); }
+  };
+  using Region = std::unique_ptr<uint8_t[], Free>;
+
+  static Region allocate(uint64_t bytes);
+  Status checkPlan() const;
+
+  const DnnModule* module_ = nullptr;
+  plan::Plan plan_;
+  Region persistents_;
+  Region arena_;
+};
+
+/// Fails with a sentence if this CPU lacks what machine code for `target` ("x86-64-v3", "x86-64-v4") needs.
+Status checkCpu(const std::string& target);
+
+} // namespace dnn::runtime

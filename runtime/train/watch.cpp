@@ -1,0 +1,54 @@
+#include "runtime/train/watch.h"
+
+#include "runtime/pool/kernel_abi.h"
+#include "runtime/support/extent.h"
+#include "runtime/support/text.h"
+#include "runtime/train/metrics.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace dnn::runtime {
+
+namespace {
+
+uint64_t countNonfinite(const uint8_t* data, plan::DType dtype, uint64_t count) {
+  if (dtype == plan::DType::F32) {
+    return dnn_count_nonfinite_f32(reinterpret_cast<const float*>(data), static_cast<int64_t>(count));
+  }
+  uint64_t found = 0;
+  for (uint64_t i = 0; dtype == plan::DType::F64 && i < count; ++i) {
+    double value;
+    std::memcpy(&value, data + i * sizeof value, sizeof value);
+    found += std::isfinite(value) ? 0 : 1;
+  }
+  return found;
+}
+
+} // namespace
+
+Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch) {
+  auto diverged = [&](const std::string& what) {
+    return failure(ExitCode::Diverged, "step %llu (epoch %llu): %s; a smaller learning rate may help",
+                   static_cast<unsigned long long>(step), static_cast<unsigned long long>(epoch), what.c_str());
+  };
+  for (uint32_t index : entry.watchedOutputs) {
+    double value = readScalar(machine, entry.outputs[index]);
+    if (!std::isfinite(value)) {
+      return diverged(format("`%s` is %s", entry.outputs[index].name.c_str(), std::isnan(value) ? "NaN" : "infinite"));
+    }
+  }
+  for (uint32_t index : entry.watchedPersistents) {
+    const plan::Persistent& tensor = machine.plan().persistents[index];
+    uint64_t count = 0;
+    elementCount(tensor.dims, count);
+    uint64_t bad = countNonfinite(machine.persistent(tensor), tensor.dtype, count);
+    if (bad > 0) {
+      return diverged(format("%s of the %s values of `%s` are NaN or infinite", grouped(bad).c_str(),
+                             grouped(count).c_str(), tensor.path.c_str()));
+    }
+  }
+  return success();
+}
+
+} // namespace dnn::runtime
