@@ -1,8 +1,8 @@
 // Passes and the one wrapper that runs them.
 //
 // A pass is a free function `Result<Changed> name(graph::Module&)` with one row in passes.def. It may assume that the
-// module verifies and must leave it so. An error is a mistake in the user's program (a path without a derivative), never
-// a limitation that the verifier could have named.
+// module verifies and must leave it so. An error is a mistake in the user's program (a path without a derivative),
+// never a limitation that the verifier could have named.
 #pragma once
 
 #include "compiler/graph/graph.h"
@@ -39,9 +39,9 @@ const Pass* findPass(std::string_view flag);
 Result<std::vector<const Pass*>> parsePassList(std::string_view flags);
 
 struct PassOptions {
-  bool verifyEach = false;      ///< verify before the first pass and after each one
-  bool time = false;            ///< fill PassReport::seconds
-  std::string dumpAfter;        ///< flag of a pass, or "all"
+  bool verifyEach = false; ///< verify before the first pass and after each one
+  bool time = false;       ///< fill PassReport::seconds
+  std::string dumpAfter;   ///< flag of a pass, or "all"
   /// Receives the text of a dump; the default prints to stderr.
   std::function<void(std::string_view)> dump;
 };

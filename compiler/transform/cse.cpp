@@ -1,0 +1,122 @@
+// Merges ops that compute the same value, names of indices apart. The first one stays: it dominates.
+#include "compiler/transform/pass_manager.h"
+
+#include <map>
+#include <tuple>
+#include <vector>
+
+namespace dnn::transform {
+
+namespace {
+
+using graph::Op;
+using graph::OpKind;
+
+/// What makes two ops compute the same. Bodies are hash-consed in their module: equal ones are the same pointer.
+using Key = std::tuple<OpKind, std::vector<const graph::Value*>, std::vector<Dim>, std::vector<Dim>, Reduction,
+                       graph::ExprRef, std::vector<graph::ExprRef>, std::string, uint32_t, std::vector<Dim>, DType>;
+
+struct DimLess {
+  bool operator()(const Dim& a, const Dim& b) const {
+    return std::tuple(a.constant(), a.terms()) < std::tuple(b.constant(), b.terms());
+  }
+};
+
+bool isPure(OpKind kind) {
+  switch (kind) {
+  case OpKind::Param:
+  case OpKind::State:
+  case OpKind::Env:
+  case OpKind::Comp:
+  case OpKind::Scatter:
+  case OpKind::Reshape:
+  case OpKind::Concat: return true;
+  case OpKind::Input: // one each
+  case OpKind::CallVjp:
+  case OpKind::Grad:
+  case OpKind::Update:
+  case OpKind::Output:
+  case OpKind::Group: return false;
+  }
+  return false;
+}
+
+std::vector<Dim> extents(const std::vector<graph::IndexVar>& vars) {
+  std::vector<Dim> dims;
+  for (const graph::IndexVar& var : vars) {
+    dims.push_back(var.extent);
+  }
+  return dims;
+}
+
+Key keyOf(const Op& op) {
+  const TensorType& type = op.results[0]->type;
+  return {op.kind,
+          {op.operands.begin(), op.operands.end()},
+          extents(op.dims),
+          extents(op.reduced),
+          op.reduction,
+          op.body,
+          op.at,
+          op.symbol,
+          op.axis,
+          type.dims,
+          type.dtype};
+}
+
+struct KeyLess {
+  static bool less(const std::vector<Dim>& a, const std::vector<Dim>& b) {
+    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), DimLess());
+  }
+  bool operator()(const Key& a, const Key& b) const {
+    auto plain = [](const Key& k) {
+      return std::tie(std::get<0>(k), std::get<1>(k), std::get<4>(k), std::get<5>(k), std::get<6>(k), std::get<7>(k),
+                      std::get<8>(k), std::get<10>(k));
+    };
+    if (plain(a) != plain(b)) {
+      return plain(a) < plain(b);
+    }
+    for (auto dims : {std::pair(&std::get<2>(a), &std::get<2>(b)), std::pair(&std::get<3>(a), &std::get<3>(b)),
+                      std::pair(&std::get<9>(a), &std::get<9>(b))}) {
+      if (*dims.first != *dims.second) {
+        return less(*dims.first, *dims.second);
+      }
+    }
+    return false;
+  }
+};
+
+Changed cseIn(graph::Function& function) {
+  std::map<Key, graph::Value*, KeyLess> known;
+  std::vector<Op*> kept;
+  for (Op* op : function.body.ops) {
+    if (!isPure(op->kind)) {
+      kept.push_back(op);
+      continue;
+    }
+    auto [entry, inserted] = known.try_emplace(keyOf(*op), op->results[0]);
+    if (inserted) {
+      kept.push_back(op);
+      continue;
+    }
+    if (entry->second->name.empty()) {
+      entry->second->name = op->results[0]->name;
+    }
+    graph::replaceAllUses(function, op->results[0], entry->second);
+  }
+  bool changed = kept.size() != function.body.ops.size();
+  function.body.ops = std::move(kept);
+  return changed ? Changed::Yes : Changed::No;
+}
+
+} // namespace
+
+Result<Changed> cse(graph::Module& module) {
+  Changed changed = Changed::No;
+  for (const auto& function : module.functions) {
+    changed = changed | cseIn(*function);
+  }
+  return changed;
+}
+
+} // namespace dnn::transform

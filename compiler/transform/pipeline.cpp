@@ -1,0 +1,27 @@
+// The passes between the graph as built and the graph that is fused, in order, with the reason for each position.
+#include "compiler/transform/pass_manager.h"
+
+#include <array>
+
+namespace dnn::transform {
+
+Status differentiateAll(graph::Module& module, const PassOptions& options) {
+  const std::array passes = {
+      findPass("differentiate"), // first: it wants calls with their own rules, and the user's ops for its errors
+      findPass("inline-calls"),  // the rules have been used
+      findPass("dce"),
+  };
+  auto reports = runPasses(module, passes, options);
+  return reports ? success() : Status(reports.error());
+}
+
+Status optimize(graph::Module& module, const PassOptions& options) {
+  const std::array passes = {
+      findPass("cse"),
+      findPass("dce"),
+  };
+  auto reports = runToFixpoint(module, passes, options);
+  return reports ? success() : Status(reports.error());
+}
+
+} // namespace dnn::transform
