@@ -147,10 +147,60 @@ plan::Plan planOf(const graph::Module& module) {
   return plan;
 }
 
+namespace {
+
+/// Stands for every function that a checked kernel calls when a check fails; the kernel returns the code.
+int checkFailed(void*, ...) { return -1; }
+
+constexpr const char* checkFunctions[] = {
+    "halide_error_access_out_of_bounds",
+    "halide_error_bad_dimensions",
+    "halide_error_bad_extern_fold",
+    "halide_error_bad_fold",
+    "halide_error_bad_type",
+    "halide_error_bounds_inference_call_failed",
+    "halide_error_buffer_allocation_too_large",
+    "halide_error_buffer_argument_is_null",
+    "halide_error_buffer_extents_negative",
+    "halide_error_buffer_extents_too_large",
+    "halide_error_buffer_is_null",
+    "halide_error_constraint_violated",
+    "halide_error_constraints_make_required_region_smaller",
+    "halide_error_debug_to_file_failed",
+    "halide_error_device_crop_failed",
+    "halide_error_device_dirty_with_no_device_support",
+    "halide_error_device_interface_no_device",
+    "halide_error_explicit_bounds_too_small",
+    "halide_error_extern_stage_failed",
+    "halide_error_fold_factor_too_small",
+    "halide_error_host_and_device_dirty",
+    "halide_error_host_is_null",
+    "halide_error_no_device_interface",
+    "halide_error_out_of_memory",
+    "halide_error_param_too_large_f64",
+    "halide_error_param_too_large_i64",
+    "halide_error_param_too_large_u64",
+    "halide_error_param_too_small_f64",
+    "halide_error_param_too_small_i64",
+    "halide_error_param_too_small_u64",
+    "halide_error_requirement_failed",
+    "halide_error_specialize_fail",
+    "halide_error_split_factor_not_positive",
+    "halide_error_storage_bound_too_small",
+    "halide_error_unaligned_host_ptr",
+    "halide_error_vscale_invalid",
+};
+
+} // namespace
+
 std::vector<HostSymbol> runtimeSymbols() {
-  return {{"halide_do_par_for", reinterpret_cast<void*>(&halide_do_par_for)},
-          {"halide_malloc", reinterpret_cast<void*>(&halide_malloc)},
-          {"halide_free", reinterpret_cast<void*>(&halide_free)}};
+  std::vector<HostSymbol> symbols = {{"halide_do_par_for", reinterpret_cast<void*>(&halide_do_par_for)},
+                                     {"halide_malloc", reinterpret_cast<void*>(&halide_malloc)},
+                                     {"halide_free", reinterpret_cast<void*>(&halide_free)}};
+  for (const char* name : checkFunctions) {
+    symbols.push_back({name, reinterpret_cast<void*>(&checkFailed)});
+  }
+  return symbols;
 }
 
 SideBySide::SideBySide(const std::string& text, const CompileOptions& options) : module_(parseProgram(text)) {
@@ -208,7 +258,7 @@ void SideBySide::run(const std::string& entryName, int64_t rows, double toleranc
   }
   environment_.seed = 0x123456789abcdefULL;
   DnnCall call{entry.batch > 0 ? rows : 0, environment_.seed, environment_.step, environment_.epoch};
-  ASSERT_EQ(jit_->module().entries[index](&call), 0);
+  ASSERT_EQ(jit_->module().entries[index](&call), 0) << "a kernel failed, or a check in a checked kernel";
   auto outputs = graph::run(function, environment_);
   ASSERT_TRUE(outputs.ok()) << outputs.error().message;
   for (const plan::Port& port : entry.outputs) {

@@ -36,7 +36,7 @@ TEST_P(Train, MultiLayerPerceptron) {
   program.run("eval.te", 13, 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Train, testing::Values(false),
+INSTANTIATE_TEST_SUITE_P(Kernels, Train, testing::Bool(),
                          [](const auto& info) { return info.param ? "checked" : "release"; });
 
 TEST(Compile, TheSecondTimeEveryKernelComesFromTheCache) {
