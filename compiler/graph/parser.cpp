@@ -424,7 +424,7 @@ TensorType Parser::parseType() {
   } else {
     lexer_.failAt(offset, "there is no element type `" + name + "`");
   }
-  if (lexer_.take("[")) {
+  if (lexer_.take("[") && !lexer_.take("]")) {
     do {
       type.dims.push_back(parseDim());
     } while (lexer_.take(","));

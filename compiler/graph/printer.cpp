@@ -129,7 +129,11 @@ private:
 
   void printScatter(const Op& op) {
     nameIndices(op);
-    text_ += " add " + types(op.results) + " [" + domain(op.dims, 0) + "] at (";
+    std::string result = types(op.results);
+    if (op.results.at(0)->type.isScalar()) {
+      result.insert(nameOf(op.results[0]->type.dtype).size(), "[]"); // or the domain would read as its extents
+    }
+    text_ += " add " + result + " [" + domain(op.dims, 0) + "] at (";
     for (size_t i = 0; i < op.at.size(); ++i) {
       text_ += (i ? ", " : "") + subscript(op, op.at[i], Tightness::Loose);
     }
