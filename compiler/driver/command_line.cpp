@@ -111,17 +111,18 @@ private:
 
 /// "" or what is wrong with the first argument where a command should stand.
 std::string checkCommand(const CLI::App& app, const std::vector<std::string>& arguments) {
-  if (arguments.empty() || arguments[0].substr(0, 1) == "-") {
+  if (!arguments.empty() && arguments[0].substr(0, 1) == "-") {
     return "";
   }
   std::string names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-    if (command->get_name() == arguments[0]) {
+    if (!arguments.empty() && command->get_name() == arguments[0]) {
       return "";
     }
     names += (names.empty() ? "" : ", ") + command->get_name();
   }
-  return "there is no command `" + arguments[0] + "`; the commands are " + names;
+  return (arguments.empty() ? "a command is missing" : "there is no command `" + arguments[0] + "`") +
+         "; the commands are " + names + ", and `dnnc --help` explains them";
 }
 
 /// How many of the arguments belong to dnnc: for `run`, everything up to FILE; the rest is the program's, even where
