@@ -3,6 +3,7 @@
 #include "compiler/graph/text.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -77,8 +78,13 @@ std::string tensorText(const graph::Tensor& tensor) {
   }
   text += tensor.dims.empty() ? " =" : "] =";
   for (int64_t i = 0; i < tensor.size(); ++i) {
+    if (!isFloat(tensor.dtype)) {
+      text += " " + std::to_string(tensor.ints[static_cast<size_t>(i)]);
+      continue;
+    }
+    double value = tensor.get(i);
     char number[40];
-    std::snprintf(number, sizeof number, " %.9g", tensor.get(i));
+    std::snprintf(number, sizeof number, " %.9g", std::isnan(value) ? std::fabs(value) : value); // never -nan
     text += number;
   }
   return text + "\n";
