@@ -34,8 +34,6 @@ bool improves(Best& best, double value, bool largest, uint64_t epoch) {
 Trainer::Trainer(Machine& machine, DataStore& store, const Options& options)
     : machine_(machine), store_(store), options_(options), plan_(machine.plan()), progress_(options.quiet) {}
 
-double Trainer::elapsed() const { return secondsNow() - startTime_; }
-
 uint64_t Trainer::totalSteps() const { return wantedSteps_ > 0 ? wantedSteps_ : wantedEpochs_ * stepsPerEpoch_; }
 
 uint64_t Trainer::batchRows(uint64_t position) const {
@@ -105,7 +103,6 @@ Status Trainer::prepare() {
     }
   }
 
-  double loadStart = secondsNow();
   if (!step.source.empty()) {
     if (Status status = store_.load(step.source, data_); !status.ok()) {
       return status;
@@ -122,7 +119,6 @@ Status Trainer::prepare() {
       }
     }
   }
-  loadSeconds_ = secondsNow() - loadStart;
   return options_.resume ? resume() : initialize();
 }
 
@@ -350,25 +346,24 @@ void Trainer::logEnd(const char* reason) {
     events_.field("reason", std::string(reason));
     events_.field("epoch", state_.epoch);
     events_.field("step", state_.step);
-    events_.field("seconds", elapsed());
+    events_.field("seconds", seconds_);
     events_.fields(latest_);
     events_.end();
   }
 }
 
 void Trainer::summarize() {
-  double seconds = std::max(elapsed(), 1e-9);
   uint64_t steps = state_.step - firstStep_;
   if (steps == 0) {
     progress_.line("nothing to do: %llu epochs and %llu steps are done already", u(state_.epoch), u(state_.step));
   } else {
     std::string rate;
     if (examplesDone_ > 0) {
-      rate = grouped(static_cast<uint64_t>(static_cast<double>(examplesDone_) / seconds)) + " examples/s, ";
+      rate = grouped(static_cast<uint64_t>(static_cast<double>(examplesDone_) / seconds_)) + " examples/s, ";
     }
     progress_.line("trained %s: %s epochs, %s steps in %s (%s%.0f%% of the time waiting for data)",
                    plan_.program.c_str(), grouped(state_.epoch).c_str(), grouped(steps).c_str(),
-                   duration(seconds).c_str(), rate.c_str(), 100 * waitSeconds_ / seconds);
+                   duration(seconds_).c_str(), rate.c_str(), 100 * waitSeconds_ / seconds_);
   }
   if (outOfPatience()) {
     progress_.line("stopped early: %s was best after epoch %llu", plan_.patience.metric.c_str(),
@@ -415,6 +410,7 @@ Status Trainer::run() {
   epochStart_ = startTime_;
 
   Status status = loop();
+  seconds_ = std::max(secondsNow() - startTime_, 1e-9);
   progress_.clear();
   if (status.code == ExitCode::Diverged) {
     logEnd("diverged");

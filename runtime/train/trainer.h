@@ -35,7 +35,6 @@ private:
 
   bool outOfPatience() const;
   bool done() const;
-  double elapsed() const;
   uint64_t totalSteps() const;
   uint64_t batchRows(uint64_t position) const;
 
@@ -60,7 +59,7 @@ private:
 
   double startTime_ = 0;
   double epochStart_ = 0;
-  double loadSeconds_ = 0;
+  double seconds_ = 0; // that training took, evaluations and checkpoints between epochs included
   double waitSeconds_ = 0;
   uint64_t examplesDone_ = 0;
   uint64_t firstStep_ = 0;

@@ -1,0 +1,139 @@
+#include "runtime/data/dataset.h"
+
+#include "test/unit/runtime/fake_program.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+
+namespace dnn::runtime {
+namespace {
+
+using plan::Port;
+using plan::Source;
+
+TEST(Split, TakesTheFloorFromEitherEnd) {
+  uint64_t first = 0;
+  uint64_t count = 0;
+  splitRange(0.8, 1797, first, count);
+  EXPECT_EQ(first, 0u);
+  EXPECT_EQ(count, 1437u);
+  splitRange(-0.2, 1797, first, count);
+  EXPECT_EQ(first, 1797u - 359u);
+  EXPECT_EQ(count, 359u);
+  splitRange(0.29, 100, first, count); // 28.999999999999996 in binary
+  EXPECT_EQ(count, 29u);
+  splitRange(0, 5, first, count);
+  EXPECT_EQ(count, 5u);
+}
+
+class DatasetFiles : public testing::Test {
+protected:
+  /// Loads source "d" of a program that has only this source.
+  Status load(const Source& source, const DataOverrides& overrides = {}) {
+    plan::Plan plan = test::fakePlan();
+    plan.directory = folder_.path("");
+    plan.sources.push_back(source);
+    plan.sources.back().name = "f";
+    program_ = std::make_unique<test::FakeProgram>(plan);
+    machine_ = std::make_unique<Machine>();
+    EXPECT_EQ(machine_->load(program_->module).message, "");
+    store_ = std::make_unique<DataStore>(*machine_, overrides);
+    return store_->load("f", data_);
+  }
+  void writeIdx(const std::string& name, const std::vector<uint8_t>& header, const std::vector<uint8_t>& values) {
+    std::string text = {0, 0};
+    text.append(header.begin(), header.end());
+    text.append(values.begin(), values.end());
+    test::writeText(folder_.path(name), text);
+  }
+
+  test::TemporaryFolder folder_;
+  std::unique_ptr<test::FakeProgram> program_;
+  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<DataStore> store_;
+  const Dataset* data_ = nullptr;
+};
+
+Source idxSource() {
+  return {.kind = Source::Kind::Idx,
+          .paths = {"images", "labels"},
+          .fields = {{.name = "x", .dtype = plan::DType::U8, .dims = {2}},
+                     {.name = "y", .dtype = plan::DType::I32, .bound = 10}}};
+}
+
+TEST_F(DatasetFiles, IdxBytesStayBytesAndLabelsWiden) {
+  writeIdx("images", {8, 2, 0, 0, 0, 2, 0, 0, 0, 2}, {1, 2, 3, 255});
+  writeIdx("labels", {8, 1, 0, 0, 0, 2}, {9, 0});
+  Status status = load(idxSource());
+  ASSERT_TRUE(status.ok()) << status.message;
+  EXPECT_EQ(data_->rows, 2u);
+  EXPECT_EQ(data_->fields[0].bytes, (std::vector<uint8_t>{1, 2, 3, 255}));
+  EXPECT_EQ(data_->fields[1].bytes, (std::vector<uint8_t>{9, 0, 0, 0, 0, 0, 0, 0}));
+}
+
+TEST_F(DatasetFiles, IdxLabelsOutOfRangeNameRowAndValue) {
+  writeIdx("images", {8, 2, 0, 0, 0, 2, 0, 0, 0, 2}, {1, 2, 3, 4});
+  writeIdx("labels", {8, 1, 0, 0, 0, 2}, {9, 11});
+  Status status = load(idxSource());
+  EXPECT_EQ(status.code, ExitCode::BadInput);
+  EXPECT_NE(status.message.find("labels`, row 1: the value of field `y` is 11; the values must be in 0..9"),
+            std::string::npos)
+      << status.message;
+}
+
+TEST_F(DatasetFiles, IdxFilesOfDifferentLengthAreRefused) {
+  writeIdx("images", {8, 2, 0, 0, 0, 2, 0, 0, 0, 2}, {1, 2, 3, 4});
+  writeIdx("labels", {8, 1, 0, 0, 0, 1}, {9});
+  EXPECT_NE(load(idxSource()).message.find("has 2 rows, "), std::string::npos);
+}
+
+TEST_F(DatasetFiles, IdxRowsOfAnotherShapeAreRefused) {
+  writeIdx("images", {8, 2, 0, 0, 0, 1, 0, 0, 0, 3}, {1, 2, 3});
+  writeIdx("labels", {8, 1, 0, 0, 0, 1}, {9});
+  EXPECT_NE(load(idxSource()).message.find("has rows of u8[3]; field `x` needs u8[2]"), std::string::npos);
+}
+
+TEST_F(DatasetFiles, OverridesReplaceThePaths) {
+  writeIdx("i2", {8, 2, 0, 0, 0, 1, 0, 0, 0, 2}, {7, 8});
+  writeIdx("l2", {8, 1, 0, 0, 0, 1}, {1});
+  Status status = load(idxSource(), {{"f", {folder_.path("i2"), folder_.path("l2")}}});
+  ASSERT_TRUE(status.ok()) << status.message;
+  EXPECT_EQ(data_->fields[0].bytes, (std::vector<uint8_t>{7, 8}));
+  status = load(idxSource(), {{"f", {folder_.path("i2")}}});
+  EXPECT_EQ(status.code, ExitCode::Usage);
+}
+
+TEST_F(DatasetFiles, AMissingFileSaysHowToGiveAnother) {
+  Status status = load(idxSource());
+  EXPECT_EQ(status.code, ExitCode::Io);
+  EXPECT_NE(status.message.find("No such file or directory; another file can be given with --data f=PATH"),
+            std::string::npos);
+}
+
+TEST_F(DatasetFiles, CsvSplitsAreDisjointParts) {
+  test::writeText(folder_.path("a.csv"), "v,w\n0,0\n1,0\n2,0\n3,0\n4,0\n");
+  Source source{.kind = Source::Kind::Csv,
+                .paths = {"a.csv"},
+                .fields = {{.name = "v", .dtype = plan::DType::U8}},
+                .columns = {{"v", "v"}},
+                .split = 0.6};
+  ASSERT_TRUE(load(source).ok());
+  EXPECT_EQ(data_->fields[0].bytes, (std::vector<uint8_t>{0, 1, 2}));
+  source.split = -0.4;
+  ASSERT_TRUE(load(source).ok());
+  EXPECT_EQ(data_->fields[0].bytes, (std::vector<uint8_t>{3, 4}));
+  source.split = 0.1;
+  EXPECT_NE(load(source).message.find("has no examples for `f`"), std::string::npos);
+}
+
+TEST_F(DatasetFiles, GeneratedSetsDrawOtherNumbersInEachBatch) {
+  Source source = test::fakePlan().sources[0];
+  source.rows = 20;
+  ASSERT_TRUE(load(source).ok());
+  EXPECT_EQ(data_->rows, 20u);
+  EXPECT_EQ(data_->fields[0].bytes.size(), 20u * 12);
+  EXPECT_NE(std::memcmp(data_->fields[0].bytes.data(), data_->fields[0].bytes.data() + 8 * 12, 12), 0);
+}
+
+} // namespace
+} // namespace dnn::runtime

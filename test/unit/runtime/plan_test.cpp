@@ -1,0 +1,61 @@
+#include "runtime/plan/plan.h"
+
+#include "test/unit/runtime/fake_program.h"
+
+#include <gtest/gtest.h>
+
+namespace dnn::plan {
+namespace {
+
+Plan fullPlan() {
+  Plan plan = test::fakePlan();
+  plan.sources.push_back({.kind = Source::Kind::Csv,
+                          .name = "c",
+                          .paths = {"a.csv"},
+                          .fields = {{.name = "x", .dtype = DType::U8, .batched = true, .dims = {2}, .bound = 7}},
+                          .columns = {{"p0", "p1"}},
+                          .split = -0.25});
+  plan.sources.push_back({.kind = Source::Kind::Table, .name = "t", .table = {{1, 2, 3}}, .rows = 3});
+  plan.steps = 1000;
+  plan.patience = {5, "te.loss"};
+  plan.checkpoint = {"x.ckpt", 2, "te.acc", true};
+  return plan;
+}
+
+TEST(Plan, EncodingRoundTrips) {
+  std::vector<uint8_t> bytes = encode(fullPlan());
+  Plan again;
+  std::string error;
+  ASSERT_TRUE(decode(bytes.data(), bytes.size(), again, error)) << error;
+  EXPECT_EQ(encode(again), bytes);
+  EXPECT_EQ(again.sources[1].columns[0].last, "p1");
+  EXPECT_EQ(again.sources[1].split, -0.25);
+  EXPECT_EQ(again.sources[2].table, fullPlan().sources[2].table);
+  EXPECT_EQ(again.entries[1].watchedPersistents, (std::vector<uint32_t>{0, 1}));
+  EXPECT_EQ(again.checkpoint.best, "te.acc");
+  EXPECT_EQ(again.patience.epochs, 5u);
+}
+
+TEST(Plan, EveryTruncationAndTrailingByteIsRefused) {
+  std::vector<uint8_t> bytes = encode(fullPlan());
+  Plan plan;
+  std::string error;
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    std::vector<uint8_t> part(bytes.begin(), bytes.begin() + static_cast<int64_t>(size));
+    ASSERT_FALSE(decode(part.data(), part.size(), plan, error)) << size;
+  }
+  bytes.push_back(0);
+  EXPECT_FALSE(decode(bytes.data(), bytes.size(), plan, error));
+}
+
+TEST(Plan, AnotherVersionIsRefused) {
+  std::vector<uint8_t> bytes = encode(fullPlan());
+  bytes[8] = 99;
+  Plan plan;
+  std::string error;
+  EXPECT_FALSE(decode(bytes.data(), bytes.size(), plan, error));
+  EXPECT_EQ(error, "the plan was written by another version of the compiler; compile the program again");
+}
+
+} // namespace
+} // namespace dnn::plan

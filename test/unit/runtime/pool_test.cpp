@@ -1,0 +1,155 @@
+#include "runtime/pool/pool.h"
+
+#include "runtime/pool/cpus.h"
+#include "runtime/pool/kernel_abi.h"
+#include "test/unit/runtime/fake_program.h"
+
+#include <atomic>
+#include <cstring>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <thread>
+#include <unistd.h>
+
+namespace dnn::runtime {
+namespace {
+
+struct Counts {
+  std::atomic<int> runs[300] = {};
+  int offset = 0;
+};
+
+int countTask(void*, int task, uint8_t* closure) {
+  auto* counts = reinterpret_cast<Counts*>(closure);
+  ++counts->runs[task - counts->offset];
+  return 0;
+}
+
+class PoolThreads : public testing::TestWithParam<int> {};
+
+TEST_P(PoolThreads, EveryTaskRunsOnceInEachOfManyLoops) {
+  Pool pool;
+  pool.setThreads(GetParam());
+  EXPECT_EQ(pool.threads(), GetParam());
+  Counts counts;
+  counts.offset = -5;
+  int expected[300] = {};
+  for (int loop = 0; loop < 20000; ++loop) {
+    int size = loop % 7 == 0 ? 0 : 1 + loop % 11;
+    ASSERT_EQ(pool.parallelFor(nullptr, countTask, -5, size, reinterpret_cast<uint8_t*>(&counts)), 0);
+    for (int i = 0; i < size; ++i) {
+      ++expected[i];
+      ASSERT_EQ(counts.runs[i].load(), expected[i]) << "loop " << loop << " task " << i;
+    }
+  }
+}
+
+TEST_P(PoolThreads, LoopsAfterThePoolFellAsleepRunToo) {
+  Pool pool;
+  pool.setThreads(GetParam());
+  Counts counts;
+  for (int loop = 0; loop < 20; ++loop) {
+    usleep(500); // longer than a worker spins
+    ASSERT_EQ(pool.parallelFor(nullptr, countTask, 0, 300, reinterpret_cast<uint8_t*>(&counts)), 0);
+  }
+  for (const std::atomic<int>& runs : counts.runs) {
+    ASSERT_EQ(runs.load(), 20);
+  }
+}
+
+TEST_P(PoolThreads, AnErrorCodeComesBackAndTheNextLoopIsClean) {
+  Pool pool;
+  pool.setThreads(GetParam());
+  auto failing = [](void*, int task, uint8_t*) { return task == 20 ? -7 : 0; };
+  Counts counts;
+  for (int loop = 0; loop < 100; ++loop) {
+    ASSERT_EQ(pool.parallelFor(nullptr, failing, 0, 40, nullptr), -7);
+    ASSERT_EQ(pool.parallelFor(nullptr, countTask, 0, 3, reinterpret_cast<uint8_t*>(&counts)), 0);
+  }
+}
+
+TEST_P(PoolThreads, ALoopWithinATaskRuns) {
+  Pool pool;
+  pool.setThreads(GetParam());
+  struct Closure {
+    Pool* pool;
+    Counts counts;
+  } closure{&pool, {}};
+  auto outer = [](void*, int, uint8_t* data) {
+    auto* self = reinterpret_cast<Closure*>(data);
+    return self->pool->parallelFor(nullptr, countTask, 0, 10, reinterpret_cast<uint8_t*>(&self->counts));
+  };
+  ASSERT_EQ(pool.parallelFor(nullptr, outer, 0, 8, reinterpret_cast<uint8_t*>(&closure)), 0);
+  EXPECT_EQ(closure.counts.runs[9].load(), 8);
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, PoolThreads, testing::Values(1, 2, 3, 8));
+
+TEST(Pool, LoopsOfTwoThreadsAtOnceDoNotMix) {
+  Pool pool;
+  pool.setThreads(2);
+  auto many = [&] {
+    Counts counts;
+    for (int loop = 0; loop < 2000; ++loop) {
+      pool.parallelFor(nullptr, countTask, 0, 10, reinterpret_cast<uint8_t*>(&counts));
+    }
+    EXPECT_EQ(counts.runs[0].load(), 2000);
+    EXPECT_EQ(counts.runs[9].load(), 2000);
+  };
+  std::thread other(many);
+  many();
+  other.join();
+}
+
+TEST(KernelMemory, BlocksAreAlignedAndReusedOnlyAfterTheyAreFreed) {
+  void* a = halide_malloc(nullptr, 1000);
+  void* b = halide_malloc(nullptr, 1000);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(a) % 128, 0u);
+  EXPECT_NE(a, b);
+  std::memset(a, 1, 1000);
+  std::memset(b, 2, 1000);
+  EXPECT_EQ(static_cast<char*>(a)[999], 1);
+  halide_free(nullptr, a);
+  void* c = halide_malloc(nullptr, 1000);
+  EXPECT_EQ(c, a);
+  halide_free(nullptr, b);
+  halide_free(nullptr, c);
+  halide_free(nullptr, nullptr);
+}
+
+TEST(KernelMemory, ManyLiveBlocksDoNotOverlap) {
+  std::vector<char*> blocks;
+  for (int i = 0; i < 30; ++i) {
+    blocks.push_back(static_cast<char*>(halide_malloc(nullptr, 64 * static_cast<size_t>(i + 1))));
+    std::memset(blocks.back(), i, 64 * static_cast<size_t>(i + 1));
+  }
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_EQ(blocks[static_cast<size_t>(i)][64 * i + 63], i);
+    halide_free(nullptr, blocks[static_cast<size_t>(i)]);
+  }
+}
+
+TEST(Cpus, AtLeastOne) { EXPECT_GE(availableCpus(), 1); }
+
+TEST(Cpus, VersionTwoQuotaIsTheSmallestOnTheWayUp) {
+  test::TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path("a/b"));
+  test::writeText(folder.path("a/cpu.max"), "150000 100000\n");
+  test::writeText(folder.path("a/b/cpu.max"), "max 100000\n");
+  EXPECT_DOUBLE_EQ(cgroupCpuQuota("0::/a/b\n", folder.path("")), 1.5);
+  EXPECT_DOUBLE_EQ(cgroupCpuQuota("0::/\n", folder.path("")), 0);
+}
+
+TEST(Cpus, VersionOneQuotaOfTheCpuController) {
+  test::TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path("cpu,cpuacct/x"));
+  test::writeText(folder.path("cpu,cpuacct/x/cpu.cfs_quota_us"), "300000\n");
+  test::writeText(folder.path("cpu,cpuacct/x/cpu.cfs_period_us"), "100000\n");
+  std::string groups = "5:memory:/x\n4:cpu,cpuacct:/x\n0::/\n";
+  EXPECT_DOUBLE_EQ(cgroupCpuQuota(groups, folder.path("")), 3);
+  test::writeText(folder.path("cpu,cpuacct/x/cpu.cfs_quota_us"), "-1\n");
+  EXPECT_DOUBLE_EQ(cgroupCpuQuota(groups, folder.path("")), 0);
+}
+
+} // namespace
+} // namespace dnn::runtime
