@@ -1,8 +1,9 @@
 // Kernels: what the scheduler decides about and the Halide back end compiles.
 //
-// After fusion the pass outline-kernels turns each group into a helper function of its module: `input "0"`, `input "1"`,
-// … are the group's operands in order, `returns` its escapes, and the function's text is the same for identical groups,
-// so they are compiled once. A kernel function is ordinary IR: the interpreter runs it, which is how kernels are tested.
+// After fusion the pass outline-kernels turns each group into a helper function of its module: `input "0"`, `input
+// "1"`, … are the group's operands in order, `returns` its escapes, and the function's text is the same for identical
+// groups, so they are compiled once. A kernel function is ordinary IR: the interpreter runs it, which is how kernels
+// are tested.
 #pragma once
 
 #include "compiler/graph/graph.h"
@@ -36,9 +37,9 @@ struct KernelArg {
   uint32_t index = 0;
 };
 
-/// Machine code of one kernel: a relocatable ELF object that defines `int name(args…)`, 0 = success, and imports at most
-/// halide_do_par_for, halide_malloc, halide_free and libm functions. Buffer descriptors have one dimension per tensor
-/// dimension, Halide order (innermost first), dense row-major strides, min 0; a scalar tensor has 0 dimensions.
+/// Machine code of one kernel: a relocatable ELF object that defines `int name(args…)`, 0 = success, and imports at
+/// most halide_do_par_for, halide_malloc, halide_free and libm functions. Buffer descriptors have one dimension per
+/// tensor dimension, Halide order (innermost first), dense row-major strides, min 0; a scalar tensor has 0 dimensions.
 struct KernelObject {
   std::string name;
   std::vector<KernelArg> args;

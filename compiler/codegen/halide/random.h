@@ -1,4 +1,5 @@
-// The draws of runtime/random/philox.h as Halide expressions: the same integers, so the same uniform numbers bit by bit.
+// The draws of runtime/random/philox.h as Halide expressions: the same integers, so the same uniform numbers bit by
+// bit.
 #pragma once
 
 #include "compiler/types/scalar_op.h"

@@ -1,0 +1,77 @@
+#include "compiler/codegen/halide/pipeline.h"
+#include "compiler/support/assert.h"
+
+namespace dnn::codegen {
+
+namespace {
+
+Halide::TailStrategy strategyOf(schedule::Tail tail) {
+  switch (tail) {
+  case schedule::Tail::Guard: return Halide::TailStrategy::GuardWithIf;
+  case schedule::Tail::Predicate: return Halide::TailStrategy::Predicate;
+  case schedule::Tail::RoundUp: return Halide::TailStrategy::RoundUp;
+  }
+  DNN_UNREACHABLE("every tail has a strategy");
+}
+
+void applyNest(Halide::Stage definition, const schedule::Nest& nest, LoopNames& loops) {
+  auto find = [&](const std::string& name) -> const Halide::VarOrRVar& {
+    auto found = loops.find(name);
+    DNN_ASSERT(found != loops.end(), "a schedule names loops that exist");
+    return found->second;
+  };
+  for (const schedule::Split& split : nest.splits) {
+    Halide::VarOrRVar old = find(split.loop);
+    auto fresh = [&](const std::string& name) {
+      return old.is_rvar ? Halide::VarOrRVar(Halide::RVar(name)) : Halide::VarOrRVar(Halide::Var(name));
+    };
+    Halide::VarOrRVar outer = fresh(split.outer), inner = fresh(split.inner);
+    definition.split(old, outer, inner, static_cast<int32_t>(split.factor), strategyOf(split.tail));
+    loops.erase(split.loop);
+    loops.emplace(split.outer, outer);
+    loops.emplace(split.inner, inner);
+  }
+  if (nest.order.size() > 1) {
+    std::vector<Halide::VarOrRVar> order;
+    for (const std::string& loop : nest.order) {
+      order.push_back(find(loop));
+    }
+    definition.reorder(order);
+  }
+  for (const std::string& loop : nest.vectorized) {
+    definition.vectorize(find(loop));
+  }
+  for (const std::string& loop : nest.unrolled) {
+    definition.unroll(find(loop));
+  }
+  for (const std::string& loop : nest.parallel) {
+    definition.parallel(find(loop));
+  }
+}
+
+} // namespace
+
+void applySchedule(Stage& stage, const schedule::StageSchedule& how, const std::map<std::string, Stage>& stages) {
+  switch (how.placement) {
+  case schedule::Placement::Inline: break; // has no loops
+  case schedule::Placement::Root: stage.func.compute_root(); break;
+  case schedule::Placement::At: {
+    const Stage& home = stages.at(how.atStage);
+    // The loop may come from a split, so it is named, not looked up.
+    stage.func.compute_at(home.func, Halide::Var(how.atLoop));
+    break;
+  }
+  }
+  for (const auto& [loop, points] : how.tile) {
+    stage.func.bound_extent(Halide::Var(loop), static_cast<int32_t>(points));
+  }
+  for (size_t i = 0; i < how.nests.size() && i < stage.loops.size(); ++i) {
+    if (stage.loops[i].empty() && i > 0) {
+      continue; // a definition that this kernel's extents make unnecessary
+    }
+    Halide::Stage definition = i == 0 ? Halide::Stage(stage.func) : stage.func.update(static_cast<int>(i) - 1);
+    applyNest(definition, how.nests[i], stage.loops[i]);
+  }
+}
+
+} // namespace dnn::codegen

@@ -1,0 +1,119 @@
+#include "compiler/codegen/halide/expr_lowering.h"
+
+#include "compiler/codegen/halide/scalar_math.h"
+#include "compiler/support/assert.h"
+
+#include <cmath>
+
+namespace dnn::codegen {
+
+using graph::ExprKind;
+using graph::ExprRef;
+using Halide::Expr;
+
+Halide::Type storageType(DType dtype) {
+  switch (dtype) {
+  case DType::F32: return Halide::Float(32);
+  case DType::F64: return Halide::Float(64);
+  case DType::I32: return Halide::Int(32);
+  case DType::I64: return Halide::Int(64);
+  case DType::U8:
+  case DType::Bool: return Halide::UInt(8);
+  case DType::U32: return Halide::UInt(32);
+  }
+  DNN_UNREACHABLE("every element type has a storage type");
+}
+
+Halide::Type valueType(DType dtype) { return dtype == DType::Bool ? Halide::Bool() : storageType(dtype); }
+
+Expr toStorage(const Expr& value, DType dtype) { return Halide::cast(storageType(dtype), value); }
+
+Expr fromStorage(const Expr& stored, DType dtype) {
+  return dtype == DType::Bool ? stored != Halide::Internal::make_zero(stored.type()) : stored;
+}
+
+Expr constant(double value, DType dtype) {
+  if (dtype == DType::F32 && !std::isfinite(value)) {
+    uint32_t bits = std::isnan(value) ? 0x7fc00000 : value > 0 ? 0x7f800000 : 0xff800000;
+    return Halide::reinterpret<float>(Halide::Internal::make_const(Halide::UInt(32), bits));
+  }
+  if (dtype == DType::F64 && !std::isfinite(value)) {
+    uint64_t bits = std::isnan(value) ? 0x7ff8000000000000 : value > 0 ? 0x7ff0000000000000 : 0xfff0000000000000;
+    return Halide::reinterpret<double>(Halide::Internal::make_const(Halide::UInt(64), bits));
+  }
+  if (isFloat(dtype)) {
+    return Halide::Internal::make_const(storageType(dtype), value);
+  }
+  return Halide::Internal::make_const(valueType(dtype), static_cast<int64_t>(value));
+}
+
+Expr promised(ExprRef subscript, const Expr& lowered, const Expr& extent) {
+  std::optional<graph::LinearForm> form = graph::linearForm(subscript);
+  if (form && form->isAffine() && form->constant.isStatic()) {
+    return lowered;
+  }
+  return Halide::unsafe_promise_clamped(lowered, 0, extent - 1);
+}
+
+Expr ExprLowering::lower(ExprRef root) {
+  // An explicit order instead of recursion: bodies can be deep.
+  graph::forEachNode(root, [&](ExprRef e) {
+    if (!known_.contains(e)) {
+      known_[e] = lowerNode(e);
+    }
+  });
+  return known_.at(root);
+}
+
+Expr ExprLowering::lowerNode(ExprRef e) {
+  switch (e->kind) {
+  case ExprKind::Const:
+    return isFloat(e->dtype) ? constant(e->number, e->dtype)
+                             : Halide::Internal::make_const(valueType(e->dtype), e->integer);
+  case ExprKind::Index: return indices_.at(e->index);
+  case ExprKind::Extent: return source_.extent(e->extent);
+  case ExprKind::Access: return lowerAccess(e);
+  case ExprKind::Apply: {
+    std::vector<Expr> args;
+    for (ExprRef arg : e->args) {
+      args.push_back(known_.at(arg));
+    }
+    return applyScalar(e->op, args);
+  }
+  case ExprKind::Cast: return lowerCast(e);
+  case ExprKind::Draw: return source_.drawn(*e, known_.at(e->args[0]), known_.at(e->args[1]));
+  }
+  DNN_UNREACHABLE("every kind of expression lowers");
+}
+
+Expr ExprLowering::lowerCast(ExprRef e) {
+  const Expr& value = known_.at(e->args[0]);
+  if (e->dtype == DType::Bool) {
+    return value.type().is_bool() ? value
+                                  : applyScalar(ScalarOp::Ne, {value, Halide::Internal::make_zero(value.type())});
+  }
+  return Halide::cast(valueType(e->dtype), value);
+}
+
+Expr ExprLowering::lowerAccess(ExprRef e) {
+  const graph::Value* operand = op_.operands.at(e->operand);
+  std::vector<Expr> subscripts;
+  Expr inside;
+  for (size_t d = 0; d < e->args.size(); ++d) {
+    const Dim& dim = operand->type.dims[d];
+    Expr extent = source_.extent(dim);
+    Expr subscript = Halide::cast<int32_t>(known_.at(e->args[d]));
+    bool safe = !e->fill || ranges_.alwaysInRange(e->args[d], dim);
+    if (safe) {
+      subscripts.push_back(promised(e->args[d], subscript, extent));
+      continue;
+    }
+    Expr here = subscript >= 0 && subscript < extent;
+    inside = inside.defined() ? inside && here : here;
+    subscripts.push_back(Halide::clamp(subscript, 0, extent - 1));
+  }
+  Expr value = source_.element(operand, subscripts);
+  return inside.defined() ? Halide::select(inside, value, constant(*e->fill, e->dtype)) : value;
+}
+
+} // namespace dnn::codegen

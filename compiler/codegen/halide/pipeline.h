@@ -1,0 +1,83 @@
+// Kernel + schedule → Halide pipeline: the algorithm (stages) and, in apply_schedule.cpp, the loops.
+#pragma once
+
+#include "compiler/codegen/halide/expr_lowering.h"
+#include "compiler/codegen/halide/random.h"
+#include "compiler/schedule/schedule.h"
+
+#include "Halide.h"
+
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace dnn::codegen {
+
+using LoopNames = std::map<std::string, Halide::VarOrRVar>;
+
+/// A Func and, for each of its definitions, its loops by name.
+struct Stage {
+  Halide::Func func;
+  std::vector<LoopNames> loops;
+};
+
+struct BuiltPipeline {
+  Halide::Pipeline pipeline;
+  std::vector<Halide::Argument> arguments;     ///< without the outputs, which follow
+  std::vector<schedule::KernelArg> kernelArgs; ///< all of them
+};
+
+/// Builds the Funcs of one kernel. Index variables are i32; bool tensors are stored as bytes 0 and 1.
+class PipelineBuilder : private ValueSource {
+public:
+  PipelineBuilder(const schedule::Kernel& kernel, const schedule::Schedule& schedule, std::string name);
+
+  BuiltPipeline build();
+
+private:
+  const schedule::Kernel& kernel_;
+  const graph::Function& function_;
+  const schedule::Schedule& schedule_;
+  std::string name_;
+
+  std::vector<Halide::Param<int32_t>> symbols_;
+  Halide::Param<uint32_t> seedLo_, seedHi_, step_, epoch_;
+  bool usesSeed_ = false, usesStep_ = false, usesEpoch_ = false;
+
+  std::unordered_map<const graph::Value*, Halide::ImageParam> images_;
+  std::unordered_map<const graph::Value*, uint32_t> inputNumber_;
+  /// In-place inputs: the output stage that overwrites them and the element of its tuple.
+  struct Overwritten {
+    Halide::Func func;
+    int element = -1; ///< -1: the stage has one value
+  };
+  std::unordered_map<const graph::Value*, Overwritten> overwritten_;
+  std::unordered_map<const graph::Op*, const schedule::OpSchedule*> scheduleOf_;
+  std::map<std::string, Stage> stages_;
+  std::vector<std::pair<std::string, const schedule::StageSchedule*>> toSchedule_; ///< in order of definition
+
+  // ValueSource
+  Halide::Expr extent(const Dim& dim) override;
+  Halide::Expr element(const graph::Value* v, const std::vector<Halide::Expr>& subscripts) override;
+  Halide::Expr drawn(const graph::Expr& e, const Halide::Expr& lo, const Halide::Expr& hi) override;
+
+  void declareInputs();
+  void defineOp(uint32_t position);
+  void defineReduction(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  void defineLanes(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  void defineScatter(const graph::Op& op, const std::string& name);
+  void definePack(const graph::Op& op, const schedule::Pack& pack, const std::string& name);
+  void defineOutput(uint32_t number, BuiltPipeline& built);
+  void bindOutput(Halide::OutputImageParam buffer, const TensorType& type, bool withBounds);
+  /// The value of an op that has no buffer of its own at a point of its dims.
+  Halide::Expr inlined(const graph::Op& op, const std::vector<Halide::Expr>& point);
+  bool isInline(const graph::Op& op) const;
+  void addStage(const std::string& name, Stage stage, const schedule::StageSchedule& how);
+  Halide::RDom domainOf(const std::vector<Halide::Expr>& extents, const std::string& name) const;
+};
+
+/// Applies the directives of the schedule to one stage.
+void applySchedule(Stage& stage, const schedule::StageSchedule& how, const std::map<std::string, Stage>& stages);
+
+} // namespace dnn::codegen

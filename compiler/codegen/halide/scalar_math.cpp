@@ -1,0 +1,263 @@
+#include "compiler/codegen/halide/scalar_math.h"
+
+#include "compiler/support/assert.h"
+
+#include <initializer_list>
+
+namespace dnn::codegen {
+
+namespace {
+
+using Halide::cast;
+using Halide::Expr;
+using Halide::reinterpret;
+using Halide::select;
+using Halide::Internal::Call;
+
+// Halide may reassociate float arithmetic and assumes that there are no NaNs. Where that would change a result it must
+// not change, the operation is one of the strict ones.
+Expr strict(Call::IntrinsicOp op, const Expr& a, const Expr& b) {
+  return Call::make(a.type(), op, {a, b}, Call::PureIntrinsic);
+}
+Expr strictAdd(const Expr& a, const Expr& b) { return strict(Call::strict_add, a, b); }
+Expr strictSub(const Expr& a, const Expr& b) { return strict(Call::strict_sub, a, b); }
+Expr strictMul(const Expr& a, const Expr& b) { return strict(Call::strict_mul, a, b); }
+
+Expr compare(Call::IntrinsicOp op, const Expr& a, const Expr& b) {
+  return Call::make(Halide::Bool(a.type().lanes()), op, {a, b}, Call::PureIntrinsic);
+}
+
+Expr lessEqual(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_le, a, b) : a <= b; }
+
+Expr equal(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_eq, a, b) : a == b; }
+
+Expr isNaN(const Expr& x) { return Halide::Internal::is_const(x) ? Halide::is_nan(x) : !equal(x, x); }
+
+Expr floatBits(int32_t bits) { return reinterpret<float>(Expr(bits)); }
+Expr infinity() { return floatBits(0x7f800000); }
+Expr notANumber() { return floatBits(0x7fc00000); }
+
+/// c0 + c1·x + c2·x² + …
+Expr polynomial(const Expr& x, std::initializer_list<float> coefficients) {
+  Expr sum;
+  for (auto c = std::rbegin(coefficients); c != std::rend(coefficients); ++c) {
+    sum = sum.defined() ? sum * x + *c : Expr(*c);
+  }
+  return sum;
+}
+
+Expr libm(const char* name32, const char* name64, const std::vector<Expr>& args) {
+  const char* name = args[0].type().bits() == 64 ? name64 : name32;
+  return Call::make(args[0].type(), name, args, Call::PureExtern);
+}
+
+// Coefficients: minimax fits to the function named, weighted by the error that counts at the end.
+
+/// log(1 + f) for 1/√2 ≤ 1 + f ≤ √2.
+Expr logNearOne(const Expr& f) {
+  Expr tail = polynomial(f, {0.333333105f, -0.249999851f, 0.200022727f, -0.166693568f, 0.142177165f, -0.123818062f,
+                             0.118779145f, -0.118078589f, 0.0692586452f});
+  return f + f * f * (f * tail - 0.5f);
+}
+
+/// exp(r) - 1 for |r| ≤ ln 2 / 2.
+Expr expm1Reduced(const Expr& r) {
+  return r +
+         r * r * polynomial(r, {0.5f, 0.166666672f, 0.0416662544f, 0.00833326299f, 0.00139472249f, 0.000199193775f});
+}
+
+Expr log1p32(const Expr& x) {
+  Expr near = lessThan(Halide::abs(x), 0.29f);
+  Expr sum = strictAdd(x, 1.0f);
+  // What the addition rounded away, to first order. It matters where 1 + x is close to 1.
+  Expr lost = strictSub(x, strictSub(sum, 1.0f)) / sum;
+  Expr far = log32(sum);
+  Expr corrected = select(lessThan(sum, 1e8f) && lessThan(0.0f, sum), far + lost, far);
+  return select(near, logNearOne(select(near, x, 0.0f)), corrected);
+}
+
+Expr expm132(const Expr& x) {
+  Expr near = lessThan(Halide::abs(x), 0.34f);
+  return select(near, expm1Reduced(select(near, x, 0.0f)), exp32(x) - 1.0f);
+}
+
+Expr tanh32(const Expr& x) {
+  Expr size = Halide::abs(x);
+  Expr square = x * x;
+  Expr near = x + x * square *
+                      polynomial(square, {-0.333333313f, 0.133331999f, -0.0539459921f, 0.0216960702f, -0.0081650326f,
+                                          0.00213090191f});
+  Expr far = 1.0f - 2.0f / (exp32(2.0f * size) + 1.0f);
+  return select(lessThan(size, 0.625f), near, select(lessThan(x, 0.0f), -far, far));
+}
+
+Expr erf32(const Expr& x) {
+  Expr size = Halide::abs(x);
+  Expr square = x * x;
+  Expr near = x * polynomial(square, {1.12837923f, -0.376126379f, 0.112837829f, -0.0268654451f, 0.00522107491f,
+                                      -0.000848471129f, 0.000112705449f, -9.68013774e-06f});
+  Expr t = select(lessThan(4.0f, size), 4.0f, size);
+  // -log(1 - erf(t)) / t
+  Expr rate = polynomial(t, {1.12847126f, 0.636066079f, 0.104227953f, -0.0213161558f, 0.00184114149f, 0.000496541965f,
+                             -0.000212755738f, 3.34870929e-05f, -2.0819416e-06f});
+  Expr far = 1.0f - exp32(-t * rate);
+  return select(lessThan(size, 1.0f), near, select(lessThan(x, 0.0f), -far, far));
+}
+
+/// ψ(x): recurrence up to x + 8, then the asymptotic series; reflection for x < 1/2. NaN at its poles 0, -1, -2, …
+Expr digamma(const Expr& x) {
+  Halide::Type type = x.type();
+  auto number = [&](double value) { return Halide::Internal::make_const(type, value); };
+  Expr reflected = lessThan(x, number(0.5));
+  Expr y = select(reflected, number(1) - x, x);
+  Expr shifts = number(0);
+  for (int i = 0; i < 8; ++i) {
+    shifts += number(1) / (y + number(i));
+  }
+  Expr z = y + number(8);
+  Expr inverse = number(1) / z;
+  Expr square = inverse * inverse;
+  // Bernoulli numbers B₂ₖ / 2k
+  Expr series =
+      number(1.0 / 12) -
+      square *
+          (number(1.0 / 120) -
+           square * (number(1.0 / 252) -
+                     square * (number(1.0 / 240) - square * (number(1.0 / 132) - square * number(691.0 / 32760)))));
+  Expr logarithm = type.bits() == 64 ? Halide::log(z) : log32(z);
+  Expr value = logarithm - number(0.5) * inverse - square * series - shifts;
+  // π / tan(πx), with the whole part of x taken away first
+  Expr fraction = (x - Halide::floor(x)) * number(3.14159265358979323846);
+  Expr cotangent = number(3.14159265358979323846) * Halide::cos(fraction) / Halide::sin(fraction);
+  Expr pole = reflected && equal(x, Halide::floor(x));
+  Expr undefinedHere = number(0) / number(0);
+  if (type.bits() == 64) {
+    undefinedHere = reinterpret<double>(Halide::Internal::make_const(Halide::UInt(64), 0x7ff8000000000000));
+  } else {
+    undefinedHere = notANumber();
+  }
+  return select(pole, undefinedHere, select(reflected, value - cotangent, value));
+}
+
+Expr divide(const Expr& a, const Expr& b) {
+  // Halide's integer division and remainder are Euclidean: floor for the positive divisors that the graph allows.
+  return a / b;
+}
+
+/// x^y with the powers that optimizers and norms use as products; everything else as libm has it.
+Expr power(const Expr& x, const Expr& y) {
+  auto exponentIs = [&](double value) {
+    auto constant = Halide::Internal::as_const_float(y);
+    return constant && *constant == value;
+  };
+  if (exponentIs(1)) {
+    return x;
+  }
+  if (exponentIs(2)) {
+    return x * x;
+  }
+  if (exponentIs(3)) {
+    return x * x * x;
+  }
+  return libm("powf", "pow", {x, y});
+}
+
+} // namespace
+
+Expr lessThan(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_lt, a, b) : a < b; }
+
+Expr maxPropagating(const Expr& a, const Expr& b) {
+  if (!a.type().is_float()) {
+    return Halide::max(a, b);
+  }
+  return Halide::Internal::is_const(b) ? select(lessThan(a, b), b, a) : select(lessThan(a, b) || isNaN(b), b, a);
+}
+
+Expr minPropagating(const Expr& a, const Expr& b) {
+  if (!a.type().is_float()) {
+    return Halide::min(a, b);
+  }
+  return Halide::Internal::is_const(b) ? select(lessThan(b, a), b, a) : select(lessThan(b, a) || isNaN(b), b, a);
+}
+
+Expr exp32(const Expr& x) {
+  // Beyond these the result is 0 or infinity, which the scaling at the end makes. NaN passes.
+  Expr above = select(lessThan(x, -104.0f), -104.0f, x);
+  Expr clamped = select(lessThan(89.0f, above), 89.0f, above);
+  // x = k·ln 2 + r; ln 2 in two parts, of which the first has few enough bits for k times it to be exact
+  Expr k = Halide::floor(clamped * 1.44269504f + 0.5f);
+  Expr r = strictSub(clamped, strictMul(k, 0.693359375f)) - k * -2.12194440e-4f;
+  Expr value = 1.0f + expm1Reduced(r);
+  // 2^k in two factors, so that results near the ends of the range neither overflow early nor lose denormals
+  Expr whole = cast<int32_t>(k);
+  Expr half = whole >> 1;
+  auto powerOfTwo = [](const Expr& e) { return reinterpret<float>((e + 127) << 23); };
+  return strictMul(strictMul(value, powerOfTwo(half)), powerOfTwo(whole - half));
+}
+
+Expr log32(const Expr& x) {
+  Expr denormal = lessThan(x, 1.17549435e-38f);
+  Expr scaled = select(denormal, x * 16777216.0f, x);
+  Expr bits = reinterpret<int32_t>(scaled);
+  Expr exponent = (bits - 0x3f3504f3) >> 23; // of 1/√2 ≤ mantissa < √2
+  Expr mantissa = reinterpret<float>(bits - (exponent << 23));
+  Expr scale = cast<float>(exponent) - select(denormal, 24.0f, 0.0f);
+  Expr f = mantissa - 1.0f;
+  Expr value = strictAdd(strictMul(scale, 0.693359375f), logNearOne(f) + scale * -2.12194440e-4f);
+  Expr positive = select(equal(x, infinity()), infinity(), value);
+  return select(lessThan(0.0f, x), positive, select(equal(x, 0.0f), -infinity(), notANumber()));
+}
+
+Expr cosTurns32(const Expr& turns) {
+  // cos(2πu) = -sin(2πw) with w = 1/4 - |u - 1/2|, exact for multiples of 2⁻²⁴
+  Expr w = 0.25f - Halide::abs(turns - 0.5f);
+  Expr sine = w * polynomial(w * w, {6.28318548f, -41.3417015f, 81.6052246f, -76.704277f, 42.0096779f, -14.3932095f});
+  return -sine;
+}
+
+Expr applyScalar(ScalarOp op, const std::vector<Expr>& args) {
+  const Expr& a = args[0];
+  const Expr b = args.size() > 1 ? args[1] : Expr();
+  bool wide = a.type().is_float() && a.type().bits() == 64;
+  switch (op) {
+  case ScalarOp::Neg: return -a;
+  case ScalarOp::Abs: return a.type().is_uint() ? a : cast(a.type(), Halide::abs(a));
+  case ScalarOp::Exp: return wide ? libm("", "exp", args) : exp32(a);
+  case ScalarOp::Log: return wide ? libm("", "log", args) : log32(a);
+  case ScalarOp::Log1p: return wide ? libm("", "log1p", args) : log1p32(a);
+  case ScalarOp::Expm1: return wide ? libm("", "expm1", args) : expm132(a);
+  case ScalarOp::Sqrt: return Halide::sqrt(a);
+  case ScalarOp::Rsqrt: return Halide::Internal::make_const(a.type(), 1) / Halide::sqrt(a);
+  case ScalarOp::Sin: return libm("sinf", "sin", args);
+  case ScalarOp::Cos: return libm("cosf", "cos", args);
+  case ScalarOp::Tanh: return wide ? libm("", "tanh", args) : tanh32(a);
+  case ScalarOp::Erf: return wide ? libm("", "erf", args) : erf32(a);
+  case ScalarOp::Lgamma: return libm("lgammaf", "lgamma", args);
+  case ScalarOp::Digamma: return digamma(a);
+  case ScalarOp::Floor: return Halide::floor(a);
+  case ScalarOp::Ceil: return Halide::ceil(a);
+  case ScalarOp::Round: return Halide::round(a);
+  case ScalarOp::Not: return !a;
+  case ScalarOp::StopGrad: return a;
+  case ScalarOp::Add: return a + b;
+  case ScalarOp::Sub: return a - b;
+  case ScalarOp::Mul: return a * b;
+  case ScalarOp::Div: return divide(a, b);
+  case ScalarOp::Mod: return a % b;
+  case ScalarOp::Pow: return power(a, b);
+  case ScalarOp::Min: return minPropagating(a, b);
+  case ScalarOp::Max: return maxPropagating(a, b);
+  case ScalarOp::Lt: return lessThan(a, b);
+  case ScalarOp::Le: return lessEqual(a, b);
+  case ScalarOp::Gt: return lessThan(b, a);
+  case ScalarOp::Ge: return lessEqual(b, a);
+  case ScalarOp::Eq: return equal(a, b);
+  case ScalarOp::Ne: return !equal(a, b);
+  case ScalarOp::And: return a && b;
+  case ScalarOp::Or: return a || b;
+  case ScalarOp::Select: return select(a, b, args[2]);
+  }
+  DNN_UNREACHABLE("every scalar operator has an expression");
+}
+
+} // namespace dnn::codegen

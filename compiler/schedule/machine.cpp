@@ -1,0 +1,64 @@
+#include "compiler/schedule/machine.h"
+
+#include <fstream>
+#include <thread>
+
+namespace dnn::schedule {
+
+namespace {
+
+Machine level3() { return Machine{}; }
+
+Machine level4() {
+  Machine machine;
+  machine.target = "x86-64-v4";
+  machine.vectorBits = 512;
+  machine.vectorRegisters = 32;
+  return machine;
+}
+
+/// "512K" → 524288; 0 where the table is missing.
+int64_t cacheBytes(int index) {
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/size");
+  int64_t size = 0;
+  char unit = 0;
+  file >> size >> unit;
+  return unit == 'K' ? size << 10 : unit == 'M' ? size << 20 : size;
+}
+
+bool runsLevel4() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
+}
+
+} // namespace
+
+Machine hostMachine() {
+  Machine machine = runsLevel4() ? level4() : level3();
+  if (unsigned cores = std::thread::hardware_concurrency()) {
+    machine.cores = static_cast<int>(cores);
+  }
+  // Index 0 is the first-level data cache, 1 its instruction cache, 2 the second level.
+  if (int64_t bytes = cacheBytes(0)) {
+    machine.l1Bytes = bytes;
+  }
+  if (int64_t bytes = cacheBytes(2)) {
+    machine.l2Bytes = bytes;
+  }
+  return machine;
+}
+
+Result<Machine> machineFor(std::string_view target) {
+  if (target == "host") {
+    return hostMachine();
+  }
+  if (target == "x86-64-v3") {
+    return level3();
+  }
+  if (target == "x86-64-v4") {
+    return level4();
+  }
+  return Error{"unknown target `" + std::string(target) + "`; the targets are host, x86-64-v3 and x86-64-v4", ""};
+}
+
+} // namespace dnn::schedule

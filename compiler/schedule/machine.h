@@ -1,0 +1,30 @@
+// The machine that kernels are made for: what the schedule templates derive their tiles from.
+#pragma once
+
+#include "compiler/support/result.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace dnn::schedule {
+
+struct Machine {
+  std::string target = "x86-64-v3"; ///< what the machine code needs: "x86-64-v3" (AVX2, FMA) or "x86-64-v4" (AVX-512)
+  int vectorBits = 256;
+  int vectorRegisters = 16;
+  int cores = 2; ///< only a hint: how many pieces a loop is cut into, never which result it has
+  int64_t l1Bytes = 32 << 10;
+  int64_t l2Bytes = 1 << 20;
+
+  /// Elements of this many bytes in one vector.
+  int lanes(int elementBytes) const { return vectorBits / 8 / elementBytes; }
+  bool operator==(const Machine&) const = default;
+};
+
+/// The best target this processor can run; caches from the kernel's tables where they are readable.
+Machine hostMachine();
+/// "host", "x86-64-v3" or "x86-64-v4". The named levels have fixed values, so that the same code is made everywhere.
+Result<Machine> machineFor(std::string_view target);
+
+} // namespace dnn::schedule

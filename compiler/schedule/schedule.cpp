@@ -1,0 +1,99 @@
+#include "compiler/schedule/schedule.h"
+
+#include "compiler/schedule/templates.h"
+#include "compiler/support/assert.h"
+
+#include <sstream>
+
+namespace dnn::schedule {
+
+Schedule chooseSchedule(const Kernel& kernel, const Machine& machine) {
+  Analysis analysis(kernel);
+  if (std::optional<Schedule> schedule = scheduleContraction(analysis, machine)) {
+    return std::move(*schedule);
+  }
+  return scheduleGeneral(analysis, machine);
+}
+
+namespace {
+
+std::string_view nameOf(Tail tail) {
+  switch (tail) {
+  case Tail::Guard: return "guard";
+  case Tail::Predicate: return "predicate";
+  case Tail::RoundUp: return "round up";
+  }
+  DNN_UNREACHABLE("every tail has a name");
+}
+
+void printList(std::ostream& out, std::string_view what, const std::vector<std::string>& loops) {
+  if (loops.empty()) {
+    return;
+  }
+  out << "    " << what;
+  for (const std::string& loop : loops) {
+    out << " " << loop;
+  }
+  out << "\n";
+}
+
+void printStage(std::ostream& out, const std::string& name, const StageSchedule& stage) {
+  out << "  " << name;
+  switch (stage.placement) {
+  case Placement::Inline: out << " inline\n"; return;
+  case Placement::Root: out << " root\n"; break;
+  case Placement::At: out << " at " << stage.atStage << "." << stage.atLoop << "\n"; break;
+  }
+  for (const auto& [loop, points] : stage.tile) {
+    out << "    tile " << loop << " " << points << "\n";
+  }
+  for (size_t i = 0; i < stage.nests.size(); ++i) {
+    const Nest& nest = stage.nests[i];
+    if (stage.nests.size() > 1) {
+      out << "   definition " << i << "\n";
+    }
+    for (const Split& split : nest.splits) {
+      out << "    split " << split.loop << " -> " << split.outer << ", " << split.inner << " by " << split.factor
+          << " (" << nameOf(split.tail) << ")\n";
+    }
+    printList(out, "order", nest.order);
+    printList(out, "vectorize", nest.vectorized);
+    printList(out, "unroll", nest.unrolled);
+    printList(out, "parallel", nest.parallel);
+  }
+}
+
+} // namespace
+
+std::string print(const Schedule& schedule) {
+  std::ostringstream out;
+  out << "schedule " << schedule.family << "\n";
+  for (const OpSchedule& op : schedule.ops) {
+    std::string name = "op" + std::to_string(op.op);
+    for (size_t i = 0; i < op.packs.size(); ++i) {
+      const Pack& pack = op.packs[i];
+      std::string part = name + "_pack" + std::to_string(i);
+      printStage(out, part, pack.stage);
+      out << "    along index " << pack.along << " in multiples of " << pack.multiple << "\n";
+    }
+    if (op.lanes) {
+      printStage(out, name + "_lanes", op.lanes->stage);
+      out << "    " << op.lanes->width << " lanes along r" << op.lanes->reduced << "\n";
+    }
+    printStage(out, name, op.stage);
+    for (uint32_t d : op.clamped) {
+      out << "    clamp i" << d << "\n";
+    }
+  }
+  for (size_t i = 0; i < schedule.outputs.size(); ++i) {
+    printStage(out, "out" + std::to_string(i), schedule.outputs[i].stage);
+    out << "    writes";
+    for (uint32_t index : schedule.outputs[i].returns) {
+      out << " return " << index;
+    }
+    out << "\n";
+  }
+  return out.str();
+}
+
+} // namespace dnn::schedule

@@ -1,0 +1,98 @@
+// How one kernel runs: plain data that compiler/schedule decides and compiler/codegen/halide obeys.
+//
+// A kernel function's ops become stages. A stage is computed where it is used (Inline), once into a buffer (Root), or
+// for each iteration of a loop of another stage (At). Loops have names: `i0`, `i1`, … are the dimensions of the op in
+// row-major order, `r0`, `r1`, … its reduced indices, `u` the lanes; splits make new names. Stages are `op3` (the op at
+// position 3 of the function's body), `op3_lanes`, `op3_pack0`, and `out0` (an output stage).
+#pragma once
+
+#include "compiler/schedule/kernel.h"
+#include "compiler/schedule/machine.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dnn::schedule {
+
+/// What happens to the points of a split past the loop's end: skipped one by one, skipped by masked loads and stores,
+/// or computed (only where they are known to exist or never read).
+enum class Tail : uint8_t { Guard, Predicate, RoundUp };
+
+/// for loop → for outer { for inner < factor }
+struct Split {
+  std::string loop;
+  std::string outer;
+  std::string inner;
+  int64_t factor = 1;
+  Tail tail = Tail::Guard;
+};
+
+/// The loops of one definition of a stage.
+struct Nest {
+  std::vector<Split> splits;
+  std::vector<std::string> order;      ///< innermost first; loops that are not named stay outside of these
+  std::vector<std::string> vectorized; ///< at most one
+  std::vector<std::string> unrolled;
+  std::vector<std::string> parallel;
+};
+
+enum class Placement : uint8_t { Inline, Root, At };
+
+struct StageSchedule {
+  Placement placement = Placement::Inline;
+  std::string atStage; ///< At
+  std::string atLoop;
+  /// The definition that initialises, then the updates. Missing ones run as plain loops.
+  std::vector<Nest> nests;
+  /// At: the stage is computed for exactly this many points of the loop, even where fewer are needed. Keeps
+  /// accumulators in registers.
+  std::vector<std::pair<std::string, int64_t>> tile;
+};
+
+/// A reduction in `width` partial results along one reduced index, combined as a balanced tree at the end. The order of
+/// combination is fixed, so the result does not depend on threads.
+struct Lanes {
+  uint32_t reduced = 0; ///< position in Op::reduced
+  int64_t width = 1;
+  StageSchedule stage; ///< definitions: start, whole vectors, the rest
+};
+
+/// A part of the op's body that is computed beforehand into a buffer of its own, contiguous along index `along` and
+/// padded to a multiple of `multiple` there; the padding is never part of a result.
+struct Pack {
+  graph::ExprRef part = nullptr;
+  uint32_t along = 0;           ///< position in the op's domain
+  std::vector<uint32_t> others; ///< the other indices the part depends on, innermost first
+  int64_t multiple = 1;
+  StageSchedule stage; ///< definitions: none (the padding stays undefined), the elements
+};
+
+struct OpSchedule {
+  uint32_t op = 0; ///< position in the kernel function's body
+  StageSchedule stage;
+  std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
+  std::optional<Lanes> lanes;
+  std::vector<Pack> packs;
+};
+
+/// One loop nest that writes several returns of equal dimensions, each from an inlined expression of its point.
+struct OutputSchedule {
+  std::vector<uint32_t> returns;
+  StageSchedule stage; ///< Root; one definition
+};
+
+struct Schedule {
+  std::string family;                  ///< which template made it: "contraction", "general"
+  std::vector<OpSchedule> ops;         ///< of every comp, scatter, reshape and concat, in order
+  std::vector<OutputSchedule> outputs; ///< returns that are in none of these are written by their own op's stage
+};
+
+/// Total: every kernel that the verifier accepts has a schedule. A pure function of its arguments.
+Schedule chooseSchedule(const Kernel& kernel, const Machine& machine);
+
+/// Deterministic text for `dnnc emit schedule` and for cache keys.
+std::string print(const Schedule& schedule);
+
+} // namespace dnn::schedule

@@ -1,0 +1,52 @@
+#include "compiler/schedule/templates.h"
+
+#include <algorithm>
+
+namespace dnn::schedule {
+
+int64_t taskSize(const Machine& machine, int64_t extent) {
+  int64_t tasks = std::max(2, 4 * machine.cores);
+  return std::max<int64_t>(1, (extent + tasks - 1) / tasks);
+}
+
+Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std::vector<Dim>& dims, int elementBytes,
+                     double cost) {
+  Nest nest;
+  int64_t lanes = machine.lanes(std::max(elementBytes, 4));
+  double work = cost / static_cast<double>(lanes);
+  std::optional<size_t> vector; // the innermost dimension with more than one element
+  std::optional<size_t> outermost;
+  for (size_t d = 0; d < dims.size(); ++d) {
+    int64_t extent = analysis.maxOf(dims[d]);
+    work *= static_cast<double>(extent);
+    if (extent > 1) {
+      vector = d;
+      outermost = outermost ? outermost : d;
+    }
+  }
+  if (!vector) {
+    return nest;
+  }
+  auto name = [](size_t d) { return "i" + std::to_string(d); };
+  std::string vectorLoop = name(*vector);
+  if (work >= parallelWork) {
+    int64_t size = taskSize(machine, analysis.maxOf(dims[*outermost]));
+    if (*outermost == *vector) {
+      size = (size + lanes - 1) / lanes * lanes;
+      vectorLoop = name(*vector) + "_piece";
+      nest.splits.push_back({name(*outermost), "task", vectorLoop, size, Tail::Guard});
+    } else {
+      nest.splits.push_back({name(*outermost), "task", name(*outermost) + "_row", size, Tail::Guard});
+    }
+    nest.parallel.push_back("task");
+  }
+  const Dim& along = dims[*vector];
+  bool whole = along.isStatic() && along.constant() % lanes == 0;
+  // Masked loads of single bytes are slow.
+  Tail tail = whole ? Tail::RoundUp : elementBytes < 4 ? Tail::Guard : Tail::Predicate;
+  nest.splits.push_back({vectorLoop, "vector", "lane", lanes, tail});
+  nest.vectorized.push_back("lane");
+  return nest;
+}
+
+} // namespace dnn::schedule

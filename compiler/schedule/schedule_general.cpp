@@ -1,0 +1,183 @@
+#include "compiler/schedule/templates.h"
+
+#include "compiler/support/assert.h"
+
+#include <algorithm>
+#include <map>
+
+namespace dnn::schedule {
+
+using graph::Op;
+using graph::OpKind;
+using graph::Value;
+
+namespace {
+
+double bodyCost(const Op& op) {
+  switch (op.kind) {
+  case OpKind::Reshape: return 6.0 * static_cast<double>(op.results[0]->type.rank());
+  case OpKind::Concat: return 4.0 * static_cast<double>(op.operands.size());
+  default: return costOf(op.body);
+  }
+}
+
+bool computes(const Op& op) {
+  return op.kind == OpKind::Comp || op.kind == OpKind::Scatter || op.kind == OpKind::Reshape ||
+         op.kind == OpKind::Concat;
+}
+
+/// Decides from the last op to the first, because how often an op runs depends on its users.
+class Placer {
+public:
+  Placer(const Analysis& analysis, const Op* anchor) : analysis_(analysis), anchor_(anchor) {}
+
+  Schedule run() {
+    Schedule schedule;
+    const std::vector<Op*>& ops = analysis_.function.body.ops;
+    for (const Op* op : ops) {
+      if (computes(*op)) {
+        inlineCost_[op] = costWhenInlined(*op);
+      }
+    }
+    for (auto it = ops.rbegin(); it != ops.rend(); ++it) {
+      if (computes(**it)) {
+        place(**it);
+      }
+    }
+    for (const Op* op : ops) {
+      if (computes(*op)) {
+        OpSchedule how;
+        how.op = analysis_.positionOf(*op);
+        how.stage.placement = inlined_.at(op) ? Placement::Inline : Placement::Root;
+        schedule.ops.push_back(std::move(how));
+      }
+    }
+    collectOutputs(schedule);
+    return schedule;
+  }
+
+private:
+  const Analysis& analysis_;
+  const Op* anchor_;
+  std::map<const Op*, double> inlineCost_;
+  std::map<const Op*, double> evaluations_; // how often an inlined op is evaluated
+  std::map<const Op*, bool> inlined_;
+
+  /// The op's body and everything elementwise below it, as if all of that were inlined.
+  double costWhenInlined(const Op& op) const {
+    double cost = bodyCost(op);
+    for (const Value* v : op.operands) {
+      auto below = inlineCost_.find(v->def);
+      if (below != inlineCost_.end() && isElementwise(*v->def)) {
+        cost += below->second;
+      }
+    }
+    return cost;
+  }
+
+  void place(const Op& op) {
+    const Value* v = op.results[0];
+    double runs = analysis_.escapes(v) ? analysis_.elements(*v) : 0;
+    for (const Op* user : analysis_.usersOf(v)) {
+      runs += inlined_.at(user) ? evaluations_.at(user) : analysis_.points(*user);
+    }
+    evaluations_[&op] = runs;
+    if (!isElementwise(op)) {
+      inlined_[&op] = false;
+    } else if (analysis_.dependsOnOverwritten(v) || dependsOnAnchor(op)) {
+      inlined_[&op] = true;
+    } else {
+      // A buffer costs a store and loads; computing again costs the body.
+      double elements = analysis_.elements(*v);
+      bool once = runs <= elements * 1.01;
+      inlined_[&op] = once || runs * inlineCost_.at(&op) <= elements * (inlineCost_.at(&op) + 4) + runs * 3;
+    }
+  }
+
+  bool dependsOnAnchor(const Op& op) const {
+    if (anchor_ == nullptr) {
+      return false;
+    }
+    return std::ranges::any_of(op.operands, [&](const Value* v) {
+      return v->def == anchor_ || (computes(*v->def) && isElementwise(*v->def) && dependsOnAnchor(*v->def));
+    });
+  }
+
+  /// Escapes without a buffer of their own, those of equal dimensions together. Argmax has a buffer of pairs, and the
+  /// anchor one of a tile, so they need a stage that writes the result.
+  void collectOutputs(Schedule& schedule) const {
+    for (uint32_t index = 0; index < analysis_.function.returns.size(); ++index) {
+      const Value* v = analysis_.function.returns[index];
+      bool pair = v->def->reduction == Reduction::ArgMax || v->def->reduction == Reduction::ArgMin;
+      if (!inlined_.at(v->def) && v->def != anchor_ && !pair) {
+        continue;
+      }
+      auto fits = [&](const OutputSchedule& output) {
+        return analysis_.function.returns[output.returns.front()]->type.dims == v->type.dims;
+      };
+      auto found = std::ranges::find_if(schedule.outputs, fits);
+      if (found == schedule.outputs.end()) {
+        schedule.outputs.push_back({});
+        found = schedule.outputs.end() - 1;
+        found->stage.placement = Placement::Root;
+      }
+      found->returns.push_back(index);
+    }
+  }
+};
+
+} // namespace
+
+Schedule placeStages(const Analysis& analysis, const Op* anchor) { return Placer(analysis, anchor).run(); }
+
+Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine) {
+  Schedule schedule = placeStages(analysis, nullptr);
+  schedule.family = "general";
+  scheduleLoops(analysis, machine, schedule, nullptr);
+  return schedule;
+}
+
+void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& schedule, const Op* anchor) {
+  for (OpSchedule& how : schedule.ops) {
+    const Op& op = *analysis.function.body.ops[how.op];
+    if (how.stage.placement == Placement::Inline || &op == anchor) {
+      continue;
+    }
+    const TensorType& type = op.results[0]->type;
+    if (op.kind == OpKind::Comp && op.reduction != Reduction::None) {
+      scheduleReduction(analysis, machine, op, how);
+    } else if (op.kind == OpKind::Scatter) {
+      // The zeros in vectors; the sums one by one in order, so that the result is always the same.
+      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), 1), Nest{}};
+    } else {
+      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), bodyCost(op))};
+    }
+  }
+  for (OutputSchedule& output : schedule.outputs) {
+    if (!output.stage.nests.empty()) {
+      continue;
+    }
+    double cost = 0;
+    int bytes = 8;
+    for (uint32_t index : output.returns) {
+      const Value* v = analysis.function.returns[index];
+      cost += bodyCost(*v->def);
+      bytes = std::min(bytes, byteSize(v->type.dtype));
+    }
+    const std::vector<Dim>& dims = analysis.function.returns[output.returns.front()]->type.dims;
+    Nest nest = elementwiseNest(analysis, machine, dims, bytes, cost);
+    // In place there is an empty definition first.
+    bool inPlace = std::ranges::any_of(output.returns, [&](uint32_t index) {
+      return index < analysis.kernel.inPlace.size() && analysis.kernel.inPlace[index].has_value();
+    });
+    if (inPlace) {
+      for (Split& split : nest.splits) {
+        split.tail = split.tail == Tail::RoundUp ? Tail::RoundUp : Tail::Guard;
+      }
+      output.stage.nests.push_back({});
+    }
+    output.stage.nests.push_back(std::move(nest));
+  }
+}
+
+} // namespace dnn::schedule

@@ -1,0 +1,37 @@
+// The schedule templates. Each is a file of its own; schedule.cpp asks them in turn, the general one takes everything.
+#pragma once
+
+#include "compiler/schedule/analysis.h"
+#include "compiler/schedule/schedule.h"
+
+#include <optional>
+
+namespace dnn::schedule {
+
+/// One contraction, tiled in registers, whose epilogue writes the outputs. None if the kernel has another form.
+std::optional<Schedule> scheduleContraction(const Analysis& analysis, const Machine& machine);
+
+/// Any kernel: reductions and shared expensive values in buffers, everything else inlined; vectors where memory is
+/// contiguous.
+Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine);
+
+/// Decides for every op whether it is inlined, and which outputs are written together, except for `anchor`, which the
+/// caller schedules and whose users all see it at their own point. Stages get no loops yet.
+Schedule placeStages(const Analysis& analysis, const graph::Op* anchor);
+
+/// Gives loops to every stage that has none yet, except for `anchor`.
+void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& schedule, const graph::Op* anchor);
+
+/// Loops over `dims` for a definition without a reduction: the innermost dimension in vectors, the outermost parallel
+/// if the work pays for it. `cost` of one point in vector instructions.
+Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std::vector<Dim>& dims, int elementBytes,
+                     double cost);
+/// A reduction that is not tiled in registers: lanes along a reduced index, or vectors along a dimension of the result.
+void scheduleReduction(const Analysis& analysis, const Machine& machine, const graph::Op& op, OpSchedule& how);
+
+/// Vector instructions that are worth a parallel loop: about 4 µs on one core.
+inline constexpr double parallelWork = 16000;
+/// The size of a piece so that a loop of `extent` iterations is cut into enough pieces for the machine's cores.
+int64_t taskSize(const Machine& machine, int64_t extent);
+
+} // namespace dnn::schedule

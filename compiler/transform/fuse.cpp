@@ -1,0 +1,236 @@
+// fuse: puts every op that computes into a group; each group becomes one kernel.
+//
+//   %s = comp … add [k] { mul(%x[n, k], %w[k, o]) }        group contraction { %s = …  %y = … } -> (%y)
+//   %y = comp … { max(add(%s[n, o], %b[o]), 0) }      →
+//
+// A group is one contraction with the elementwise ops before and after it that share its result's dimensions (bias,
+// activation, loss gradient, the whole optimizer update); or ops that work row by row on the same rows (softmax and
+// cross-entropy, forward and backward, with the mean of the loss). Nothing is computed more often than before: a
+// reduction keeps a stage of its own. Joining two groups must not make a cycle: no other path may lead from one to the
+// other.
+#include "compiler/schedule/analysis.h"
+#include "compiler/support/assert.h"
+#include "compiler/transform/fuse_rules.h"
+#include "compiler/transform/pass_manager.h"
+
+#include <algorithm>
+#include <queue>
+
+namespace dnn::transform {
+
+namespace {
+
+using graph::Function;
+using graph::Op;
+using graph::OpKind;
+using graph::Value;
+
+class Fuser {
+public:
+  explicit Fuser(Function& function) : function_(function), ops_(function.body.ops) {}
+
+  void run() {
+    for (size_t i = 0; i < ops_.size(); ++i) {
+      home_[ops_[i]] = i;
+      members_.push_back({ops_[i]});
+      isContraction_.push_back(schedule::isContraction(*ops_[i], function_.symbols));
+    }
+    // Epilogues first: an elementwise op saves the most beside the product that it finishes.
+    for (Op* op : ops_) {
+      fuseWithContraction(*op);
+    }
+    for (Op* op : ops_) {
+      fuseWithContraction(*op); // what an epilogue reads besides, now that it is one
+    }
+    for (Op* op : ops_) {
+      fuseByRows(*op);
+    }
+    emit();
+  }
+
+private:
+  Function& function_;
+  std::vector<Op*> ops_;                       // in their first order
+  std::unordered_map<const Op*, size_t> home_; // the group of each op: index into members_
+  std::vector<std::vector<Op*>> members_;      // in order; empty = joined to another
+  std::vector<bool> isContraction_;            // the group holds a contraction
+
+  /// Groups that define operands of op, the latest first: joining the latest is the least likely to make a cycle.
+  std::vector<std::pair<size_t, const Value*>> producersOf(const Op& op) const {
+    std::vector<std::pair<size_t, const Value*>> producers;
+    for (const Value* v : op.operands) {
+      if (isFusible(*v->def)) {
+        producers.emplace_back(home_.at(v->def), v);
+      }
+    }
+    std::ranges::sort(producers, [](const auto& a, const auto& b) { return a.first > b.first; });
+    return producers;
+  }
+
+  Op* contractionOf(size_t group) const {
+    for (Op* op : members_[group]) {
+      if (schedule::isContraction(*op, function_.symbols)) {
+        return op;
+      }
+    }
+    return nullptr;
+  }
+
+  void fuseWithContraction(Op& op) {
+    if (op.kind != OpKind::Comp || op.reduction != Reduction::None) {
+      return;
+    }
+    for (auto [producer, v] : producersOf(op)) {
+      size_t own = home_.at(&op);
+      producer = home_.at(v->def);
+      if (producer == own || !schedule::usesPointwise(op, v) || (isContraction_[own] && isContraction_[producer])) {
+        continue;
+      }
+      if (isContraction_[own] || isContraction_[producer]) {
+        size_t withAnchor = isContraction_[own] ? own : producer;
+        const std::vector<Op*>& others = members_[withAnchor == own ? producer : own];
+        if (!fitsContraction(*contractionOf(withAnchor), others)) {
+          continue;
+        }
+        join(own, producer);
+      }
+    }
+  }
+
+  void fuseByRows(Op& op) {
+    if (!isFusible(op)) {
+      return;
+    }
+    for (auto [producer, v] : producersOf(op)) {
+      size_t own = home_.at(&op);
+      producer = home_.at(v->def);
+      if (producer != own && !isContraction_[own] && !isContraction_[producer] && op.kind != OpKind::Concat &&
+          v->def->kind != OpKind::Concat && readsInRowOrder(op, v)) {
+        join(own, producer);
+      }
+    }
+  }
+
+  /// Whether `to` is reached from `from` by a path through at least one other group.
+  bool reachesAround(size_t from, size_t to) const {
+    std::vector<bool> seen(members_.size());
+    std::vector<size_t> work = {to};
+    seen[to] = true;
+    // Backwards along operands, which is what ops know.
+    while (!work.empty()) {
+      size_t group = work.back();
+      work.pop_back();
+      for (const Op* op : members_[group]) {
+        for (const Value* v : op->operands) {
+          size_t before = home_.at(v->def);
+          if (before == from && group != to) {
+            return true;
+          }
+          if (before != from && !seen[before]) {
+            seen[before] = true;
+            work.push_back(before);
+          }
+        }
+      }
+    }
+    return false;
+  }
+
+  void join(size_t a, size_t b) {
+    if (members_[a].size() + members_[b].size() > maxOpsInGroup || reachesAround(a, b) || reachesAround(b, a)) {
+      return;
+    }
+    if (b < a) {
+      std::swap(a, b);
+    }
+    for (Op* op : members_[b]) {
+      home_[op] = a;
+      members_[a].push_back(op);
+    }
+    members_[b].clear();
+    isContraction_[a] = isContraction_[a] || isContraction_[b];
+  }
+
+  static std::string anchorOf(const std::vector<Op*>& members, bool contraction) {
+    auto has = [&](auto&& test) { return std::ranges::any_of(members, test); };
+    if (contraction) {
+      return "contraction";
+    }
+    if (has([](const Op* op) { return op->kind == OpKind::Scatter; })) {
+      return "scatter";
+    }
+    if (has([](const Op* op) { return op->kind == OpKind::Comp && op->reduction != Reduction::None; })) {
+      return "reduction";
+    }
+    return has([](const Op* op) { return op->kind == OpKind::Comp; }) ? "elementwise" : "view";
+  }
+
+  /// Groups and the other ops in an order that respects dependences; of those that could come next, what came first.
+  void emit() {
+    std::vector<size_t> waitingFor(members_.size());
+    std::vector<std::vector<size_t>> after(members_.size());
+    for (size_t group = 0; group < members_.size(); ++group) {
+      for (const Op* op : members_[group]) {
+        for (const Value* v : op->operands) {
+          size_t before = home_.at(v->def);
+          if (before != group) {
+            after[before].push_back(group);
+            ++waitingFor[group];
+          }
+        }
+      }
+    }
+    std::priority_queue<size_t, std::vector<size_t>, std::greater<>> ready;
+    for (size_t group = 0; group < members_.size(); ++group) {
+      if (!members_[group].empty() && waitingFor[group] == 0) {
+        ready.push(group);
+      }
+    }
+    std::vector<Op*> order;
+    size_t emitted = 0;
+    while (!ready.empty()) {
+      size_t group = ready.top();
+      ready.pop();
+      emitted += members_[group].size();
+      order.push_back(isFusible(*members_[group][0]) ? makeGroup(group) : members_[group][0]);
+      for (size_t next : after[group]) {
+        if (--waitingFor[next] == 0) {
+          ready.push(next);
+        }
+      }
+    }
+    DNN_ASSERT(emitted == ops_.size(), "groups have no cycles");
+    function_.body.ops = std::move(order);
+    graph::refreshGroups(function_);
+  }
+
+  Op* makeGroup(size_t group) {
+    std::vector<Op*>& members = members_[group];
+    std::unordered_map<const Op*, size_t> position;
+    for (size_t i = 0; i < ops_.size(); ++i) {
+      position[ops_[i]] = i;
+    }
+    std::ranges::sort(members, {}, [&](const Op* op) { return position.at(op); });
+    Op* op = function_.createOp(OpKind::Group, {}, {}, members.back()->loc);
+    op->anchor = anchorOf(members, isContraction_[group]);
+    op->body_block->ops = members;
+    return op;
+  }
+};
+
+} // namespace
+
+Result<Changed> fuse(graph::Module& module) {
+  Changed changed = Changed::No;
+  for (const auto& function : module.functions) {
+    const std::vector<Op*>& ops = function->body.ops;
+    bool computes = std::ranges::any_of(ops, [](const Op* op) { return isFusible(*op); });
+    if (function->kind != graph::FunctionKind::Helper && computes) {
+      Fuser(*function).run();
+      changed = Changed::Yes;
+    }
+  }
+  return changed;
+}
+
+} // namespace dnn::transform
