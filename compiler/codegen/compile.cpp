@@ -144,11 +144,7 @@ Result<Steps> compileToSteps(graph::Module& module, plan::Plan plan, const Compi
   if (!machine) {
     return machine.error();
   }
-  auto lowered = lowerProgram(module, std::move(plan));
-  if (!lowered) {
-    return lowered.error();
-  }
-  Steps result{.lowered = std::move(*lowered)};
+  Steps result{.lowered = lowerProgram(module, std::move(plan))};
   result.lowered.plan.target = machine->target;
   result.lowered.plan.compilerVersion = "dnnc " DNNC_VERSION;
   std::vector<Task> tasks = makeTasks(result.lowered, *machine);
@@ -188,8 +184,8 @@ Result<CompiledProgram> compileProgram(graph::Module& module, plan::Plan plan, c
 }
 
 Result<std::string> emitMemory(graph::Module& module, plan::Plan plan) {
-  auto lowered = lowerProgram(module, std::move(plan));
-  return lowered ? transform::print(lowered->memory, module) : Result<std::string>(lowered.error());
+  LoweredProgram lowered = lowerProgram(module, std::move(plan));
+  return transform::print(lowered.memory, module);
 }
 
 namespace {
@@ -202,12 +198,9 @@ Result<std::string> emitKernels(graph::Module& module, plan::Plan plan, const Co
   if (!machine) {
     return machine.error();
   }
-  auto lowered = lowerProgram(module, std::move(plan));
-  if (!lowered) {
-    return lowered.error();
-  }
+  LoweredProgram lowered = lowerProgram(module, std::move(plan));
   std::string text;
-  for (const Task& task : makeTasks(*lowered, *machine)) {
+  for (const Task& task : makeTasks(lowered, *machine)) {
     std::string function = graph::print(*task.kernel->function);
     for (size_t start = 0; start < function.size();) {
       size_t end = function.find('\n', start);

@@ -1,6 +1,5 @@
 #include "compiler/codegen/lower_program.h"
 
-#include "compiler/codegen/check_sizes.h"
 #include "compiler/codegen/lower_step.h"
 #include "compiler/support/assert.h"
 #include "compiler/support/hash.h"
@@ -91,10 +90,7 @@ std::string fingerprint(const plan::Plan& plan) {
 
 } // namespace
 
-Result<LoweredProgram> lowerProgram(graph::Module& module, plan::Plan plan) {
-  if (Status status = checkSizes(module); !status) {
-    return status.error();
-  }
+LoweredProgram lowerProgram(graph::Module& module, plan::Plan plan) {
   std::vector<graph::Function*> entries = entriesOf(module);
   DNN_ASSERT(entries.size() == plan.entries.size(), "graph and plan have the same entries");
   for (size_t i = 0; i < entries.size(); ++i) {

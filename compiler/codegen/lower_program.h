@@ -14,7 +14,7 @@ struct LoweredProgram {
 };
 
 /// Places updates, outlines kernels and plans memory. Inputs that no op reads are added to the entries, so that every
-/// port of the plan has memory. Errors: tensors that are too large, see check_sizes.h.
-Result<LoweredProgram> lowerProgram(graph::Module& module, plan::Plan plan);
+/// port of the plan has memory.
+LoweredProgram lowerProgram(graph::Module& module, plan::Plan plan);
 
 } // namespace dnn::codegen

@@ -29,7 +29,7 @@ uint8_t halideCode(DType t) {
   DNN_UNREACHABLE("every element type has a Halide type");
 }
 
-uint8_t halideBits(DType t) { return t == DType::Bool ? 1 : static_cast<uint8_t>(8 * byteSize(t)); }
+uint8_t halideBits(DType t) { return static_cast<uint8_t>(8 * byteSize(t)); } // bool is stored as u8
 
 class StepBuilder {
 public:
