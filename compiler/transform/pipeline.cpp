@@ -17,8 +17,11 @@ Status differentiateAll(graph::Module& module, const PassOptions& options) {
 
 Status optimize(graph::Module& module, const PassOptions& options) {
   const std::array passes = {
-      findPass("cse"),
-      findPass("dce"),
+      findPass("fold-indexing"),      // constants and broadcasts disappear into the bodies
+      findPass("simplify"),           // what they make trivial goes
+      findPass("inline-elementwise"), // chains of adjoints become one body each, and cancel
+      findPass("cse"),                // forward and backward compute some values both
+      findPass("dce"),                // values with one reader less may now be inlined
   };
   auto reports = runToFixpoint(module, passes, options);
   return reports ? success() : Status(reports.error());

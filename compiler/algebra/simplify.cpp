@@ -1,0 +1,162 @@
+#include "compiler/algebra/simplify.h"
+
+#include "compiler/algebra/cost.h"
+#include "compiler/algebra/reindex.h"
+#include "compiler/algebra/sum.h"
+
+#include <algorithm>
+
+namespace dnn::algebra {
+
+using graph::Expr;
+using graph::ExprKind;
+
+ExprRef Simplifier::run(ExprRef e) {
+  if (auto found = known_.find(e); found != known_.end()) {
+    return found->second;
+  }
+  ExprRef result = runNew(e);
+  known_[e] = result;
+  known_.try_emplace(result, result);
+  return result;
+}
+
+std::vector<ExprRef> Simplifier::runAll(const std::vector<ExprRef>& args) {
+  std::vector<ExprRef> result;
+  for (ExprRef arg : args) {
+    result.push_back(run(arg));
+  }
+  return result;
+}
+
+ExprRef Simplifier::runNew(ExprRef e) {
+  switch (e->kind) {
+  case ExprKind::Const:
+  case ExprKind::Index:
+  case ExprKind::Extent: return e;
+  case ExprKind::Access: return runAccess(e);
+  case ExprKind::Cast:
+  case ExprKind::Draw: return withArgs(b_, e, runAll(e->args));
+  case ExprKind::Apply: break;
+  }
+  if (!keepStopGrad_ && e->op == ScalarOp::StopGrad) {
+    return run(e->args[0]);
+  }
+  if (isRational(e)) {
+    return runRational(e);
+  }
+  std::vector<ExprRef> args = runAll(e->args);
+  return isFloat(e->dtype) ? withArgs(b_, e, args) : runDiscrete(e, args);
+}
+
+/// A fill value that is never read goes.
+ExprRef Simplifier::runAccess(ExprRef e) {
+  std::vector<ExprRef> args = runAll(e->args);
+  std::optional<double> fill = e->fill;
+  const TensorType& type = domain_.operands[e->operand];
+  bool inside = true;
+  for (size_t d = 0; d < args.size() && fill; ++d) {
+    inside = inside && ranges_.alwaysInRange(args[d], type.dims[d]);
+  }
+  return b_.pool().access(e->operand, e->dtype, std::move(args), inside ? std::nullopt : fill);
+}
+
+/// Integers and conditions, with what the ranges decide.
+ExprRef Simplifier::runDiscrete(ExprRef e, const std::vector<ExprRef>& args) {
+  ExprRef made = withArgs(b_, e, args);
+  if (made->kind != ExprKind::Apply) {
+    return made;
+  }
+  if (graph::isDivByConstant(made) || graph::isModByConstant(made)) {
+    bool small = ranges_.alwaysInRange(made->args[0], Dim(graph::divisorOf(made)));
+    if (small) {
+      return graph::isDivByConstant(made) ? b_.pool().integer(0, made->dtype) : made->args[0];
+    }
+    return made;
+  }
+  if (made->dtype != DType::Bool || made->args.size() != 2 || made->args[0]->dtype != DType::I32) {
+    return made;
+  }
+  graph::Range difference = ranges_.of(b_.sub(made->args[0], made->args[1]));
+  auto decide = [&](bool alwaysTrue, bool alwaysFalse) {
+    return alwaysTrue ? b_.pool().boolean(true) : alwaysFalse ? b_.pool().boolean(false) : made;
+  };
+  bool negative = difference.max < 0;
+  bool positive = difference.min > 0;
+  bool notNegative = difference.min >= 0;
+  bool notPositive = difference.max <= 0;
+  if (made->op == ScalarOp::Lt) {
+    return decide(negative, notNegative);
+  }
+  if (made->op == ScalarOp::Ge) {
+    return decide(notNegative, negative);
+  }
+  if (made->op == ScalarOp::Gt) {
+    return decide(positive, notPositive);
+  }
+  if (made->op == ScalarOp::Le) {
+    return decide(notPositive, positive);
+  }
+  if (made->op == ScalarOp::Eq) {
+    return decide(false, negative || positive);
+  }
+  if (made->op == ScalarOp::Ne) {
+    return decide(negative || positive, false);
+  }
+  return made;
+}
+
+/// e with what sums do not look into in final form.
+ExprRef Simplifier::rebuildRational(ExprRef e) {
+  if (!isRational(e) || e->kind == ExprKind::Const) {
+    return run(e);
+  }
+  std::vector<ExprRef> args;
+  for (ExprRef arg : e->args) {
+    args.push_back(isFloat(arg->dtype) ? rebuildRational(arg) : run(arg));
+  }
+  return withArgs(b_, e, args);
+}
+
+ExprRef Simplifier::runRational(ExprRef e) {
+  ExprRef plain = rebuildRational(e);
+  if (!isRational(plain) || plain->kind == ExprKind::Const) {
+    return plain->kind == ExprKind::Const ? plain : run(plain);
+  }
+  ExprRef best = bestForm(e, plain);
+  if (best != plain) {
+    return best;
+  }
+  // The whole gains nothing: perhaps its parts do.
+  std::vector<ExprRef> args = runAll(plain->args);
+  return args == plain->args ? plain : withArgs(b_, plain, args);
+}
+
+ExprRef Simplifier::bestForm(ExprRef e, ExprRef plain) {
+  SumAlgebra algebra(b_, [this](ExprRef atom) { return run(atom); });
+  ExprRef best = plain;
+  int bestCost = cost(plain);
+  auto consider = [&](const std::optional<Sum>& sum) {
+    if (!sum) {
+      return;
+    }
+    ExprRef form = algebra.emit(*sum, e->dtype);
+    if (int formCost = cost(form); formCost < bestCost) {
+      best = form;
+      bestCost = formCost;
+    }
+  };
+  std::optional<Sum> sum = algebra.read(e);
+  consider(sum);
+  std::optional<Sum> quotients = sum ? algebra.multiplyOut(*sum, false) : std::nullopt;
+  consider(quotients);
+  std::optional<Sum> expanded = sum ? algebra.multiplyOut(quotients ? *quotients : *sum, true) : std::nullopt;
+  consider(expanded);
+  std::optional<Sum> base = expanded ? expanded : quotients ? quotients : sum;
+  std::optional<Sum> split = base ? algebra.splitFractions(*base) : std::nullopt;
+  consider(split);
+  consider(split ? algebra.reflectLogistics(*split) : std::nullopt);
+  return best;
+}
+
+} // namespace dnn::algebra

@@ -1,0 +1,92 @@
+// Sums of products: the normal form in which terms meet and cancel.
+//
+//   -(r / y)·(y·(1 - y)) + …     →     -1 · r · y⁻¹ · y · (1 - y)     →     -r + r·y + …
+//
+// A term is a number times integer powers of bases times guards: [c] stands for `c ? 1 : 0`, so select(c, a, b) is
+// [c]·a + [not c]·b. A base is anything that is not rational arithmetic itself: a read, exp(…), … A sum in a product or
+// in a denominator is a base too, until it is multiplied out.
+//
+// The rewritings are those of real arithmetic. None makes a finite value infinite or NaN, but sums may be rounded in
+// another order; so they are only taken where they make the expression cheaper (see simplify.h).
+#pragma once
+
+#include "compiler/algebra/builder.h"
+
+#include <functional>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace dnn::algebra {
+
+struct Power {
+  ExprRef base = nullptr;
+  int exponent = 1; // never 0
+  bool operator==(const Power&) const = default;
+};
+
+struct Term {
+  double factor = 1;
+  std::vector<Power> powers;   // sorted by first appearance of the bases
+  std::vector<ExprRef> guards; // sorted likewise; all must hold
+  bool sameProduct(const Term& other) const { return powers == other.powers && guards == other.guards; }
+};
+
+using Sum = std::vector<Term>; // no two terms of the same product
+
+/// Float operators that sums look into.
+bool isRational(ExprRef e);
+
+class SumAlgebra {
+public:
+  /// `atom` gives the final form of what sums do not look into: bases and conditions.
+  SumAlgebra(const Builder& b, std::function<ExprRef(ExprRef)> atom) : b_(b), atom_(std::move(atom)) {}
+
+  /// none: the expression has too many terms.
+  std::optional<Sum> read(ExprRef e);
+
+  /// Multiplies sums out: those with a quotient or a guard in a term, or all. none: too many terms.
+  std::optional<Sum> multiplyOut(const Sum& sum, bool all);
+  /// a / (k·a + c)  =  (1 - c / (k·a + c)) / k
+  std::optional<Sum> splitFractions(const Sum& sum);
+  /// 1 / (1 + exp(u))  =  1 - 1 / (1 + exp(-u)), unless u is -v already.
+  std::optional<Sum> reflectLogistics(const Sum& sum);
+
+  /// As an expression, common factors taken out.
+  ExprRef emit(const Sum& sum, DType dtype);
+
+private:
+  std::optional<Sum> readNew(ExprRef e);
+  std::optional<Sum> readSelect(ExprRef e);
+  std::optional<Sum> readAtom(ExprRef e);
+  std::optional<Sum> product(const Sum& a, const Sum& b);
+  std::optional<Sum> times(const Sum& a, const Sum& b);
+  std::optional<Sum> inverse(const Sum& sum);
+  Term asFactor(const Sum& sum, DType dtype);
+  std::optional<Term> productOfTerms(const Term& a, const Term& b);
+  std::optional<Term> normalize(Term term);
+  Sum guarded(ExprRef condition, const Sum& sum);
+  void addTerm(Sum& sum, Term term) const;
+  Sum collect(const Sum& sum) const;
+  size_t orderOf(ExprRef e);
+  bool contradict(ExprRef a, ExprRef b) const;
+  DType dtypeOf(const Sum& sum) const;
+
+  ExprRef emitTerm(const Term& term, DType dtype);
+  ExprRef emitProduct(const Term& term, DType dtype);
+  ExprRef emitGuarded(const Sum& sum, DType dtype);
+  ExprRef emitPlain(const Sum& sum, DType dtype);
+  ExprRef emitGrouped(const Sum& sum, DType dtype);
+  ExprRef addUp(const std::vector<std::pair<ExprRef, bool>>& parts, DType dtype) const;
+  Term commonFactor(const Sum& sum) const;
+  Sum dividedBy(const Sum& sum, const Term& factor) const;
+
+  const Builder& b_;
+  std::function<ExprRef(ExprRef)> atom_;
+  DType dtype_ = DType::F32;
+  std::unordered_map<ExprRef, size_t> order_;
+  std::unordered_map<ExprRef, Sum> sums_; // what the bases that are sums stand for
+  std::unordered_map<ExprRef, std::optional<Sum>> known_;
+};
+
+} // namespace dnn::algebra
