@@ -67,6 +67,16 @@ int runTool(const Options& options) {
     }
     return 0;
   }
+  auto passes = dnn::transform::parsePassList(options.passes);
+  if (!passes) {
+    report(passes.error(), "dnn-opt");
+    return dnn::driver::kUsageError;
+  }
+  const std::string& dumpAfter = options.pass.dumpAfter;
+  if (!dumpAfter.empty() && dumpAfter != "all" && dnn::transform::findPass(dumpAfter) == nullptr) {
+    report({"--dump-after: there is no pass `" + dumpAfter + "`; --list-passes shows them", ""}, "dnn-opt");
+    return dnn::driver::kUsageError;
+  }
   auto text = readInput(options.input);
   if (!text) {
     return report(text.error(), options.input);
@@ -79,10 +89,6 @@ int runTool(const Options& options) {
     if (auto status = dnn::graph::verify(**module); !status) {
       return report(status.error(), options.input);
     }
-  }
-  auto passes = dnn::transform::parsePassList(options.passes);
-  if (!passes) {
-    return report(passes.error(), "dnn-opt");
   }
   auto reports = dnn::transform::runPasses(**module, *passes, options.pass);
   if (!reports) {
