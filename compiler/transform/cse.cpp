@@ -51,6 +51,8 @@ std::vector<Dim> extents(const std::vector<graph::IndexVar>& vars) {
 
 Key keyOf(const Op& op) {
   const TensorType& type = op.results[0]->type;
+  std::vector<Dim> shape = type.dims;
+  shape.push_back(type.bound.value_or(Dim(-1)));
   return {op.kind,
           {op.operands.begin(), op.operands.end()},
           extents(op.dims),
@@ -60,7 +62,7 @@ Key keyOf(const Op& op) {
           op.at,
           op.symbol,
           op.axis,
-          type.dims,
+          std::move(shape),
           type.dtype};
 }
 

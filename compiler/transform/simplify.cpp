@@ -21,7 +21,7 @@ using graph::Op;
 using graph::OpKind;
 
 /// Reduced indices of one point, and all of them if the points are the same and the reduction does not count them.
-bool dropReduced(const Builder& b, Op& op) {
+bool dropReduced(const Builder& b, std::span<const Symbol> symbols, Op& op) {
   if (op.reduced.empty()) {
     return false;
   }
@@ -32,7 +32,8 @@ bool dropReduced(const Builder& b, Op& op) {
   std::vector<graph::IndexVar> kept;
   for (size_t r = 0; r < op.reduced.size(); ++r) {
     auto position = static_cast<uint32_t>(op.dims.size() + r);
-    bool droppable = op.reduced[r].extent == Dim(1) || (uncounted && !graph::dependsOnIndex(op.body, position));
+    bool droppable = op.reduced[r].extent == Dim(1) ||
+                     (uncounted && op.reduced[r].extent.min(symbols) >= 1 && !graph::dependsOnIndex(op.body, position));
     if (droppable && !isArg) {
       replacement.push_back(b.pool().integer(0));
     } else {
@@ -50,7 +51,7 @@ bool dropReduced(const Builder& b, Op& op) {
 }
 
 bool simplifyOp(const Builder& b, graph::Function& function, Op& op, bool keepStopGrad) {
-  bool changed = dropReduced(b, op);
+  bool changed = dropReduced(b, function.symbols, op);
   algebra::Simplifier simplifier(b, graph::domainOf(op, function.symbols), keepStopGrad);
   ExprRef body = simplifier.run(op.body);
   std::vector<ExprRef> at;

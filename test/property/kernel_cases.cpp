@@ -1,0 +1,400 @@
+#include "test/property/kernel_cases.h"
+
+#include <array>
+#include <functional>
+
+namespace dnn::test {
+
+namespace {
+
+using Random = std::mt19937_64;
+
+int pick(Random& random, int from, int to) { return std::uniform_int_distribution<int>(from, to)(random); }
+bool chance(Random& random, int percent) { return pick(random, 1, 100) <= percent; }
+template <size_t N> const char* oneOf(Random& random, const std::array<const char*, N>& list) {
+  return list[static_cast<size_t>(pick(random, 0, static_cast<int>(N) - 1))];
+}
+
+/// Sizes around the widths of vectors and tiles, and now and then large.
+int size(Random& random) {
+  static constexpr int interesting[] = {1, 2, 3, 4, 5, 7, 8, 10, 12, 15, 16, 17, 24, 31, 32, 33, 48, 64, 65, 100};
+  return chance(random, 70) ? interesting[pick(random, 0, 19)] : pick(random, 1, 100);
+}
+
+std::string number(int value) { return std::to_string(value); }
+
+/// Collects the lines of a function.
+class Text {
+public:
+  explicit Text(int maxN) : head_("func @NAME helper [N <= " + number(maxN) + "] {\n") {}
+  Text() : head_("func @NAME helper {\n") {}
+
+  std::string input(const std::string& type) {
+    std::string name = "%x" + number(inputs_);
+    lines_ += "  " + name + " = input \"" + number(inputs_++) + "\" : " + type + "\n";
+    return name;
+  }
+  std::string op(const std::string& definition) {
+    std::string name = "%v" + number(values_++);
+    lines_ += "  " + name + " = " + definition + "\n";
+    return name;
+  }
+  void line(const std::string& text) { lines_ += "  " + text + "\n"; }
+  std::string done(const std::vector<std::string>& returns) const {
+    std::string text = head_ + lines_ + "  return ";
+    for (size_t i = 0; i < returns.size(); ++i) {
+      text += (i > 0 ? ", " : "") + returns[i];
+    }
+    return text + "\n}\n";
+  }
+
+private:
+  std::string head_, lines_;
+  int inputs_ = 0, values_ = 0;
+};
+
+/// A row dimension: the batch or a static one.
+struct Rows {
+  std::string extent;
+  int max;
+};
+Rows rows(Random& random) {
+  int n = size(random);
+  return chance(random, 60) ? Rows{"N", n} : Rows{number(n), n};
+}
+
+std::string activation(Random& random, const std::string& s) {
+  switch (pick(random, 0, 5)) {
+  case 0: return "max(" + s + ", 0.0)";
+  case 1: return "tanh(" + s + ")";
+  case 2: return "div(1.0, add(1.0, exp(neg(" + s + "))))";
+  case 3: return "select(gt(" + s + ", 0.0), " + s + ", mul(0.01, " + s + "))";
+  case 4: return "mul(" + s + ", erf(" + s + "))";
+  default: return s;
+  }
+}
+
+/// Products of matrices in every transposition, with an epilogue.
+KernelCase product(Random& random) {
+  Rows m = rows(random);
+  std::string n = number(size(random)), k = number(size(random));
+  Text text(m.max);
+  bool transposeA = chance(random, 30), transposeB = chance(random, 40);
+  std::string a = text.input(transposeA ? "f32[" + k + ", " + m.extent + "]" : "f32[" + m.extent + ", " + k + "]");
+  std::string b = text.input(transposeB ? "f32[" + n + ", " + k + "]" : "f32[" + k + ", " + n + "]");
+  std::string left = a + (transposeA ? "[k, m]" : "[m, k]"), right = b + (transposeB ? "[n, k]" : "[k, n]");
+  if (chance(random, 15)) {
+    left = "exp(" + left + ")"; // a computed operand
+  }
+  if (chance(random, 15)) {
+    right = "select(gt(" + right + ", 0.0), " + right + ", 0.0)";
+  }
+  std::string dims = "[m:" + m.extent + ", n:" + n + "]";
+  std::string reduction = chance(random, 90) ? "add" : "max";
+  std::string s = text.op("comp " + dims + " " + reduction + " [k:" + k + "] : f32 { mul(" + left + ", " + right + ") }");
+  std::vector<std::string> returns;
+  if (chance(random, 70)) {
+    std::string bias = text.input("f32[" + n + "]");
+    std::string y = text.op("comp " + dims + " : f32 { " + activation(random, "add(" + s + "[m, n], " + bias + "[n])") +
+                            " }");
+    returns.push_back(y);
+    if (chance(random, 30)) {
+      returns.push_back(text.op("comp " + dims + " : f32 { mul(" + y + "[m, n], " + s + "[m, n]) }"));
+    }
+  }
+  if (returns.empty() || chance(random, 20)) {
+    returns.push_back(s);
+  }
+  return {"product", text.done(returns), {}, {}};
+}
+
+/// A weight gradient with the optimizer that uses it, in place.
+KernelCase update(Random& random) {
+  Rows m = rows(random);
+  std::string in = number(size(random)), out = number(size(random));
+  Text text(m.max);
+  std::string x = text.input("f32[" + m.extent + ", " + in + "]");
+  std::string dy = text.input("f32[" + m.extent + ", " + out + "]");
+  std::string rate = text.input("f32");
+  std::string type = "f32[" + in + ", " + out + "]", dims = "[i:" + in + ", o:" + out + "]";
+  bool bias = chance(random, 25); // a sum over the batch instead of a product
+  if (bias) {
+    type = "f32[" + out + "]";
+    dims = "[o:" + out + "]";
+  }
+  std::string at = bias ? "[o]" : "[i, o]";
+  std::string p = text.input(type);
+  std::string g = text.op("comp " + dims + " add [n:" + m.extent + "] : f32 { " +
+                          (bias ? dy + "[n, o]" : "mul(" + x + "[n, i], " + dy + "[n, o])") + " }");
+  std::string own = "comp " + dims + " : f32 ";
+  KernelCase result{"update", "", {}, {}};
+  if (bias) {
+    text.line("%unused = comp [] add [n:" + m.extent + ", i:" + in + "] : f32 { " + x + "[n, i] }");
+  }
+  std::vector<std::string> returns;
+  switch (pick(random, 0, 2)) {
+  case 0:
+    returns = {text.op(own + "{ sub(" + p + at + ", mul(" + rate + "[], " + g + at + ")) }")};
+    result.inPlace = {3};
+    break;
+  case 1: {
+    std::string m0 = text.input(type);
+    std::string m1 = text.op(own + "{ add(mul(0.9, " + m0 + at + "), " + g + at + ") }");
+    returns = {m1, text.op(own + "{ sub(" + p + at + ", mul(" + rate + "[], " + m1 + at + ")) }")};
+    result.inPlace = {4, 3};
+    break;
+  }
+  default: {
+    std::string m0 = text.input(type), v0 = text.input(type);
+    std::string m1 = text.op(own + "{ add(mul(0.9, " + m0 + at + "), mul(0.1, " + g + at + ")) }");
+    std::string v1 =
+        text.op(own + "{ add(mul(0.999, " + v0 + at + "), mul(0.001, mul(" + g + at + ", " + g + at + "))) }");
+    std::string p1 = text.op(own + "{ sub(" + p + at + ", div(mul(" + rate + "[], " + m1 + at + "), add(sqrt(" + v1 +
+                             at + "), 1e-3))) }");
+    returns = {m1, v1, p1};
+    result.inPlace = {4, 5, 3};
+    result.positiveInputs = {5};
+    break;
+  }
+  }
+  if (bias) {
+    returns.push_back("%unused");
+    result.inPlace.push_back(std::nullopt);
+  }
+  if (chance(random, 20)) {
+    result.inPlace.clear(); // the same out of place
+  }
+  result.text = text.done(returns);
+  return result;
+}
+
+/// Softmax and cross-entropy, forward and backward, with the mean of the loss.
+KernelCase rowsOfSoftmax(Random& random) {
+  Rows n = rows(random);
+  std::string k = number(chance(random, 80) ? size(random) : pick(random, 100, 400));
+  Text text(n.max);
+  std::string s = text.input("f32[" + n.extent + ", " + k + "]");
+  std::string row = "[n:" + n.extent + "]", full = "[n:" + n.extent + ", k:" + k + "]";
+  std::string m = text.op("comp " + row + " max [k:" + k + "] : f32 { " + s + "[n, k] }");
+  std::string e = "exp(sub(" + s + "[n, k], " + m + "[n]))";
+  if (chance(random, 40)) {
+    std::string stage = text.op("comp " + full + " : f32 { " + e + " }");
+    e = stage + "[n, k]";
+  }
+  std::string z = text.op("comp " + row + " add [k:" + k + "] : f32 { " + e + " }");
+  if (chance(random, 30)) {
+    return {"softmax", text.done({text.op("comp " + full + " : f32 { div(" + e + ", " + z + "[n]) }")}), {}, {}};
+  }
+  std::string t = text.input("i32[" + n.extent + "] < " + k);
+  std::string count = "f32(extent(" + n.extent + "))";
+  if (n.extent != "N") {
+    count = n.extent + ".0";
+  }
+  std::string l = text.op("comp " + row + " : f32 { sub(add(log(" + z + "[n]), " + m + "[n]), " + s + "[n, " + t +
+                          "[n]]) }");
+  std::string loss = text.op("comp [] add " + row + " : f32 { div(" + l + "[n], " + count + ") }");
+  std::string d = text.op("comp " + full + " : f32 { div(sub(div(" + e + ", " + z + "[n]), select(eq(k, " + t +
+                          "[n]), 1.0, 0.0)), " + count + ") }");
+  std::vector<std::string> returns = {loss, d};
+  if (chance(random, 30)) {
+    returns.push_back(l);
+  }
+  return {"cross-entropy", text.done(returns), {}, {}};
+}
+
+std::string scalarExpression(Random& random, const std::vector<std::string>& leaves, int depth) {
+  if (depth == 0 || chance(random, 15)) {
+    return chance(random, 80) ? leaves[static_cast<size_t>(pick(random, 0, static_cast<int>(leaves.size()) - 1))]
+                              : number(pick(random, -3, 3)) + ".5";
+  }
+  auto arg = [&] { return scalarExpression(random, leaves, depth - 1); };
+  static constexpr std::array unary = {"neg",  "abs",  "tanh",  "erf", "sin",    "cos",
+                                       "floor", "ceil", "round", "exp", "stop_grad"};
+  static constexpr std::array binary = {"add", "sub", "mul", "min", "max"};
+  switch (pick(random, 0, 7)) {
+  case 0: return std::string(oneOf(random, unary)) + "(mul(0.25, " + arg() + "))";
+  case 1: return "select(lt(" + arg() + ", " + arg() + "), " + arg() + ", " + arg() + ")";
+  case 2: return "sqrt(add(1.0, abs(" + arg() + ")))";
+  case 3: return "log(add(1.0, abs(" + arg() + ")))";
+  case 4: return "div(" + arg() + ", add(1.0, abs(" + arg() + ")))";
+  default: return std::string(oneOf(random, binary)) + "(" + arg() + ", " + arg() + ")";
+  }
+}
+
+KernelCase elementwise(Random& random) {
+  Rows n = rows(random);
+  Text text(n.max);
+  std::string a = number(size(random)), b = number(chance(random, 70) ? size(random) : 1);
+  std::string x = text.input("f32[" + n.extent + ", " + a + ", " + b + "]");
+  std::string y = text.input("f32[" + a + "]"), z = text.input("f32[" + n.extent + ", " + b + "]");
+  std::string w = text.input("f32[" + b + ", " + a + "]");
+  std::string dims = "[n:" + n.extent + ", i:" + a + ", j:" + b + "]";
+  std::vector<std::string> leaves = {x + "[n, i, j]", y + "[i]", z + "[n, j]", w + "[j, i]", "f32(i)",
+                                     x + "[n, i + 1, j - 1; 0.5]", y + "[" + number(std::stoi(a) - 1) + " - i]"};
+  std::vector<std::string> returns;
+  // Floor and comparisons jump, so what feeds them must be the same number in f32 and f64: inputs are small fractions
+  // and the first stage is what they see.
+  std::string first = "add(mul(" + x + "[n, i, j], " + y + "[i]), add(" + z + "[n, j], add(" + w + "[j, i], add(" +
+                      leaves[5] + ", " + leaves[6] + "))))";
+  returns.push_back(text.op("comp " + dims + " : f32 { " + first + " }"));
+  std::string v = returns[0] + "[n, i, j]";
+  returns.push_back(text.op("comp " + dims + " : f32 { " + scalarExpression(random, {v, "1.0"}, 2) + " }"));
+  if (chance(random, 50)) {
+    returns.push_back(text.op("comp " + dims + " : bool { gt(" + v + ", " + leaves[0] + ") }"));
+  }
+  if (chance(random, 30)) {
+    returns.push_back(text.op("comp " + dims + " : f64 { mul(f64(" + v + "), exp(-1.5f64)) }"));
+  }
+  if (chance(random, 30)) {
+    returns.push_back(text.op("comp " + dims + " : i32 { add(i32(" + v + "), mul(i, j) / 3 + (i + n) % 5) }"));
+  }
+  return {"elementwise", text.done(returns), {}, {}};
+}
+
+KernelCase reductions(Random& random) {
+  Rows n = rows(random);
+  Text text(n.max);
+  std::string a = number(size(random)), b = number(size(random));
+  std::string x = text.input("f32[" + n.extent + ", " + a + ", " + b + "]");
+  static constexpr std::array<const char*, 3> axes = {"n", "i", "j"};
+  const std::string extents[] = {n.extent, a, b};
+  std::vector<std::string> returns;
+  for (int count = pick(random, 1, 3); count > 0; --count) {
+    int mask = pick(random, 1, 7);
+    std::string dims, reduced;
+    for (int axis = 0; axis < 3; ++axis) {
+      std::string& list = (mask >> axis & 1) != 0 ? reduced : dims;
+      list += (list.empty() ? "" : ", ") + std::string(axes[static_cast<size_t>(axis)]) + ":" + extents[axis];
+    }
+    std::string element = x + "[n, i, j]";
+    static constexpr std::array kinds = {"add", "max", "min", "argmax", "argmin", "any", "all", "mul"};
+    std::string kind = oneOf(random, kinds);
+    std::string head = "comp [" + dims + "] " + kind + " [" + reduced + "] : ";
+    if (kind == "any" || kind == "all") {
+      returns.push_back(text.op(head + "bool { gt(" + element + ", " + (kind == "any" ? "1.9" : "-1.9") + ") }"));
+    } else if (kind == "argmax" || kind == "argmin") {
+      returns.push_back(text.op(head + "i32 { " + element + " }"));
+    } else if (kind == "mul") {
+      returns.push_back(text.op(head + "f32 { add(1.0, mul(0.001, " + element + ")) }"));
+    } else if (chance(random, 20)) {
+      returns.push_back(text.op(head + "i32 { add(i32(mul(4.0, " + element + ")), i) }"));
+    } else {
+      returns.push_back(text.op(head + "f32 { mul(" + element + ", " + element + ") }"));
+    }
+  }
+  return {"reduction", text.done(returns), {}, {}};
+}
+
+KernelCase gatherAndScatter(Random& random) {
+  Rows n = rows(random);
+  Text text(n.max);
+  std::string v = number(size(random)), d = number(size(random));
+  std::string t = text.input("i32[" + n.extent + "] < " + v), table = text.input("f32[" + v + ", " + d + "]");
+  std::string dy = text.input("f32[" + n.extent + ", " + d + "]");
+  std::string e = text.op("comp [n:" + n.extent + ", d:" + d + "] : f32 { mul(2.0, " + table + "[" + t + "[n], d]) }");
+  std::string s = text.op("scatter add f32[" + v + ", " + d + "] [n:" + n.extent + ", d:" + d + "] at (" + t +
+                          "[n], d) { " + dy + "[n, d] }");
+  KernelCase result{"gather-scatter", "", {}, {}};
+  std::vector<std::string> returns = {e};
+  if (chance(random, 50)) {
+    std::string p = text.input("f32[" + v + ", " + d + "]");
+    returns = {text.op("comp [v:" + v + ", d:" + d + "] : f32 { sub(" + p + "[v, d], mul(0.5, " + s + "[v, d])) }")};
+    result.inPlace = {3};
+    text.line("%e2 = comp [] add [n:" + n.extent + ", d:" + d + "] : f32 { " + e + "[n, d] }");
+    returns.push_back("%e2");
+    result.inPlace.push_back(std::nullopt);
+  } else {
+    returns.push_back(s);
+  }
+  result.text = text.done(returns);
+  return result;
+}
+
+KernelCase accuracy(Random& random) {
+  Rows n = rows(random);
+  Text text(n.max);
+  std::string k = number(size(random));
+  std::string s = text.input("f32[" + n.extent + ", " + k + "]"), t = text.input("i32[" + n.extent + "] < " + k);
+  std::string best = text.op("comp [n:" + n.extent + "] argmax [k:" + k + "] : i32 { " + s + "[n, k] }");
+  std::string hits = text.op("comp [] add [n:" + n.extent + "] : f32 { f32(eq(" + best + "[n], " + t + "[n])) }");
+  return {"accuracy", text.done(chance(random, 50) ? std::vector{hits} : std::vector{hits, best}), {}, {}};
+}
+
+KernelCase convolution(Random& random) {
+  Rows n = rows(random);
+  n.max = 1 + n.max % 6;
+  n.extent = n.extent == "N" ? "N" : number(n.max);
+  Text text(n.max);
+  int h = pick(random, 4, 12), window = pick(random, 1, 3), stride = pick(random, 1, 2), pad = pick(random, 0, 1);
+  int out = (h + 2 * pad - window) / stride + 1;
+  std::string c = number(pick(random, 1, 9)), o = number(size(random) % 40 + 1);
+  std::string x = text.input("f32[" + n.extent + ", " + number(h) + ", " + number(h) + ", " + c + "]");
+  std::string w = text.input("f32[" + number(window) + ", " + number(window) + ", " + c + ", " + o + "]");
+  std::string dims = "[n:" + n.extent + ", i:" + number(out) + ", j:" + number(out) + ", o:" + o + "]";
+  auto at = [&](const char* i, const char* u) {
+    return number(stride) + "*" + i + " + " + u + " - " + number(pad);
+  };
+  std::string s = text.op("comp " + dims + " add [u:" + number(window) + ", v:" + number(window) + ", c:" + c +
+                          "] : f32 { mul(" + x + "[n, " + at("i", "u") + ", " + at("j", "v") + ", c; 0.0], " + w +
+                          "[u, v, c, o]) }");
+  if (chance(random, 60)) {
+    s = text.op("comp " + dims + " : f32 { max(" + s + "[n, i, j, o], 0.0) }");
+  }
+  if (chance(random, 30)) {
+    std::string half = number((out + 1) / 2);
+    s = text.op("comp [n:" + n.extent + ", i:" + half + ", j:" + half + ", o:" + o + "] max [u:2, v:2] : f32 { " + s +
+                "[n, 2*i + u, 2*j + v, o; -1.0] }");
+  }
+  return {"convolution", text.done({s}), {}, {}};
+}
+
+KernelCase draws(Random& random) {
+  Rows n = rows(random);
+  Text text(n.max);
+  std::string k = number(size(random));
+  std::string x = text.input("f32[" + n.extent + ", " + k + "]");
+  std::string dims = "[n:" + n.extent + ", k:" + k + "]", site = number(pick(random, 0, 1000000));
+  std::string batch = n.extent == "N" ? "k, n" : "n*" + k + " + k, 0";
+  std::string kept = text.op("comp " + dims + " : f32 { select(lt(uniform(site " + site + "; " + batch +
+                             "), 0.5), mul(2.0, " + x + "[n, k]), 0.0) }");
+  std::string noise = text.op("comp " + dims + " : f32 { normal(site " + site + "; " + batch + ") }");
+  std::string step = text.op("env \"step\" : i32");
+  std::string rate = text.op("comp [] : f32 { mul(0.1, f32(add(" + step + "[], 1))) }");
+  std::string sum = text.op("comp " + dims + " : f32 { add(" + noise + "[n, k], " + rate + "[]) }");
+  return {"draws", text.done({kept, sum, noise}), {}, {}};
+}
+
+KernelCase views(Random& random) {
+  Rows n = rows(random);
+  Text text(n.max);
+  int a = size(random) % 20 + 1, b = size(random) % 20 + 1;
+  std::string x = text.input("f32[" + n.extent + ", " + number(a) + ", " + number(b) + "]");
+  std::string y = text.input("f32[" + n.extent + ", 3]");
+  std::string e = text.op("comp [n:" + n.extent + ", i:" + number(a) + ", j:" + number(b) + "] : f32 { mul(2.0, " + x +
+                          "[n, i, j]) }");
+  std::string flat = text.op("reshape " + e + " : f32[" + n.extent + ", " + number(a * b) + "]");
+  std::string joined = text.op("concat " + flat + ", " + y + " axis 1 : f32[" + n.extent + ", " + number(a * b + 3) +
+                               "]");
+  std::string sum = text.op("comp [n:" + n.extent + "] add [k:" + number(a * b + 3) + "] : f32 { " + joined +
+                            "[n, k] }");
+  return {"views", text.done({joined, sum}), {}, {}};
+}
+
+} // namespace
+
+KernelCase randomKernel(Random& random) {
+  using Make = KernelCase (*)(Random&);
+  static constexpr std::pair<int, Make> families[] = {
+      {28, product},          {14, update},  {12, rowsOfSoftmax}, {10, elementwise}, {12, reductions},
+      {6, gatherAndScatter}, {4, accuracy}, {6, convolution},   {4, draws},       {4, views}};
+  int roll = pick(random, 1, 100);
+  for (const auto& [percent, make] : families) {
+    roll -= percent;
+    if (roll <= 0) {
+      return make(random);
+    }
+  }
+  return product(random);
+}
+
+} // namespace dnn::test

@@ -1,0 +1,440 @@
+#include "test/property/random_program.h"
+
+#include "compiler/algebra/builder.h"
+#include "compiler/algebra/reindex.h"
+#include "compiler/graph/affine.h"
+
+#include <algorithm>
+#include <random>
+
+namespace dnn::test {
+
+using graph::ExprRef;
+using graph::IndexVar;
+using graph::Op;
+using graph::OpKind;
+using graph::Tensor;
+using graph::Value;
+
+namespace {
+
+class Generator {
+public:
+  Generator(uint64_t seed, const RandomProgramOptions& options) : random_(seed), options_(options) {
+    program_.module = std::make_unique<graph::Module>();
+    function_ = &program_.module->addFunction(graph::FunctionKind::Step, "f");
+  }
+
+  RandomProgram run() {
+    if (chance(30)) {
+      function_->symbols.push_back({"N", 4});
+      program_.environment.symbols["N"] = between(1, 4);
+    }
+    program_.environment.seed = random_();
+    int count = between(1, 3);
+    for (int i = 0; i < count; ++i) {
+      addParameter();
+    }
+    size_t parameters = pool_.size();
+    int ops = between(1, 5);
+    for (int i = 0; i < ops; ++i) {
+      addOp();
+    }
+    std::vector<Value*> wrt(pool_.begin(), pool_.begin() + static_cast<std::ptrdiff_t>(parameters));
+    Value* loss = addLoss();
+    std::vector<Value*> gradients = addGrad(loss, wrt);
+    if (options_.secondOrder) {
+      pool_ = gradients;
+      for (Value* parameter : wrt) {
+        pool_.push_back(parameter);
+      }
+      addGrad(addLoss(), wrt);
+    }
+    return std::move(program_);
+  }
+
+private:
+  graph::ExprPool& exprs() { return program_.module->exprs; }
+  std::span<const Symbol> symbols() const { return function_->symbols; }
+  int between(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
+  bool chance(int percent) { return between(1, 100) <= percent; }
+  double real(double low, double high) { return std::uniform_real_distribution<double>(low, high)(random_); }
+  template <class T> T& pick(std::vector<T>& items) {
+    return items[static_cast<size_t>(between(0, static_cast<int>(items.size()) - 1))];
+  }
+
+  Dim randomExtent() {
+    if (!function_->symbols.empty() && chance(25)) {
+      return Dim::symbol(0) + Dim(chance(15) ? 1 : 0);
+    }
+    return Dim(chance(8) ? 1 : between(2, 5));
+  }
+
+  int64_t valueOf(const Dim& dim) {
+    std::vector<int64_t> values;
+    for (const Symbol& symbol : function_->symbols) {
+      values.push_back(program_.environment.symbols.at(symbol.name));
+    }
+    return dim.evaluate(values);
+  }
+
+  Tensor randomTensor(const TensorType& type) {
+    std::vector<int64_t> dims;
+    for (const Dim& dim : type.dims) {
+      dims.push_back(valueOf(dim));
+    }
+    Tensor tensor = Tensor::zeros(type.dtype, dims);
+    for (int64_t i = 0; i < tensor.size(); ++i) {
+      tensor.set(i, type.bound ? between(0, static_cast<int>(valueOf(*type.bound)) - 1) : real(-1.5, 1.5));
+    }
+    return tensor;
+  }
+
+  /// Parameters have static extents; a tensor over N is an input.
+  void addParameter() {
+    TensorType type;
+    int rank = between(0, 3);
+    for (int i = 0; i < rank; ++i) {
+      type.dims.push_back(randomExtent());
+    }
+    std::string name = "p" + std::to_string(pool_.size());
+    bool isStatic = std::ranges::all_of(type.dims, [](const Dim& dim) { return dim.isStatic(); });
+    Op* op = function_->append(isStatic ? OpKind::Param : OpKind::Input, {}, {type}, {});
+    op->symbol = name;
+    op->results[0]->name = name;
+    if (isStatic) {
+      program_.module->persistents.push_back({graph::Persistent::Kind::Parameter, name, type, {}});
+      program_.environment.persistents[name] = randomTensor(type);
+    } else {
+      program_.environment.inputs[name] = randomTensor(type);
+    }
+    pool_.push_back(op->results[0]);
+  }
+
+  Value* addTable(const Dim& extent, const Dim& bound) {
+    TensorType type{DType::I32, {extent}, bound};
+    Op* op = function_->append(OpKind::Input, {}, {type}, {});
+    op->symbol = "t" + std::to_string(tables_++);
+    op->results[0]->name = op->symbol;
+    program_.environment.inputs[op->symbol] = randomTensor(type);
+    return op->results[0];
+  }
+
+  // One comp under construction.
+
+  std::vector<IndexVar> vars_; // dims, then reduced
+  std::vector<Value*> operands_;
+
+  void startComp(int dims, int reduced, Value* like) {
+    vars_.clear();
+    operands_.clear();
+    for (int i = 0; i < dims + reduced; ++i) {
+      // Often the extent of a dimension that is read, so that bare subscripts fit.
+      bool fits = like != nullptr && !like->type.dims.empty() && chance(70);
+      Dim extent = fits ? pick(like->type.dims) : randomExtent();
+      vars_.push_back({(i < dims ? "i" : "k") + std::to_string(i), extent});
+    }
+  }
+
+  ExprRef index(size_t i) { return exprs().index(static_cast<uint32_t>(i)); }
+  ExprRef integer(int64_t i) { return exprs().integer(i); }
+  ExprRef apply(ScalarOp op, std::vector<ExprRef> args) { return exprs().apply(op, std::move(args)); }
+  ExprRef number(double x) { return exprs().number(static_cast<float>(x)); }
+  uint32_t operand(Value* value) { return algebra::operandPosition(operands_, value); }
+
+  ExprRef affine() {
+    ExprRef sum = integer(between(-2, 3));
+    int terms = between(1, 2);
+    for (int i = 0; i < terms && !vars_.empty(); ++i) {
+      ExprRef var = index(static_cast<size_t>(between(0, static_cast<int>(vars_.size()) - 1)));
+      int factor = chance(60) ? 1 : between(-3, 3);
+      ExprRef term = factor == 1 ? var : apply(ScalarOp::Mul, {integer(factor), var});
+      sum = apply(chance(20) ? ScalarOp::Sub : ScalarOp::Add, {sum, term});
+    }
+    return sum;
+  }
+
+  ExprRef subscriptFor(const Dim& extent) {
+    std::vector<ExprRef> bare;
+    for (size_t i = 0; i < vars_.size(); ++i) {
+      if (vars_[i].extent == extent) {
+        bare.push_back(index(i));
+      }
+    }
+    int kind = between(1, 100);
+    if (kind <= 55 && !bare.empty()) {
+      return pick(bare);
+    }
+    if (kind <= 75 || vars_.empty()) {
+      return affine();
+    }
+    if (kind <= 88) {
+      ExprRef inner =
+          chance(60) ? index(static_cast<size_t>(between(0, static_cast<int>(vars_.size()) - 1))) : affine();
+      ExprRef divisor = integer(between(2, 3));
+      ExprRef part = apply(chance(50) ? ScalarOp::Div : ScalarOp::Mod, {inner, divisor});
+      if (chance(40)) {
+        ExprRef other = index(static_cast<size_t>(between(0, static_cast<int>(vars_.size()) - 1)));
+        part = apply(ScalarOp::Add, {apply(ScalarOp::Mul, {integer(2), part}),
+                                     chance(50) ? other : apply(ScalarOp::Mod, {other, integer(2)})});
+      }
+      return part;
+    }
+    auto var = static_cast<size_t>(between(0, static_cast<int>(vars_.size()) - 1));
+    Value* table = addTable(vars_[var].extent, extent);
+    ExprRef entry = exprs().access(operand(table), DType::I32, {index(var)});
+    return chance(75) ? entry : apply(ScalarOp::Add, {entry, chance(50) ? integer(1) : index(var)});
+  }
+
+  ExprRef access(Value* value) {
+    std::vector<ExprRef> subscripts;
+    for (const Dim& dim : value->type.dims) {
+      subscripts.push_back(subscriptFor(dim));
+    }
+    graph::IndexDomain domain{{}, {}, {symbols().begin(), symbols().end()}};
+    for (const IndexVar& var : vars_) {
+      domain.extents.push_back(var.extent);
+    }
+    uint32_t position = operand(value);
+    for (const Value* v : operands_) {
+      domain.operands.push_back(v->type);
+    }
+    graph::RangeAnalysis ranges(domain);
+    bool inside = true;
+    for (size_t d = 0; d < subscripts.size(); ++d) {
+      inside = inside && ranges.alwaysInRange(subscripts[d], value->type.dims[d]);
+    }
+    std::optional<double> fill;
+    if (!inside || (chance(10) && !subscripts.empty())) {
+      fill = chance(50) ? 0 : 0.5;
+    }
+    return exprs().access(position, value->type.dtype, subscripts, fill);
+  }
+
+  ExprRef condition() {
+    if (vars_.empty() || chance(30)) {
+      return apply(chance(50) ? ScalarOp::Lt : ScalarOp::Ge, {access(pick(pool_)), number(real(-0.5, 0.5))});
+    }
+    ExprRef left = affine();
+    ExprRef right = affine();
+    ScalarOp op = chance(40) ? ScalarOp::Lt : chance(40) ? ScalarOp::Ne : chance(50) ? ScalarOp::Le : ScalarOp::Eq;
+    return apply(op, {left, right});
+  }
+
+  /// A value that depends on the pool, of moderate size.
+  ExprRef body(int depth) {
+    if (depth <= 0) {
+      return access(pick(pool_));
+    }
+    auto one = [&] { return body(depth - 1); };
+    auto square = [&](ExprRef e) { return apply(ScalarOp::Mul, {e, e}); };
+    switch (between(0, 24)) {
+    case 0: return apply(ScalarOp::Add, {one(), one()});
+    case 1: return apply(ScalarOp::Sub, {one(), one()});
+    case 2:
+    case 3:
+    case 4: return apply(ScalarOp::Mul, {one(), one()});
+    case 5: return apply(ScalarOp::Div, {one(), apply(ScalarOp::Add, {number(1.5), square(one())})});
+    case 6: return apply(ScalarOp::Exp, {apply(ScalarOp::Tanh, {one()})});
+    case 7: return apply(ScalarOp::Log, {apply(ScalarOp::Add, {number(1.25), square(one())})});
+    case 8: return apply(ScalarOp::Sqrt, {apply(ScalarOp::Add, {number(1), square(one())})});
+    case 9: return apply(ScalarOp::Sin, {one()});
+    case 10: return apply(ScalarOp::Cos, {one()});
+    case 11: return apply(ScalarOp::Tanh, {one()});
+    case 12: { // the logistic function
+      ExprRef power = apply(ScalarOp::Exp, {apply(ScalarOp::Neg, {one()})});
+      return apply(ScalarOp::Div, {number(1), apply(ScalarOp::Add, {number(1), power})});
+    }
+    case 13: return apply(ScalarOp::Abs, {one()});
+    case 14: return apply(ScalarOp::Max, {one(), chance(50) ? number(0) : one()});
+    case 15: return apply(ScalarOp::Min, {one(), chance(50) ? number(0.25) : one()});
+    case 16: return apply(ScalarOp::Select, {condition(), one(), chance(50) ? number(0) : one()});
+    case 17:
+      return apply(ScalarOp::Pow, {apply(ScalarOp::Add, {number(1), square(one())}), chance(50) ? number(1.5) : one()});
+    case 18: return apply(ScalarOp::Erf, {one()});
+    case 19: return apply(ScalarOp::Log1p, {square(one())});
+    case 20: return apply(ScalarOp::Neg, {one()});
+    case 21: return apply(ScalarOp::Mul, {number(real(-2, 2)), one()});
+    case 22: {
+      ExprRef shared = one();
+      return apply(ScalarOp::Mul, {shared, apply(ScalarOp::Sin, {shared})});
+    }
+    case 23: {
+      ExprRef value = one();
+      return vars_.empty() ? value : apply(ScalarOp::Mul, {exprs().cast(DType::F32, affine()), value});
+    }
+    default: return apply(ScalarOp::Rsqrt, {apply(ScalarOp::Add, {number(0.75), square(one())})});
+    }
+  }
+
+  void finishComp(size_t dims, Reduction reduction, ExprRef body) {
+    TensorType type;
+    Op* op = function_->append(OpKind::Comp, operands_, {type}, {});
+    op->dims.assign(vars_.begin(), vars_.begin() + static_cast<std::ptrdiff_t>(dims));
+    op->reduced.assign(vars_.begin() + static_cast<std::ptrdiff_t>(dims), vars_.end());
+    for (const IndexVar& var : op->dims) {
+      op->results[0]->type.dims.push_back(var.extent);
+    }
+    op->reduction = reduction;
+    op->body = body;
+    graph::normalizeOperands(exprs(), *op);
+    pool_.push_back(op->results[0]);
+  }
+
+  void addComp() {
+    int dims = between(0, 3);
+    int reduced = chance(50) ? 0 : between(1, 2);
+    startComp(dims, reduced, pick(pool_));
+    Reduction reduction = Reduction::None;
+    if (reduced > 0) {
+      int kind = between(1, 100);
+      reduction = kind <= 55   ? Reduction::Add
+                  : kind <= 70 ? Reduction::Mul
+                  : kind <= 85 ? Reduction::Max
+                               : Reduction::Min;
+    }
+    finishComp(static_cast<size_t>(dims), reduction, body(between(1, 3)));
+  }
+
+  void addScatter() {
+    startComp(between(1, 2), 0, pick(pool_));
+    TensorType type{DType::F32, {randomExtent()}, std::nullopt};
+    ExprRef at = nullptr;
+    ExprRef value = body(2);
+    if (chance(50)) {
+      Value* table = addTable(vars_[0].extent, type.dims[0]);
+      at = exprs().access(operand(table), DType::I32, {index(0)});
+    } else {
+      type.dims[0] = vars_[0].extent;
+      at = index(0);
+    }
+    Op* op = function_->append(OpKind::Scatter, operands_, {type}, {});
+    op->dims = vars_;
+    op->reduction = Reduction::Add;
+    op->body = value;
+    op->at = {at};
+    graph::normalizeOperands(exprs(), *op);
+    pool_.push_back(op->results[0]);
+  }
+
+  void addReshape() {
+    Value* value = pick(pool_);
+    bool isStatic = std::ranges::all_of(value->type.dims, [](const Dim& dim) { return dim.isStatic(); });
+    if (!isStatic || value->type.dims.empty()) {
+      return;
+    }
+    int64_t size = 1;
+    for (const Dim& dim : value->type.dims) {
+      size *= dim.constant();
+    }
+    TensorType type;
+    if (size % 2 == 0 && chance(60)) {
+      type.dims = {Dim(2), Dim(size / 2)};
+    } else {
+      type.dims = {Dim(size)};
+    }
+    pool_.push_back(function_->append(OpKind::Reshape, {value}, {type}, {})->results[0]);
+  }
+
+  void addConcat() {
+    Value* value = pick(pool_);
+    if (value->type.dims.empty()) {
+      return;
+    }
+    auto axis = static_cast<uint32_t>(between(0, static_cast<int>(value->type.rank()) - 1));
+    Value* other = value;
+    for (Value* candidate : pool_) {
+      bool fits = candidate->type.rank() == value->type.rank();
+      for (size_t d = 0; fits && d < value->type.rank(); ++d) {
+        fits = d == axis || candidate->type.dims[d] == value->type.dims[d];
+      }
+      other = fits ? candidate : other;
+    }
+    TensorType type = value->type;
+    type.dims[axis] = type.dims[axis] + other->type.dims[axis];
+    if (valueOf(type.dims[axis]) > 12) {
+      return;
+    }
+    Op* op = function_->append(OpKind::Concat, {value, other}, {type}, {});
+    op->axis = axis;
+    pool_.push_back(op->results[0]);
+  }
+
+  void addOp() {
+    int kind = between(1, 100);
+    if (kind <= 84) {
+      addComp();
+    } else if (kind <= 92) {
+      addScatter();
+    } else if (kind <= 96) {
+      addReshape();
+    } else {
+      addConcat();
+    }
+  }
+
+  /// Σ over all values of a bounded function of them with weights that differ from point to point.
+  Value* addLoss() {
+    std::vector<Value*> parts;
+    for (Value* value : std::vector(pool_)) {
+      vars_.clear();
+      operands_.clear();
+      ExprRef weight = number(0.7);
+      std::vector<ExprRef> subscripts;
+      for (size_t d = 0; d < value->type.rank(); ++d) {
+        vars_.push_back({"k" + std::to_string(d), value->type.dims[d]});
+        subscripts.push_back(index(d));
+        ExprRef position = exprs().cast(DType::F32, index(d));
+        weight = apply(ScalarOp::Add, {weight, apply(ScalarOp::Mul, {number(real(-0.4, 0.6)), position})});
+      }
+      ExprRef element = exprs().access(operand(value), value->type.dtype, subscripts);
+      ExprRef bounded = chance(50) ? apply(ScalarOp::Tanh, {element})
+                                   : apply(ScalarOp::Sin, {apply(ScalarOp::Mul, {number(0.5), element})});
+      finishComp(0, vars_.empty() ? Reduction::None : Reduction::Add, apply(ScalarOp::Mul, {weight, bounded}));
+      parts.push_back(pool_.back());
+      pool_.pop_back();
+    }
+    Value* loss = parts[0];
+    for (size_t i = 1; i < parts.size(); ++i) {
+      vars_.clear();
+      operands_.clear();
+      ExprRef a = exprs().access(operand(loss), DType::F32, {});
+      ExprRef b = exprs().access(operand(parts[i]), DType::F32, {});
+      finishComp(0, Reduction::None, apply(ScalarOp::Add, {a, b}));
+      loss = pool_.back();
+      pool_.pop_back();
+    }
+    return loss;
+  }
+
+  std::vector<Value*> addGrad(Value* loss, const std::vector<Value*>& wrt) {
+    std::vector<Value*> operands = {loss};
+    std::vector<TensorType> types;
+    for (Value* value : wrt) {
+      operands.push_back(value);
+      types.push_back(value->type);
+    }
+    Op* op = function_->append(OpKind::Grad, operands, types, {});
+    for (size_t i = 0; i < wrt.size(); ++i) {
+      Op* output = function_->append(OpKind::Output, {op->results[i]}, {}, {});
+      output->symbol = "g" + std::to_string(outputs_++);
+    }
+    return op->results;
+  }
+
+  std::mt19937_64 random_;
+  RandomProgramOptions options_;
+  RandomProgram program_;
+  graph::Function* function_ = nullptr;
+  std::vector<Value*> pool_; // float values
+  int tables_ = 0;
+  int outputs_ = 0;
+};
+
+} // namespace
+
+RandomProgram makeRandomProgram(uint64_t seed, const RandomProgramOptions& options) {
+  return Generator(seed, options).run();
+}
+
+} // namespace dnn::test

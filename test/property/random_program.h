@@ -1,0 +1,25 @@
+// Random programs of the tensor form: one function that takes gradients of a scalar loss.
+#pragma once
+
+#include "compiler/graph/interpreter.h"
+
+#include <cstdint>
+#include <memory>
+
+namespace dnn::test {
+
+struct RandomProgramOptions {
+  bool secondOrder = false; ///< the loss of a second grad contains the first one's results
+};
+
+struct RandomProgram {
+  std::unique_ptr<graph::Module> module; ///< with one function, "f"
+  graph::Environment environment;        ///< to run it in
+};
+
+/// The same program for the same seed. It contains strides, offsets, fill values, guards, repeated and missing indices,
+/// diagonals, quotients and remainders in subscripts, subscripts by integer tensors, reductions of every kind,
+/// scatters, reshapes, concats and shared values.
+RandomProgram makeRandomProgram(uint64_t seed, const RandomProgramOptions& options = {});
+
+} // namespace dnn::test
