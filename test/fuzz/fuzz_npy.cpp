@@ -1,0 +1,23 @@
+// The .npy reader on arbitrary bytes.
+#include "runtime/data/npy.h"
+
+namespace dnn::runtime {
+namespace {
+
+void check(const uint8_t* bytes, size_t size) {
+  NpyArray array;
+  if (readNpy(bytes, size, "fuzz.npy", array).ok()) {
+    uint64_t width = static_cast<uint64_t>(byteSize(array.type));
+    if (array.values + array.count * width != bytes + size) {
+      __builtin_trap();
+    }
+  }
+}
+
+} // namespace
+} // namespace dnn::runtime
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  dnn::runtime::check(bytes, size);
+  return 0;
+}
