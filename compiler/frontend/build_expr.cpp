@@ -123,10 +123,11 @@ class AstBuilder::Chain {
 public:
   Chain(AstBuilder& builder, antlr4::ParserRuleContext& ctx) : builder_(builder) {
     for (antlr4::tree::ParseTree* child : ctx.children) {
-      if (auto* operand = dynamic_cast<P::OperandContext*>(child)) {
-        operands_.push_back(operand);
+      auto* rule = static_cast<antlr4::ParserRuleContext*>(child); // the chain has no tokens of its own
+      if (rule->getRuleIndex() == P::RuleOperand) {
+        operands_.push_back(static_cast<P::OperandContext*>(rule));
       } else {
-        operators_.push_back(static_cast<antlr4::ParserRuleContext*>(child)->getStart());
+        operators_.push_back(rule->getStart());
       }
     }
   }
@@ -164,23 +165,50 @@ private:
     return operand(*operands_[at_], level);
   }
 
+  /// The children of an operand, looked up once: generated accessors search all children by type.
+  struct Parts {
+    std::vector<P::PrefixContext*> prefixes;
+    P::ReducerContext* reducer = nullptr;
+    P::ReductionContext* reduction = nullptr;
+    P::CallContext* call = nullptr;
+    P::MemberContext* member = nullptr;
+    P::AtomContext* atom = nullptr;
+    std::vector<P::SuffixContext*> suffixes;
+
+    explicit Parts(P::OperandContext& ctx) {
+      for (antlr4::tree::ParseTree* child : ctx.children) {
+        switch (static_cast<antlr4::ParserRuleContext*>(child)->getRuleIndex()) {
+        case P::RulePrefix: prefixes.push_back(static_cast<P::PrefixContext*>(child)); break;
+        case P::RuleReducer: reducer = static_cast<P::ReducerContext*>(child); break;
+        case P::RuleReduction: reduction = static_cast<P::ReductionContext*>(child); break;
+        case P::RuleCall: call = static_cast<P::CallContext*>(child); break;
+        case P::RuleMember: member = static_cast<P::MemberContext*>(child); break;
+        case P::RuleAtom: atom = static_cast<P::AtomContext*>(child); break;
+        case P::RuleSuffix: suffixes.push_back(static_cast<P::SuffixContext*>(child)); break;
+        default: DNN_UNREACHABLE("the grammar has no other part of an operand");
+        }
+      }
+    }
+  };
+
   /// One operand in a place where operators of at least `level` may follow; takes in what a `not` or a reducer reaches.
   ast::ExprPtr operand(P::OperandContext& ctx, int level) {
-    const std::vector<P::PrefixContext*> prefixes = ctx.prefix();
+    const Parts parts(ctx);
+    const std::vector<P::PrefixContext*>& prefixes = parts.prefixes;
     // Prefixes apply from the inside out, but a `not` takes in the comparison behind it, so it is applied on its way
     // back.
     size_t nots = 0;
-    while (nots < prefixes.size() && prefixes[nots]->NOT() != nullptr) {
+    while (nots < prefixes.size() && isNot(*prefixes[nots])) {
       ++nots;
     }
     for (size_t i = 0; i < prefixes.size(); ++i) {
-      bool misplaced = prefixes[i]->NOT() != nullptr && (i >= nots || level > kNot);
+      bool misplaced = isNot(*prefixes[i]) && (i >= nots || level > kNot);
       if (misplaced) {
         builder_.diags_.report<DiagId::misplaced_not>(builder_.rangeOf(*prefixes[i]))
             .hint("put the `not` and what it negates into parentheses");
       }
     }
-    ast::ExprPtr e = core(ctx);
+    ast::ExprPtr e = core(parts);
     for (size_t i = prefixes.size(); i > nots; --i) {
       SourceRange range = cover(builder_.rangeOf(*prefixes[i - 1]), e->range);
       e = builder_.make(range, ast::Unary{ast::UnaryOp::Neg, std::move(e)});
@@ -195,36 +223,38 @@ private:
     return e;
   }
 
-  ast::ExprPtr core(P::OperandContext& ctx) {
-    if (ctx.reduction() != nullptr) {
-      return reduce(ctx);
+  static bool isNot(P::PrefixContext& prefix) { return prefix.getStart()->getType() == DnnLexer::NOT; }
+
+  ast::ExprPtr core(const Parts& parts) {
+    if (parts.reduction != nullptr) {
+      return reduce(parts);
     }
     ast::ExprPtr e;
-    if (ctx.reducer() != nullptr) {
-      ast::Name name = builder_.name(*ctx.reducer());
+    if (parts.reducer != nullptr) {
+      ast::Name name = builder_.name(*parts.reducer);
       SourceRange range = name.range;
       e = builder_.make(range, ast::NameRef{std::move(name)});
-      if (ctx.call() != nullptr) {
-        e = builder_.called(std::move(e), *ctx.call());
-      } else if (ctx.member() != nullptr) {
-        SourceRange whole = cover(range, builder_.rangeOf(*ctx.member()));
-        e = builder_.make(whole, ast::Member{std::move(e), builder_.name(*ctx.member()->name())});
+      if (parts.call != nullptr) {
+        e = builder_.called(std::move(e), *parts.call);
+      } else if (parts.member != nullptr) {
+        SourceRange whole = cover(range, builder_.rangeOf(*parts.member));
+        e = builder_.make(whole, ast::Member{std::move(e), builder_.name(*parts.member->name())});
       }
     } else {
-      e = builder_.atom(*ctx.atom());
+      e = builder_.atom(*parts.atom);
     }
-    for (P::SuffixContext* suffix : ctx.suffix()) {
+    for (P::SuffixContext* suffix : parts.suffixes) {
       e = builder_.suffixed(std::move(e), *suffix);
     }
     return e;
   }
 
   /// The body is the rest of the product, and the innermost of several reducers takes it: sum[i] max[j] a * b.
-  ast::ExprPtr reduce(P::OperandContext& ctx) {
-    P::ReductionContext& red = *ctx.reduction();
-    SourceRange start = builder_.rangeOf(*ctx.reducer());
+  ast::ExprPtr reduce(const Parts& parts) {
+    P::ReductionContext& red = *parts.reduction;
+    SourceRange start = builder_.rangeOf(*parts.reducer);
     ast::Reduce node;
-    node.kind = reduceKindOf(ctx.reducer()->getStart()->getType());
+    node.kind = reduceKindOf(parts.reducer->getStart()->getType());
     node.head = cover(start, builder_.rangeOf(*red.RBRACK()->getSymbol()));
     node.indices = builder_.binders(red.binder());
     node.guard = red.expr() == nullptr ? nullptr : builder_.expr(*red.expr());
@@ -258,10 +288,11 @@ ast::ExprPtr AstBuilder::make(SourceRange range, ast::Expr::Node node) {
 }
 
 ast::ExprPtr AstBuilder::expr(P::ExprContext& ctx) {
-  if (ctx.chain() != nullptr) {
-    return Chain(*this, *ctx.chain()).build();
+  auto* rule = static_cast<antlr4::ParserRuleContext*>(ctx.children.front());
+  if (rule->getRuleIndex() == P::RuleChain) {
+    return Chain(*this, *rule).build();
   }
-  if (ctx.scanExpr() != nullptr) {
+  if (rule->getRuleIndex() == P::RuleScanExpr) {
     return scan(*ctx.scanExpr());
   }
   P::IfExprContext& branch = *ctx.ifExpr();
@@ -292,9 +323,6 @@ ast::ExprPtr AstBuilder::scan(P::ScanExprContext& ctx) {
 
 ast::ExprPtr AstBuilder::atom(P::AtomContext& ctx) {
   SourceRange range = rangeOf(ctx);
-  if (ctx.plainName() != nullptr) {
-    return make(range, ast::NameRef{name(*ctx.plainName())});
-  }
   antlr4::Token& token = *ctx.getStart();
   switch (token.getType()) {
   case DnnLexer::INT:
@@ -309,7 +337,8 @@ ast::ExprPtr AstBuilder::atom(P::AtomContext& ctx) {
     }
     return make(range, std::move(list));
   }
-  default: break;
+  case DnnLexer::LPAREN: break;
+  default: return make(range, ast::NameRef{name(ctx)});
   }
   ast::Tuple tuple;
   for (P::ExprContext* one : ctx.expr()) {
@@ -343,14 +372,14 @@ ast::ExprPtr AstBuilder::number(antlr4::Token& token) {
 
 ast::ExprPtr AstBuilder::element(P::ElementContext& ctx) {
   ast::ExprPtr from = expr(*ctx.expr(0));
-  if (ctx.DOTDOT() == nullptr) {
+  if (ctx.children.size() == 1) {
     return from;
   }
   return make(rangeOf(ctx), ast::Range{std::move(from), expr(*ctx.expr(1))});
 }
 
 ast::ExprPtr AstBuilder::item(P::ItemContext& ctx) {
-  return ctx.STAR() == nullptr ? expr(*ctx.expr()) : make(rangeOf(ctx), ast::PackRef{name(*ctx.name())});
+  return ctx.children.size() == 1 ? expr(*ctx.expr()) : make(rangeOf(ctx), ast::PackRef{name(*ctx.name())});
 }
 
 std::vector<ast::ExprPtr> AstBuilder::items(const std::vector<P::ItemContext*>& list) {
@@ -388,7 +417,7 @@ std::vector<ast::Arg> AstBuilder::args(const std::vector<P::ArgContext*>& list) 
   for (P::ArgContext* ctx : list) {
     ast::Arg arg;
     arg.value = element(*ctx->element(0));
-    if (ctx->ASSIGN() != nullptr) {
+    if (ctx->children.size() > 1) {
       ast::ExprPtr left = std::exchange(arg.value, element(*ctx->element(1)));
       const auto* ref = ast::getIf<ast::NameRef>(*left);
       if (ref == nullptr) {
