@@ -5,7 +5,7 @@
 #include "runtime/random/philox.h"
 
 #include <algorithm>
-#include <cfloat>
+#include <cmath>
 #include <limits>
 
 namespace dnn::graph {
@@ -42,8 +42,12 @@ template <class T> void compare(ScalarOp op, int64_t* dst, const T* a, const T* 
   }
 }
 
-/// The reductions' values over no points.
-double lowestOf(DType dtype) { return dtype == DType::F32 ? -double(FLT_MAX) : -DBL_MAX; }
+/// The first of equals; NaN if either is NaN.
+double smaller(double x, double y) { return y < x || std::isnan(y) ? y : x; }
+double larger(double x, double y) { return y > x || std::isnan(y) ? y : x; }
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+/// The values of max and min over no points.
 int64_t smallestOf(DType dtype) {
   switch (dtype) {
   case DType::I32: return std::numeric_limits<int32_t>::min();
@@ -217,8 +221,8 @@ void BodyProgram::executeFloat(const Instruction& instruction, int count) {
   case ScalarOp::Mul: return map2(dst, a, b, count, [](double x, double y) { return x * y; });
   case ScalarOp::Div: return map2(dst, a, b, count, [](double x, double y) { return x / y; });
   case ScalarOp::Pow: return map2(dst, a, b, count, [](double x, double y) { return std::pow(x, y); });
-  case ScalarOp::Min: return map2(dst, a, b, count, [](double x, double y) { return x < y ? x : y; });
-  case ScalarOp::Max: return map2(dst, a, b, count, [](double x, double y) { return x > y ? x : y; });
+  case ScalarOp::Min: return map2(dst, a, b, count, smaller);
+  case ScalarOp::Max: return map2(dst, a, b, count, larger);
   case ScalarOp::Not:
   case ScalarOp::StopGrad:
   case ScalarOp::Mod:
@@ -443,7 +447,6 @@ template <class T> void BodyProgram::reduceArg(const T* values, int count, Tenso
 }
 
 void BodyProgram::reduceFloats(const double* values, int count, Tensor& result) {
-  double lowest = lowestOf(bodyType_);
   auto& out = result.floats;
   switch (reduction_) {
   case Reduction::None:
@@ -452,8 +455,8 @@ void BodyProgram::reduceFloats(const double* values, int count, Tensor& result) 
     return;
   case Reduction::Add: return reduceWith(values, count, out, 0.0, [](double x, double y) { return x + y; });
   case Reduction::Mul: return reduceWith(values, count, out, 1.0, [](double x, double y) { return x * y; });
-  case Reduction::Max: return reduceWith(values, count, out, lowest, [](double x, double y) { return y > x ? y : x; });
-  case Reduction::Min: return reduceWith(values, count, out, -lowest, [](double x, double y) { return y < x ? y : x; });
+  case Reduction::Max: return reduceWith(values, count, out, -infinity, larger);
+  case Reduction::Min: return reduceWith(values, count, out, infinity, smaller);
   case Reduction::ArgMax:
   case Reduction::ArgMin: return reduceArg(values, count, result);
   case Reduction::Any:
