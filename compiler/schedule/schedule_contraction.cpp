@@ -260,16 +260,18 @@ private:
     Nest nest;
     bool narrow = std::ranges::any_of(
         output.returns, [&](uint32_t index) { return byteSize(analysis_.function.returns[index]->type.dtype) < 4; });
-    Tail columnTail = columnsFillTiles() ? Tail::RoundUp : narrow || inPlace ? Tail::Guard : Tail::Predicate;
+    // In place the elements are an update, where computing one twice would be wrong; a guard that always holds is free.
+    Tail columnTail = narrow || inPlace ? Tail::Guard : columnsFillTiles() ? Tail::RoundUp : Tail::Predicate;
+    Tail rowTail = rowsFillTiles() && !inPlace ? Tail::RoundUp : Tail::Guard;
     nest.splits.push_back({dim(column_), "column", "lane", lanes_, columnTail});
     std::vector<std::string> inner = {"lane"};
     if (tile_.vectors > 1) {
       nest.splits.back() = {dim(column_), "column", "columns", tileColumns(), columnTail};
-      nest.splits.push_back({"columns", "vector", "lane", lanes_, Tail::RoundUp});
+      nest.splits.push_back({"columns", "vector", "lane", lanes_, inPlace ? Tail::Guard : Tail::RoundUp});
       inner.push_back("vector");
       nest.unrolled.push_back("vector");
     }
-    nest.splits.push_back({dim(row_), "row", "rows", tile_.rows, rowsFillTiles() ? Tail::RoundUp : Tail::Guard});
+    nest.splits.push_back({dim(row_), "row", "rows", tile_.rows, rowTail});
     inner.push_back("rows");
     if (epilogue <= 8) {
       nest.unrolled.push_back("rows");

@@ -172,7 +172,7 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
     });
     if (inPlace) {
       for (Split& split : nest.splits) {
-        split.tail = split.tail == Tail::RoundUp ? Tail::RoundUp : Tail::Guard;
+        split.tail = Tail::Guard;
       }
       output.stage.nests.push_back({});
     }

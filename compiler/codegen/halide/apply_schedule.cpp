@@ -14,6 +14,11 @@ Halide::TailStrategy strategyOf(schedule::Tail tail) {
   DNN_UNREACHABLE("every tail has a strategy");
 }
 
+bool isPlain(const schedule::Nest& nest) {
+  return nest.splits.empty() && nest.order.size() < 2 && nest.vectorized.empty() && nest.unrolled.empty() &&
+         nest.parallel.empty();
+}
+
 void applyNest(Halide::Stage definition, const schedule::Nest& nest, LoopNames& loops) {
   auto find = [&](const std::string& name) -> const Halide::VarOrRVar& {
     auto found = loops.find(name);
@@ -65,12 +70,17 @@ void applySchedule(Stage& stage, const schedule::StageSchedule& how, const std::
   for (const auto& [loop, points] : how.tile) {
     stage.func.bound_extent(Halide::Var(loop), static_cast<int32_t>(points));
   }
-  for (size_t i = 0; i < how.nests.size() && i < stage.loops.size(); ++i) {
-    if (stage.loops[i].empty() && i > 0) {
+  int updates = 0;
+  for (size_t i = 0; i < stage.loops.size(); ++i) {
+    if (!stage.loops[i]) {
       continue; // a definition that this kernel's extents make unnecessary
     }
-    Halide::Stage definition = i == 0 ? Halide::Stage(stage.func) : stage.func.update(static_cast<int>(i) - 1);
-    applyNest(definition, how.nests[i], stage.loops[i]);
+    Halide::Stage definition = i == 0 ? Halide::Stage(stage.func) : stage.func.update(updates++);
+    if (i < how.nests.size() && !isPlain(how.nests[i])) {
+      applyNest(definition, how.nests[i], *stage.loops[i]);
+    } else if (i > 0) {
+      definition.unscheduled(); // plain loops are meant, not forgotten
+    }
   }
 }
 

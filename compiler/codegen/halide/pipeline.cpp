@@ -350,7 +350,7 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
   for (size_t q = 0; q < op.reduced.size(); ++q) {
     Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
     indices.push_back(r);
-    stage.loops[1].emplace(reducedLoop(q), r);
+    stage.loops[1]->emplace(reducedLoop(q), r);
   }
   ExprLowering lowering(*this, op, function_.symbols, indices);
   for (size_t i = 0; i < how.packs.size(); ++i) {
@@ -421,7 +421,7 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
     RDom main = domainOf(innermostFirst(chunks), "r");
     update(main, u, main[at] * width + u, loops);
   } else {
-    stage.loops.emplace_back();
+    stage.loops.push_back(std::nullopt);
   }
   if (!Halide::Internal::is_const_zero(rest[lanes.reduced])) {
     RDom tail = domainOf(innermostFirst(rest), "t");
@@ -453,11 +453,11 @@ void PipelineBuilder::defineScatter(const Op& op, const std::string& name) {
     extents.push_back(extent(index.extent));
   }
   RDom domain = domainOf(innermostFirst(extents), "r");
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars), {}}};
+  Stage stage{Func(name_ + "_" + name), {dimLoops(vars), LoopNames{}}};
   for (size_t d = 0; d < op.dims.size(); ++d) {
     Halide::RVar r = domain[static_cast<int>(op.dims.size() - 1 - d)];
     indices.push_back(r);
-    stage.loops[1].emplace(dimLoop(d), r);
+    stage.loops[1]->emplace(dimLoop(d), r);
   }
   ExprLowering lowering(*this, op, function_.symbols, indices);
   for (size_t d = 0; d < type.rank(); ++d) {
@@ -494,7 +494,7 @@ void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const
   stage.func(vars) = Halide::undef(storageType(pack.part->dtype));
   stage.func(args) = toStorage(ExprLowering(*this, op, function_.symbols, indices).lower(pack.part), pack.part->dtype);
   stage.loops = {dimLoops(vars), dimLoops(vars)};
-  stage.loops[1].insert_or_assign(along.name(), domain.x);
+  stage.loops[1]->insert_or_assign(along.name(), domain.x);
   int32_t multiple = static_cast<int32_t>(pack.multiple);
   stage.func.bound(along, 0, Halide::Internal::simplify((size + multiple - 1) / multiple * multiple));
   for (uint32_t i = 0; i < pack.others.size(); ++i) {

@@ -8,6 +8,7 @@
 #include "Halide.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -16,10 +17,11 @@ namespace dnn::codegen {
 
 using LoopNames = std::map<std::string, Halide::VarOrRVar>;
 
-/// A Func and, for each of its definitions, its loops by name.
+/// A Func and, for each definition that a schedule may speak of, its loops by name; none where this kernel's extents
+/// make the definition unnecessary.
 struct Stage {
   Halide::Func func;
-  std::vector<LoopNames> loops;
+  std::vector<std::optional<LoopNames>> loops;
 };
 
 struct BuiltPipeline {

@@ -1,0 +1,276 @@
+// Compiles random kernels, checked and as released, and compares what they compute with the f64 interpreter, for several
+// batch sizes, with one and with two threads. `kernel_property --count 300 --seed 1`; a failure prints the seed that
+// repeats it alone and the kernel.
+#include "compiler/codegen/halide/compile_kernel.h"
+#include "test/property/kernel_cases.h"
+#include "test/property/kernel_runner.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <unistd.h>
+
+namespace dnn::test {
+
+namespace {
+
+std::string running; // what a fault is blamed on
+
+void onFault(int) {
+  static const char text[] = "\nmemory fault in ";
+  [[maybe_unused]] ssize_t n = write(2, text, sizeof text - 1);
+  n = write(2, running.data(), running.size());
+  _exit(1);
+}
+
+struct Job {
+  uint64_t seed = 0;
+  KernelCase what;
+  std::string text;
+  std::unique_ptr<graph::Module> module;
+  schedule::Kernel kernel;
+  std::string schedule;
+  schedule::KernelObject release, checked;
+  std::string error;
+};
+
+std::string nameOf(const Job& job, const char* variant) { return "k" + std::to_string(job.seed) + variant; }
+
+void compile(Job& job, const schedule::Machine& machine) {
+  std::mt19937_64 random(job.seed);
+  job.what = randomKernel(random);
+  job.text = job.what.text;
+  job.text.replace(job.text.find("@NAME"), 5, "@" + nameOf(job, ""));
+  auto module = graph::parseModule(job.text, "case");
+  if (!module) {
+    job.error = "the test's kernel does not parse: " + module.error().where + ": " + module.error().message;
+    return;
+  }
+  job.module = std::move(*module);
+  if (Status status = graph::verify(*job.module); !status) {
+    job.error = "the test's kernel does not verify: " + status.error().message;
+    return;
+  }
+  job.kernel = {job.module->functions[0].get(), job.what.inPlace};
+  schedule::Schedule schedule = schedule::chooseSchedule(job.kernel, machine);
+  job.schedule = schedule::print(schedule);
+  for (bool checked : {false, true}) {
+    auto object = codegen::compileKernel(job.kernel, schedule, machine, {checked}, nameOf(job, checked ? "c" : "r"));
+    if (!object) {
+      job.error = object.error().message;
+      return;
+    }
+    (checked ? job.checked : job.release) = std::move(*object);
+  }
+}
+
+graph::Tensor randomTensor(std::mt19937_64& random, const TensorType& type, const std::vector<int64_t>& symbols,
+                           bool positive) {
+  std::vector<int64_t> dims;
+  for (const Dim& dim : type.dims) {
+    dims.push_back(dim.evaluate(symbols));
+  }
+  graph::Tensor tensor = graph::Tensor::zeros(type.dtype, dims);
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    // Eighths: sums and products of a few are exact in f32, so comparisons come out as in f64.
+    int64_t eighths = static_cast<int64_t>(random() % (positive ? 16 : 33));
+    double value = static_cast<double>(positive ? eighths + 1 : eighths - 16) / 8;
+    if (!isFloat(type.dtype)) {
+      value = static_cast<double>(random() % static_cast<uint64_t>(type.bound ? type.bound->evaluate(symbols) : 2));
+    }
+    tensor.set(i, value);
+  }
+  return tensor;
+}
+
+/// The largest number of terms that flow into one element through reductions.
+double termsOf(const graph::Function& function) {
+  double terms = 1;
+  for (const graph::Op* op : function.body.ops) {
+    double points = 1;
+    for (const graph::IndexVar& index : op->kind == graph::OpKind::Scatter ? op->dims : op->reduced) {
+      points *= static_cast<double>(index.extent.max(function.symbols));
+    }
+    terms = std::max(terms, points);
+  }
+  return terms;
+}
+
+std::string compare(const graph::Tensor& got, const graph::Tensor& expected, double terms) {
+  double scale = 1;
+  for (int64_t i = 0; i < expected.size(); ++i) {
+    scale = std::max(scale, std::abs(expected.get(i)));
+  }
+  // Rounding errors of a sum grow with its number of terms, of which the values here are up to 4 each.
+  double tolerance = isFloat(expected.dtype) ? 0x1p-23 * scale * (16 + 2 * std::sqrt(terms) * 4) : 0;
+  for (int64_t i = 0; i < expected.size(); ++i) {
+    if (!(std::abs(got.get(i) - expected.get(i)) <= tolerance)) {
+      char text[160];
+      std::snprintf(text, sizeof text, "element %lld is %.9g, expected %.9g (tolerance %.3g)",
+                    static_cast<long long>(i), got.get(i), expected.get(i), tolerance);
+      return text;
+    }
+  }
+  return {};
+}
+
+std::string check(Job& job, const LoadedKernels& library) {
+  const graph::Function& function = *job.kernel.function;
+  std::mt19937_64 random(job.seed ^ 0x9e3779b97f4a7c15);
+  std::vector<int64_t> batches = {1};
+  if (!function.symbols.empty()) {
+    int64_t max = function.symbols[0].max;
+    batches = {max, 1, 1 + static_cast<int64_t>(random() % static_cast<uint64_t>(max))};
+  }
+  double terms = termsOf(function);
+  graph::Interpreter interpreter(function);
+  for (int64_t batch : batches) {
+    graph::Environment environment;
+    environment.seed = random();
+    environment.step = static_cast<uint32_t>(random() % 1000);
+    environment.epoch = 3;
+    std::vector<int64_t> symbols;
+    for (const Symbol& symbol : function.symbols) {
+      environment.symbols[symbol.name] = batch;
+      symbols.push_back(batch);
+    }
+    uint32_t number = 0;
+    for (const graph::Op* op : function.body.ops) {
+      if (op->kind == graph::OpKind::Input) {
+        bool positive = std::ranges::find(job.what.positiveInputs, number) != job.what.positiveInputs.end();
+        environment.inputs[op->symbol] = randomTensor(random, op->results[0]->type, symbols, positive);
+        ++number;
+      }
+    }
+    auto expected = interpreter.run(environment);
+    if (!expected) {
+      return "interpreter: " + expected.error().message;
+    }
+    std::vector<std::vector<uint8_t>> first;
+    for (const auto& [object, variant, threads] :
+         {std::tuple{&job.release, "release", 1}, {&job.release, "release", 2}, {&job.checked, "checked", 1}}) {
+      std::string where = std::string(variant) + ", " + std::to_string(threads) + " threads, N = " +
+                          std::to_string(batch) + ": ";
+      running = nameOf(job, "") + " " + where + "\n" + job.text + job.schedule;
+      void* code = library.find(object->name);
+      if (code == nullptr) {
+        return "no code";
+      }
+      KernelRun run = runKernel(code, *object, job.kernel, environment, threads);
+      if (!run.error.empty()) {
+        return where + run.error;
+      }
+      for (size_t r = 0; r < run.returns.size(); ++r) {
+        std::string difference = compare(run.returns[r], expected->returns[r], terms);
+        if (!difference.empty()) {
+          return where + "return " + std::to_string(r) + ": " + difference;
+        }
+      }
+      if (threads == 1 && object == &job.release) {
+        first = run.bytes;
+      } else if (object == &job.release && run.bytes != first) {
+        return where + "not the same bits as with one thread";
+      }
+    }
+  }
+  return {};
+}
+
+int mainProgram(int argc, char** argv) {
+  uint64_t count = 300, seed = 1;
+  std::string target = "host";
+  bool verbose = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string flag = argv[i];
+    if (flag == "--verbose") {
+      verbose = true;
+    } else if (i + 1 < argc && flag == "--count") {
+      count = std::stoull(argv[++i]);
+    } else if (i + 1 < argc && flag == "--seed") {
+      seed = std::stoull(argv[++i]);
+    } else if (i + 1 < argc && flag == "--target") {
+      target = argv[++i];
+    } else {
+      std::fprintf(stderr, "usage: kernel_property [--count N] [--seed S] [--target T] [--verbose]\n");
+      return 2;
+    }
+  }
+  std::signal(SIGSEGV, onFault);
+  std::signal(SIGBUS, onFault);
+  std::signal(SIGILL, onFault);
+  auto machine = schedule::machineFor(target);
+  if (!machine) {
+    std::fprintf(stderr, "%s\n", machine.error().message.c_str());
+    return 2;
+  }
+  std::map<std::string, int> families;
+  int failures = 0;
+  auto start = std::chrono::steady_clock::now();
+  double compileSeconds = 0;
+  constexpr uint64_t together = 32; // kernels in one shared library
+  for (uint64_t done = 0; done < count; done += together) {
+    std::vector<Job> jobs(std::min(together, count - done));
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      jobs[i].seed = seed + done + i;
+    }
+    auto compileStart = std::chrono::steady_clock::now();
+    {
+      std::atomic<size_t> next{0};
+      auto work = [&] {
+        for (size_t i = next++; i < jobs.size(); i = next++) {
+          compile(jobs[i], *machine);
+        }
+      };
+      std::jthread other(work);
+      work();
+    }
+    compileSeconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - compileStart).count();
+    std::vector<schedule::KernelObject> objects;
+    for (const Job& job : jobs) {
+      if (job.error.empty()) {
+        objects.push_back(job.release);
+        objects.push_back(job.checked);
+      }
+    }
+    LoadedKernels library(objects);
+    if (!objects.empty() && !library.error().empty()) {
+      std::fprintf(stderr, "%s\n", library.error().c_str());
+      return 1;
+    }
+    for (Job& job : jobs) {
+      std::string error = job.error.empty() ? check(job, library) : job.error;
+      ++families[job.what.family];
+      if (!error.empty()) {
+        ++failures;
+        std::printf("FAILED --seed %llu --count 1 (%s): %s\n", static_cast<unsigned long long>(job.seed),
+                    job.what.family.c_str(), error.c_str());
+        if (verbose || count == 1) {
+          std::printf("%s%s", job.text.c_str(), job.schedule.c_str());
+        }
+      } else if (count == 1) {
+        std::printf("%s%s", job.text.c_str(), job.schedule.c_str());
+      }
+      std::fflush(stdout);
+    }
+  }
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  for (const auto& [family, number] : families) {
+    std::printf("%-16s %d\n", family.c_str(), number);
+  }
+  std::printf("%llu kernels, %d failed, seed %llu, %.1f s (%.1f s compiling)\n", static_cast<unsigned long long>(count),
+              failures, static_cast<unsigned long long>(seed), seconds, compileSeconds);
+  return failures == 0 ? 0 : 1;
+}
+
+} // namespace
+
+} // namespace dnn::test
+
+int main(int argc, char** argv) { return dnn::test::mainProgram(argc, argv); }
