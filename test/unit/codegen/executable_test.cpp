@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <unistd.h>
 
 namespace dnn::codegen {
@@ -77,8 +78,10 @@ CompiledProgram compileRegression() {
   plan.seed = 42;
   auto reports = transform::runPasses(*module, {{transform::findPass("fuse")}});
   EXPECT_TRUE(reports.ok());
-  auto compiled = compileProgram(*module, plan, {});
-  EXPECT_TRUE(compiled.ok()) << compiled.error().message;
+  auto compiled = compileProgram(*module, plan, {.threads = 2});
+  if (!compiled) {
+    throw std::runtime_error(compiled.error().message);
+  }
   return std::move(*compiled);
 }
 
@@ -118,10 +121,10 @@ TEST_F(Executable, IsSmallAndNeedsOnlyLibcAndLibm) {
   }
 }
 
-TEST_F(Executable, TheSameObjectsGiveTheSameBytes) {
-  CompiledProgram compiled = compileRegression();
-  ASSERT_TRUE(linkExecutable(compiled.objects, path("a")).ok());
-  ASSERT_TRUE(linkExecutable(compiled.objects, path("b")).ok());
+/// Halide numbers its symbols for the whole process, and kernels are compiled in any order on two threads.
+TEST_F(Executable, CompilingTwiceGivesTheSameBytes) {
+  ASSERT_TRUE(linkExecutable(compileRegression().objects, path("a")).ok());
+  ASSERT_TRUE(linkExecutable(compileRegression().objects, path("b")).ok());
   EXPECT_TRUE(readFile(path("a")) == readFile(path("b")));
 }
 

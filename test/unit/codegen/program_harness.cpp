@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
 
 namespace dnn::codegen {
 
@@ -209,10 +210,14 @@ SideBySide::SideBySide(const std::string& text, const CompileOptions& options) :
   auto reports = transform::runPasses(*compiledModule, {{fuse}}, {.verifyEach = true});
   EXPECT_TRUE(reports.ok()) << reports.error().message;
   auto compiled = compileProgram(*compiledModule, planOf(*module_), options);
-  EXPECT_TRUE(compiled.ok()) << compiled.error().message;
+  if (!compiled) {
+    throw std::runtime_error(compiled.error().message);
+  }
   compiled_ = std::move(*compiled);
   auto jit = JitProgram::load(compiled_.objects, runtimeSymbols());
-  EXPECT_TRUE(jit.ok()) << jit.error().message;
+  if (!jit) {
+    throw std::runtime_error(jit.error().message);
+  }
   jit_ = std::move(*jit);
   persistent_ = aligned(compiled_.plan.persistentBytes);
   arena_ = aligned(compiled_.plan.arenaBytes);
