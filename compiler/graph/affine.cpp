@@ -334,11 +334,15 @@ Range RangeAnalysis::ofApply(ExprRef e) {
   Limits limits = limitsOf(e->dtype);
   Range all = {Dim(limits.min), Dim(limits.max), limits.min, limits.max};
   auto arg = [&](size_t i) -> const Range& { return known_.at(e->args[i]); };
-  if (isDivByConstant(e)) {
-    return fitted(ofDiv(arg(0), divisorOf(e)), e->dtype);
-  }
-  if (isModByConstant(e)) {
-    int64_t last = divisorOf(e) - 1;
+  if (e->op == ScalarOp::Div || e->op == ScalarOp::Mod) {
+    int64_t divisor = arg(1).min;
+    if (divisor != arg(1).max || divisor <= 0) {
+      return all;
+    }
+    if (e->op == ScalarOp::Div) {
+      return fitted(ofDiv(arg(0), divisor), e->dtype);
+    }
+    int64_t last = divisor - 1;
     bool unchanged = arg(0).min >= 0 && arg(0).max <= last;
     return unchanged ? arg(0) : fitted({Dim(0), Dim(last), 0, last}, e->dtype);
   }

@@ -95,7 +95,7 @@ void Lexer::advance() {
     ++end;
   } else if (text_.substr(start, 2) == "->" || text_.substr(start, 2) == "<=") {
     end = start + 2;
-  } else if (std::string_view("[](){}:,;=<+-*/%@").find(c) == std::string_view::npos) {
+  } else if (std::string_view("[](){}:,;=<+-*/%@$").find(c) == std::string_view::npos) {
     failAt(start, "no token begins with this character");
     return;
   }

@@ -32,6 +32,20 @@ struct DepthGuard {
 
 } // namespace
 
+void Parser::parseShared(Op& op) {
+  while (lexer_.take("let")) {
+    lexer_.expect("$");
+    size_t offset = lexer_.at().offset;
+    auto number = static_cast<size_t>(lexer_.integer("the number of a shared expression").value_or(0));
+    if (number != shared_.size()) {
+      lexer_.failAt(offset, "shared expressions are numbered in order; this is $" + std::to_string(shared_.size()));
+    }
+    lexer_.expect("=");
+    shared_.push_back(parseSum(op));
+    lexer_.expect(";");
+  }
+}
+
 ExprRef Parser::parseSum(Op& op) {
   DepthGuard guard(depth_);
   if (depth_ > maxExprHeight) {
@@ -73,7 +87,17 @@ ExprRef Parser::parsePrimary(Op& op) {
   if (lexer_.take("-")) {
     return parseNumber(true);
   }
-  if (lexer_.at().kind == Token::Kind::Number || isReservedWord(lexer_.at().text)) {
+  if (lexer_.isAt("$")) {
+    size_t offset = lexer_.at().offset;
+    lexer_.advance();
+    auto number = static_cast<size_t>(lexer_.integer("the number of a shared expression").value_or(0));
+    if (number >= shared_.size()) {
+      lexer_.failAt(offset, "there is no shared expression $" + std::to_string(number) + " yet");
+      return nothing();
+    }
+    return shared_[number];
+  }
+  if (lexer_.at().kind == Token::Kind::Number || isNumberWord(lexer_.at().text)) {
     return parseNumber(false);
   }
   size_t offset = lexer_.at().offset;
@@ -213,7 +237,7 @@ ExprRef Parser::parseAccess(Op& op) {
 double Parser::parseFill(DType dtype) {
   size_t offset = lexer_.at().offset;
   bool negative = lexer_.take("-");
-  if (lexer_.at().kind != Token::Kind::Number && !isReservedWord(lexer_.at().text)) {
+  if (lexer_.at().kind != Token::Kind::Number && !isNumberWord(lexer_.at().text)) {
     lexer_.fail("expected the fill value, a number, found " + lexer_.found());
     return 0;
   }

@@ -210,6 +210,7 @@ void Parser::parseOp(Block& block) {
 
 void Parser::parseComp(Op& op) {
   indices_.clear();
+  shared_.clear();
   lexer_.expect("[");
   op.dims = parseDomain();
   if (!lexer_.isAt(":")) {
@@ -231,6 +232,7 @@ void Parser::parseComp(Op& op) {
   }
   op.results[0]->type = std::move(type);
   lexer_.expect("{");
+  parseShared(op);
   op.body = parseExpression(op);
   lexer_.expect("}");
   finishBody(op);
@@ -261,6 +263,7 @@ void Parser::finishBody(Op& op) {
 
 void Parser::parseScatter(Op& op) {
   indices_.clear();
+  shared_.clear();
   lexer_.expect("add");
   op.reduction = Reduction::Add;
   op.results[0]->type = parseType();
@@ -268,6 +271,7 @@ void Parser::parseScatter(Op& op) {
   op.dims = parseDomain();
   lexer_.expect("at");
   lexer_.expect("(");
+  parseShared(op);
   if (!lexer_.isAt(")")) {
     do {
       op.at.push_back(parseSubscript(op));
@@ -275,6 +279,7 @@ void Parser::parseScatter(Op& op) {
   }
   lexer_.expect(")");
   lexer_.expect("{");
+  parseShared(op);
   op.body = parseExpression(op);
   lexer_.expect("}");
   finishBody(op);
@@ -355,8 +360,8 @@ std::vector<IndexVar> Parser::parseDomain() {
     size_t offset = lexer_.at().offset;
     std::string name = lexer_.identifier("an index").value_or("");
     if (isReservedWord(name) || std::ranges::find(indices_, name) != indices_.end()) {
-      lexer_.failAt(offset, "the index `" + name + "` " +
-                                (isReservedWord(name) ? "has the name of a constant" : "is declared twice"));
+      lexer_.failAt(offset,
+                    "the index `" + name + "` " + (isReservedWord(name) ? "has a reserved name" : "is declared twice"));
     }
     lexer_.expect(":");
     indices_.push_back(name);

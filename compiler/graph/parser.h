@@ -45,6 +45,7 @@ private:
   // parse_expr.cpp
   ExprRef parseSubscript(Op& op) { return parseSum(op); }
   ExprRef parseExpression(Op& op) { return parseSum(op); }
+  void parseShared(Op& op);
   ExprRef parseSum(Op& op);
   ExprRef parseProduct(Op& op);
   ExprRef parsePrimary(Op& op);
@@ -62,6 +63,7 @@ private:
   Function* function_ = nullptr;
   std::unordered_map<std::string, Value*> values_;
   std::vector<std::string> indices_; // of the op being read
+  std::vector<ExprRef> shared_;      // of the op being read: its `let`s
   int depth_ = 0;
 };
 

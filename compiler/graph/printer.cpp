@@ -5,12 +5,17 @@
 #include "compiler/graph/text.h"
 #include "compiler/support/assert.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
 namespace dnn::graph {
 
 namespace {
+
+/// Bodies whose tree has more nodes name the nodes that occur more than once, since a tree can be exponentially larger
+/// than what is in memory.
+constexpr int64_t largestTree = 1000;
 
 /// How tightly the parent binds, for subscripts: the printed operator needs brackets under a tighter parent.
 enum class Tightness : uint8_t { Loose, Sum, Product, Atom };
@@ -124,7 +129,9 @@ private:
     }
     TensorType element = op.results.at(0)->type;
     element.dims.clear(); // they are the domain's
-    text_ += " : " + type(element) + " { " + expression(op, op.body) + " }";
+    findShared(op);
+    std::string shared = definitions(op, op.body);
+    text_ += " : " + type(element) + " { " + shared + expression(op, op.body) + " }";
   }
 
   void printScatter(const Op& op) {
@@ -133,11 +140,65 @@ private:
     if (op.results.at(0)->type.isScalar()) {
       result.insert(nameOf(op.results[0]->type.dtype).size(), "[]"); // or the domain would read as its extents
     }
+    findShared(op);
     text_ += " add " + result + " [" + domain(op.dims, 0) + "] at (";
+    for (ExprRef e : op.at) {
+      text_ += definitions(op, e);
+    }
     for (size_t i = 0; i < op.at.size(); ++i) {
       text_ += (i ? ", " : "") + subscript(op, op.at[i], Tightness::Loose);
     }
-    text_ += ") { " + expression(op, op.body) + " }";
+    std::string shared = definitions(op, op.body);
+    text_ += ") { " + shared + expression(op, op.body) + " }";
+  }
+
+  void findShared(const Op& op) {
+    shared_.clear();
+    sharedNames_.clear();
+    std::unordered_map<ExprRef, int64_t> treeSize;
+    std::unordered_map<ExprRef, int> uses;
+    int64_t total = 0;
+    auto measure = [&](ExprRef root) {
+      forEachNode(root, [&](ExprRef e) {
+        if (treeSize.contains(e)) {
+          return; // counted below another root
+        }
+        int64_t size = 1;
+        for (ExprRef arg : e->args) {
+          size = std::min(size + treeSize.at(arg), largestTree + 1);
+          ++uses[arg];
+        }
+        treeSize[e] = size;
+      });
+      ++uses[root];
+      total += treeSize.at(root);
+    };
+    std::ranges::for_each(op.at, measure);
+    measure(op.body);
+    if (total > largestTree) {
+      for (auto [e, count] : uses) {
+        if (count > 1 && !e->args.empty()) {
+          shared_.insert(e);
+        }
+      }
+    }
+  }
+
+  /// The shared expressions below e that have no name yet get one.
+  std::string definitions(const Op& op, ExprRef root) {
+    std::string text;
+    if (shared_.empty()) {
+      return text;
+    }
+    forEachNode(root, [&](ExprRef e) {
+      if (shared_.contains(e) && !sharedNames_.contains(e)) {
+        std::string definition = expression(op, e);
+        std::string name = "$" + std::to_string(sharedNames_.size());
+        text += "let " + name + " = " + definition + "; ";
+        sharedNames_[e] = name;
+      }
+    });
+    return text;
   }
 
   /// Index names are hints as well: made unique within the op.
@@ -166,6 +227,9 @@ private:
 
   /// Outside subscripts: operators in call form.
   std::string expression(const Op& op, ExprRef e) const {
+    if (auto found = sharedNames_.find(e); found != sharedNames_.end()) {
+      return found->second;
+    }
     if (e->kind == ExprKind::Apply) {
       return std::string(infoOf(e->op).spelling) + "(" + arguments(op, *e) + ")";
     }
@@ -182,6 +246,9 @@ private:
 
   /// Inside subscripts: + - * / % between integers, where the operator binds tighter than its parent wants.
   std::string subscript(const Op& op, ExprRef e, Tightness parent) const {
+    if (auto found = sharedNames_.find(e); found != sharedNames_.end()) {
+      return found->second;
+    }
     if (e->kind != ExprKind::Apply) {
       return atom(op, e, true);
     }
@@ -248,6 +315,8 @@ private:
   std::unordered_map<const Value*, std::string> names_;
   std::string text_;
   std::vector<std::string> indexNames_;
+  std::unordered_set<ExprRef> shared_; // of the op being printed: the nodes that get a name
+  std::unordered_map<ExprRef, std::string> sharedNames_;
 };
 
 } // namespace

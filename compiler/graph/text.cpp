@@ -25,9 +25,11 @@ bool isIdentifier(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return isLetter(c) || isDigit(c) || c == '.'; });
 }
 
-bool isReservedWord(std::string_view text) {
+bool isNumberWord(std::string_view text) {
   return text == "true" || text == "false" || text == "inf" || text == "nan" || text == "inff64" || text == "nanf64";
 }
+
+bool isReservedWord(std::string_view text) { return isNumberWord(text) || text == "let"; }
 
 bool isPathCharacter(char c) { return isLetter(c) || isDigit(c) || c == '.' || c == '[' || c == ']'; }
 

@@ -10,7 +10,9 @@ namespace dnn::graph {
 
 /// Letter or `_`, then letters, digits, `_` and `.`: what a value, an index or a symbol may be called.
 bool isIdentifier(std::string_view text);
-/// Identifiers that mean something else as a whole expression: true, false, inf, nan, inff64, nanf64.
+/// Identifiers that are constants: true, false, inf, nan, inff64, nanf64.
+bool isNumberWord(std::string_view text);
+/// What an index cannot be called: these and `let`.
 bool isReservedWord(std::string_view text);
 
 /// A constant with the suffix that its type needs: 0.5, 0.5f64, 3, 3i64, 3u8, true. F32 and F64 print the shortest text
