@@ -143,8 +143,8 @@ ExprRef Builder::makeUnary(ScalarOp op, ExprRef a) const {
     if (isApply(a, ScalarOp::Sub)) {
       return sub(a->args[1], a->args[0]);
     }
-    if (isApply(a, ScalarOp::Mul) && a->args[0]->kind == ExprKind::Const) {
-      return mul(neg(a->args[0]), a->args[1]);
+    if ((isApply(a, ScalarOp::Mul) || isApply(a, ScalarOp::Div)) && a->args[0]->kind == ExprKind::Const) {
+      return make(a->op, {neg(a->args[0]), a->args[1]});
     }
     if (isApply(a, ScalarOp::Select) && (isConstant(a->args[1], 0) || isConstant(a->args[2], 0))) {
       return select(a->args[0], neg(a->args[1]), neg(a->args[2]));
@@ -247,6 +247,9 @@ ExprRef Builder::makeQuotient(ExprRef a, ExprRef b) const {
   }
   if (isApply(b, ScalarOp::Neg)) {
     return neg(div(a, b->args[0]));
+  }
+  if (isApply(a, ScalarOp::Select) && (isConstant(a->args[1], 0) || isConstant(a->args[2], 0))) {
+    return select(a->args[0], div(a->args[1], b), div(a->args[2], b));
   }
   // e^u / (1 + e^u) overflows where 1 / (1 + e^-u) does not.
   if (isApply(a, ScalarOp::Exp) && isApply(b, ScalarOp::Add)) {

@@ -56,7 +56,7 @@ int costOf(ScalarOp op) {
 
 int costOf(const Expr& e) {
   switch (e.kind) {
-  case ExprKind::Const:
+  case ExprKind::Const: return e.number < 0 ? 1 : 0; // a - b reads better than a + -b
   case ExprKind::Index:
   case ExprKind::Extent: return 0;
   case ExprKind::Access: return 2;

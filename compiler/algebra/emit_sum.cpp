@@ -11,7 +11,6 @@
 
 namespace dnn::algebra {
 
-/// The powers (towards 0) and guards that all terms have, with the factor 1.
 Term SumAlgebra::commonFactor(const Sum& sum) const {
   Term common = sum.front();
   common.factor = 1;

@@ -5,6 +5,8 @@
 #include "compiler/algebra/sum.h"
 
 #include <algorithm>
+#include <unordered_set>
+#include <vector>
 
 namespace dnn::algebra {
 
@@ -106,6 +108,25 @@ ExprRef Simplifier::runDiscrete(ExprRef e, const std::vector<ExprRef>& args) {
   return made;
 }
 
+/// The e of then-branches where t[n] == k is known: p[n, t[n]] reads p[n, k].
+ExprRef Simplifier::underCondition(ExprRef condition, ExprRef e) const {
+  if (isApply(condition, ScalarOp::And)) {
+    return underCondition(condition->args[1], underCondition(condition->args[0], e));
+  }
+  if (!isApply(condition, ScalarOp::Eq) || condition->args[0]->dtype != DType::I32) {
+    return e;
+  }
+  ExprRef read = condition->args[0];
+  ExprRef index = condition->args[1];
+  if (index->kind != ExprKind::Index) {
+    std::swap(read, index);
+  }
+  if (index->kind != ExprKind::Index || read->kind != ExprKind::Access) {
+    return e;
+  }
+  return rebuild(b_, e, [&](ExprRef node, const std::vector<ExprRef>&) { return node == read ? index : nullptr; });
+}
+
 /// e with what sums do not look into in final form.
 ExprRef Simplifier::rebuildRational(ExprRef e) {
   if (!isRational(e) || e->kind == ExprKind::Const) {
@@ -114,6 +135,9 @@ ExprRef Simplifier::rebuildRational(ExprRef e) {
   std::vector<ExprRef> args;
   for (ExprRef arg : e->args) {
     args.push_back(isFloat(arg->dtype) ? rebuildRational(arg) : run(arg));
+  }
+  if (e->op == ScalarOp::Select) {
+    args[1] = underCondition(args[0], args[1]);
   }
   return withArgs(b_, e, args);
 }
@@ -132,7 +156,35 @@ ExprRef Simplifier::runRational(ExprRef e) {
   return args == plain->args ? plain : withArgs(b_, plain, args);
 }
 
+namespace {
+
+/// Whether some base or condition occurs twice in the sums of e: else nothing can meet and cancel.
+bool somethingRepeats(ExprRef e) {
+  std::unordered_set<ExprRef> seen;
+  std::vector<ExprRef> stack = {e};
+  while (!stack.empty()) {
+    ExprRef node = stack.back();
+    stack.pop_back();
+    if (node->kind == ExprKind::Const) {
+      continue;
+    }
+    if (!isRational(node)) {
+      if (!seen.insert(node).second) {
+        return true;
+      }
+      continue;
+    }
+    stack.insert(stack.end(), node->args.begin(), node->args.end());
+  }
+  return false;
+}
+
+} // namespace
+
 ExprRef Simplifier::bestForm(ExprRef e, ExprRef plain) {
+  if (!somethingRepeats(plain)) {
+    return plain;
+  }
   SumAlgebra algebra(b_, [this](ExprRef atom) { return run(atom); });
   ExprRef best = plain;
   int bestCost = cost(plain);
@@ -146,7 +198,7 @@ ExprRef Simplifier::bestForm(ExprRef e, ExprRef plain) {
       bestCost = formCost;
     }
   };
-  std::optional<Sum> sum = algebra.read(e);
+  std::optional<Sum> sum = algebra.read(plain);
   consider(sum);
   std::optional<Sum> quotients = sum ? algebra.multiplyOut(*sum, false) : std::nullopt;
   consider(quotients);

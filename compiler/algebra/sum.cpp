@@ -325,22 +325,39 @@ Term SumAlgebra::asFactor(const Sum& sum, DType dtype) {
   return *normal;
 }
 
+/// Whether base is a sum with a quotient whose denominator is another base of the term.
+bool SumAlgebra::cancelsInside(ExprRef base, const Term& term) const {
+  auto found = sums_.find(base);
+  return found != sums_.end() && std::ranges::any_of(found->second, [&](const Term& inner) {
+           return std::ranges::any_of(inner.powers, [&](const Power& p) {
+             return p.exponent < 0 &&
+                    std::ranges::any_of(
+                        term.powers, [&](const Power& outer) { return outer.base == p.base && outer.exponent > 0; });
+           });
+         });
+}
+
 std::optional<Sum> SumAlgebra::multiplyOut(const Sum& sum, bool all) {
   Sum current = sum;
   for (int round = 0; round < 16; ++round) {
     Sum next;
     bool changed = false;
     for (const Term& term : current) {
-      auto wanted = std::ranges::find_if(term.powers, [&](const Power& power) {
-        auto found = sums_.find(power.base);
-        if (power.exponent < 1 || found == sums_.end()) {
-          return false;
-        }
-        return all || std::ranges::any_of(found->second, [](const Term& t) {
-                 return !t.guards.empty() ||
-                        std::ranges::any_of(t.powers, [](const Power& p) { return p.exponent < 0; });
-               });
-      });
+      // First the sums with a denominator that the term can cancel as it stands.
+      auto wanted = std::ranges::find_if(
+          term.powers, [&](const Power& power) { return power.exponent > 0 && cancelsInside(power.base, term); });
+      if (wanted == term.powers.end()) {
+        wanted = std::ranges::find_if(term.powers, [&](const Power& power) {
+          auto found = sums_.find(power.base);
+          if (power.exponent < 1 || found == sums_.end()) {
+            return false;
+          }
+          return all || std::ranges::any_of(found->second, [](const Term& t) {
+                   return !t.guards.empty() ||
+                          std::ranges::any_of(t.powers, [](const Power& p) { return p.exponent < 0; });
+                 });
+        });
+      }
       if (wanted == term.powers.end()) {
         addTerm(next, term);
         continue;
@@ -366,6 +383,21 @@ std::optional<Sum> SumAlgebra::multiplyOut(const Sum& sum, bool all) {
     }
   }
   return std::nullopt;
+}
+
+Sum SumAlgebra::rewriteTerms(const Sum& sum, const std::function<std::optional<Term>(const Term&)>& rewrite) {
+  Sum result;
+  for (const Term& term : sum) {
+    std::optional<Term> rewritten = rewrite(term);
+    if (rewritten) {
+      for (const Power& power : rewritten->powers) {
+        orderOf(power.base);
+      }
+      rewritten = normalize(std::move(*rewritten));
+    }
+    addTerm(result, rewritten ? std::move(*rewritten) : term);
+  }
+  return collect(result);
 }
 
 std::optional<Sum> SumAlgebra::splitFractions(const Sum& sum) {

@@ -52,8 +52,14 @@ public:
   /// 1 / (1 + exp(u))  =  1 - 1 / (1 + exp(-u)), unless u is -v already.
   std::optional<Sum> reflectLogistics(const Sum& sum);
 
+  /// Each term replaced by what `rewrite` makes of it (none = unchanged), brought to normal form again.
+  Sum rewriteTerms(const Sum& sum, const std::function<std::optional<Term>(const Term&)>& rewrite);
+
   /// As an expression, common factors taken out.
   ExprRef emit(const Sum& sum, DType dtype);
+  /// The powers (towards 0) and guards that all terms have, with the factor 1; and the sum without them.
+  Term commonFactor(const Sum& sum) const;
+  Sum dividedBy(const Sum& sum, const Term& factor) const;
 
 private:
   std::optional<Sum> readNew(ExprRef e);
@@ -66,6 +72,7 @@ private:
   std::optional<Term> productOfTerms(const Term& a, const Term& b);
   std::optional<Term> normalize(Term term);
   Sum guarded(ExprRef condition, const Sum& sum);
+  bool cancelsInside(ExprRef base, const Term& term) const;
   void addTerm(Sum& sum, Term term) const;
   Sum collect(const Sum& sum) const;
   size_t orderOf(ExprRef e);
@@ -78,8 +85,6 @@ private:
   ExprRef emitPlain(const Sum& sum, DType dtype);
   ExprRef emitGrouped(const Sum& sum, DType dtype);
   ExprRef addUp(const std::vector<std::pair<ExprRef, bool>>& parts, DType dtype) const;
-  Term commonFactor(const Sum& sum) const;
-  Sum dividedBy(const Sum& sum, const Term& factor) const;
 
   const Builder& b_;
   std::function<ExprRef(ExprRef)> atom_;

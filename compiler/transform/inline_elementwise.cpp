@@ -4,7 +4,10 @@
 //   %g = comp [n:N] : f32 { mul(%a[n], sub(1.0, %y[n])) }    →
 //
 //  - the value has one reader, which reads each element once: nothing is computed twice, and nothing is stored;
+//  - or its one reader is elementwise too, over more indices, and the value is arithmetic: it is computed again at each
+//    of them, which costs less than another tensor;
 //  - or the reader's body, simplified, costs no more than before: something cancelled;
+//  - or all its readers together cost no more than before with the value, which then need not be computed;
 //  - or the value costs no more than the read itself would save: a sign, a factor.
 // Whether what remains is stored or recomputed inside a kernel is for fusion to decide.
 #include "compiler/algebra/cost.h"
@@ -61,6 +64,33 @@ public:
   }
 
 private:
+  struct Inlined {
+    ExprRef body = nullptr;
+    std::vector<Value*> operands;
+    int cost = 0;
+  };
+
+  /// The user with value read through, simplified.
+  std::optional<Inlined> inlined(const Op& user, const Value& value) const {
+    std::optional<ReadThrough> read = readThrough(b_, user, value, function_.symbols);
+    if (!read) {
+      return std::nullopt;
+    }
+    graph::IndexDomain domain = graph::domainOf(user, function_.symbols);
+    domain.operands.clear();
+    for (const Value* operand : read->operands) {
+      domain.operands.push_back(operand->type);
+    }
+    ExprRef body = algebra::Simplifier(b_, domain, true).run(read->body);
+    return Inlined{body, std::move(read->operands), algebra::cost(body)};
+  }
+
+  void commit(Op& user, Inlined made) const {
+    user.body = made.body;
+    user.operands = std::move(made.operands);
+    graph::normalizeOperands(b_.pool(), user);
+  }
+
   bool tryInline(Op& user, const Value& value) {
     constexpr int maxCost = 400; // longer bodies are no easier to read, and slow to compile
     if (!isElementwise(*value.def) || usedInPlaces(user, value)) {
@@ -71,26 +101,65 @@ private:
     bool once = onlyReader && accesses.size() == 1 && readsEachOnce(user, accesses[0]);
     int before = algebra::cost(user.body);
     constexpr int trivial = 4; // one operation on one element, or less
-    bool cheap = algebra::cost(value.def->body) <= trivial;
-    std::optional<ReadThrough> read = readThrough(b_, user, value, function_.symbols);
-    if (!read) {
+    int valueCost = algebra::cost(value.def->body);
+    constexpr int arithmetic = 24;
+    bool broadcast =
+        onlyReader && accesses.size() == 1 && isElementwise(user) && valueCost <= arithmetic && !value.type.isScalar();
+    bool cheap = valueCost <= trivial || broadcast;
+    if (!once && !cheap && !shareOperands(user, *value.def)) {
+      return false; // nothing can cancel
+    }
+    std::optional<Inlined> made = inlined(user, value);
+    if (!made || made->cost > std::max(maxCost, before)) {
       return false;
     }
-    graph::IndexDomain domain = graph::domainOf(user, function_.symbols);
-    domain.operands.clear();
-    for (const Value* operand : read->operands) {
-      domain.operands.push_back(operand->type);
+    if (once || cheap || made->cost <= before) {
+      commit(user, std::move(*made));
+      return true;
     }
-    ExprRef body = algebra::Simplifier(b_, domain, true).run(read->body);
-    int after = algebra::cost(body);
-    bool saves = after <= before;
-    if ((!once && !saves && !cheap) || after > std::max(maxCost, before)) {
+    return tryAllReaders(value, valueCost);
+  }
+
+  /// Into all readers at once, if together they then cost less than they do now with the value: it need not be
+  /// computed.
+  bool tryAllReaders(const Value& value, int valueCost) {
+    constexpr size_t maxReaders = 3;
+    constexpr int storeAndLoad = 4;
+    const std::vector<Op*> readers = uses_.of(&value);
+    if (readers.size() > maxReaders || uses_.returned(&value)) {
       return false;
     }
-    user.body = body;
-    user.operands = std::move(read->operands);
-    graph::normalizeOperands(b_.pool(), user);
+    int before = valueCost + storeAndLoad;
+    int after = 0;
+    std::vector<Inlined> made;
+    for (const Op* reader : readers) {
+      if (reader->body == nullptr || usedInPlaces(*reader, value)) {
+        return false;
+      }
+      std::vector<ExprRef> accesses = accessesOf(*reader, value);
+      if (accesses.size() != 1 || !readsEachOnce(*reader, accesses[0])) {
+        return false;
+      }
+      std::optional<Inlined> one = inlined(*reader, value);
+      if (!one) {
+        return false;
+      }
+      before += algebra::cost(reader->body);
+      after += one->cost;
+      made.push_back(std::move(*one));
+    }
+    if (after > before) {
+      return false;
+    }
+    for (size_t i = 0; i < readers.size(); ++i) {
+      commit(*readers[i], std::move(made[i]));
+    }
     return true;
+  }
+
+  static bool shareOperands(const Op& a, const Op& b) {
+    return std::ranges::any_of(a.operands,
+                               [&](const Value* v) { return std::ranges::find(b.operands, v) != b.operands.end(); });
   }
 
   /// The value also subscripts the result of a scatter.

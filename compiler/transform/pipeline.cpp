@@ -20,7 +20,9 @@ Status optimize(graph::Module& module, const PassOptions& options) {
       findPass("fold-indexing"),      // constants and broadcasts disappear into the bodies
       findPass("simplify"),           // what they make trivial goes
       findPass("inline-elementwise"), // chains of adjoints become one body each, and cancel
+      findPass("factor-reductions"),  // sums over products of what is left
       findPass("cse"),                // forward and backward compute some values both
+      findPass("reuse-values"),       // parts of bodies too
       findPass("dce"),                // values with one reader less may now be inlined
   };
   auto reports = runToFixpoint(module, passes, options);
