@@ -207,6 +207,27 @@ double Analysis::elements(const Value& v) const {
   return count;
 }
 
+bool Analysis::loadsForwards(const Op& op) const {
+  if (op.kind != OpKind::Comp) {
+    return false;
+  }
+  bool forwards = true;
+  graph::forEachNode(op.body, [&](ExprRef e) {
+    if (e->kind != ExprKind::Access) {
+      return;
+    }
+    forwards &= !e->fill;
+    for (ExprRef subscript : e->args) {
+      std::optional<graph::LinearForm> form = graph::linearForm(subscript);
+      forwards &= form && form->isAffine() &&
+                  std::ranges::all_of(form->terms, [](const graph::LinearTerm& term) { return term.factor > 0; });
+    }
+  });
+  return forwards && std::ranges::all_of(op.operands, [&](const Value* v) {
+           return !isElementwise(*v->def) || loadsForwards(*v->def);
+         });
+}
+
 Stride Analysis::strideOf(const Op& op, ExprRef access, uint32_t index) const {
   const std::vector<Dim>& dims = op.operands.at(access->operand)->type.dims;
   int64_t step = 0;     // elements

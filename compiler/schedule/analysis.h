@@ -44,6 +44,9 @@ public:
   bool isInPlace(const graph::Value* v) const;
 
   Stride strideOf(const graph::Op& op, graph::ExprRef access, uint32_t index) const;
+  /// No access of the op, or of what would be inlined into it, runs backwards or jumps: masked vector loads are fast,
+  /// and Halide makes them right (it fails on backward ones at constant addresses).
+  bool loadsForwards(const graph::Op& op) const;
 
 private:
   std::unordered_map<const graph::Op*, uint32_t> position_;

@@ -258,10 +258,10 @@ private:
       epilogue += v->def == op_ ? 1 : costOf(v->def->body);
     }
     Nest nest;
-    bool narrow = std::ranges::any_of(
+    bool unmasked = std::ranges::any_of(
         output.returns, [&](uint32_t index) { return byteSize(analysis_.function.returns[index]->type.dtype) < 4; });
     // In place the elements are an update, where computing one twice would be wrong; a guard that always holds is free.
-    Tail columnTail = narrow || inPlace ? Tail::Guard : columnsFillTiles() ? Tail::RoundUp : Tail::Predicate;
+    Tail columnTail = unmasked || inPlace ? Tail::Guard : columnsFillTiles() ? Tail::RoundUp : Tail::Predicate;
     Tail rowTail = rowsFillTiles() && !inPlace ? Tail::RoundUp : Tail::Guard;
     nest.splits.push_back({dim(column_), "column", "lane", lanes_, columnTail});
     std::vector<std::string> inner = {"lane"};

@@ -148,9 +148,10 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
       scheduleReduction(analysis, machine, op, how);
     } else if (op.kind == OpKind::Scatter) {
       // The zeros in vectors; the sums one by one in order, so that the result is always the same.
-      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), 1), Nest{}};
+      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), 1, true), Nest{}};
     } else {
-      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), bodyCost(op))};
+      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), bodyCost(op),
+                                         analysis.loadsForwards(op))};
     }
   }
   for (OutputSchedule& output : schedule.outputs) {
@@ -159,13 +160,15 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
     }
     double cost = 0;
     int bytes = 8;
+    bool masked = true;
     for (uint32_t index : output.returns) {
       const Value* v = analysis.function.returns[index];
       cost += bodyCost(*v->def);
       bytes = std::min(bytes, byteSize(v->type.dtype));
+      masked = masked && (!isElementwise(*v->def) || analysis.loadsForwards(*v->def));
     }
     const std::vector<Dim>& dims = analysis.function.returns[output.returns.front()]->type.dims;
-    Nest nest = elementwiseNest(analysis, machine, dims, bytes, cost);
+    Nest nest = elementwiseNest(analysis, machine, dims, bytes, cost, masked);
     // In place there is an empty definition first.
     bool inPlace = std::ranges::any_of(output.returns, [&](uint32_t index) {
       return index < analysis.kernel.inPlace.size() && analysis.kernel.inPlace[index].has_value();

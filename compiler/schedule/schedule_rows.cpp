@@ -132,7 +132,7 @@ void scheduleReduction(const Analysis& analysis, const Machine& machine, const O
 
   Nest update;
   update.order = reducedInnermostFirst;
-  how.stage.nests.push_back(elementwiseNest(analysis, machine, dims, bytes, 1));
+  how.stage.nests.push_back(elementwiseNest(analysis, machine, dims, bytes, 1, true));
   if (along) {
     std::string loop = dimName(*along);
     bool alone = parallel && *along == 0;

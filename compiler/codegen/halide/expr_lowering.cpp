@@ -3,6 +3,7 @@
 #include "compiler/codegen/halide/scalar_math.h"
 #include "compiler/support/assert.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace dnn::codegen {
@@ -49,10 +50,13 @@ Expr constant(double value, DType dtype) {
 
 Expr promised(ExprRef subscript, const Expr& lowered, const Expr& extent) {
   std::optional<graph::LinearForm> form = graph::linearForm(subscript);
-  if (form && form->isAffine() && form->constant.isStatic()) {
-    return lowered;
+  if (!form || !form->isAffine()) {
+    return Halide::unsafe_promise_clamped(lowered, 0, extent - 1);
   }
-  return Halide::unsafe_promise_clamped(lowered, 0, extent - 1);
+  bool backwards = std::ranges::any_of(form->terms, [](const graph::LinearTerm& term) { return term.factor < 0; });
+  // Halide fails on a masked backward vector load at a constant address below zero; a real clamp keeps it from seeing
+  // one, and vanishes where the vector is whole.
+  return backwards ? Halide::clamp(lowered, 0, extent - 1) : lowered;
 }
 
 Expr ExprLowering::lower(ExprRef root) {
