@@ -111,8 +111,7 @@ void InterpretedProgram::place() {
   plan_.fingerprint = "interpreted";
 }
 
-int32_t InterpretedProgram::call(size_t index, const DnnCall& call) {
-  const plan::Entry& entry = plan_.entries[index];
+graph::Environment InterpretedProgram::environment(size_t index, const DnnCall& call) const {
   graph::Environment environment;
   environment.seed = call.seed;
   environment.step = call.step;
@@ -123,13 +122,19 @@ int32_t InterpretedProgram::call(size_t index, const DnnCall& call) {
   for (const plan::Persistent& p : plan_.persistents) {
     environment.persistents[p.path] = loadTensor(p.dtype, p.dims, persistent_ + p.offset);
   }
-  for (const plan::Port& port : entry.inputs) {
+  for (const plan::Port& port : plan_.entries[index].inputs) {
     std::vector<int64_t> dims = port.dims;
     if (port.batched) {
       dims.insert(dims.begin(), call.rows);
     }
     environment.inputs[port.name] = loadTensor(port.dtype, std::move(dims), arena_ + port.offset);
   }
+  return environment;
+}
+
+int32_t InterpretedProgram::call(size_t index, const DnnCall& call) {
+  const plan::Entry& entry = plan_.entries[index];
+  graph::Environment environment = this->environment(index, call);
   Result<graph::Outputs> outputs = interpreters_[index].run(environment);
   if (!outputs) {
     std::fprintf(stderr, "dnnc: %s: %s\n", entry.name.c_str(), outputs.error().message.c_str());

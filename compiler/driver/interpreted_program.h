@@ -15,12 +15,16 @@ namespace dnn::driver {
 
 class InterpretedProgram {
 public:
-  /// The module's functions begin with the plan's entries, in the same order, without `grad` operations. Like compiled
-  /// code, a process has one program at a time. An error: more entries than the interface has room for.
+  /// The module's functions begin with the plan's entries, in the same order; entries with `grad` operations fail when
+  /// they are called. Like compiled code, a process has one program at a time. An error: more entries than the
+  /// interface has room for.
   static Result<std::unique_ptr<InterpretedProgram>> make(const graph::Module& module, plan::Plan plan);
   ~InterpretedProgram();
 
   const DnnModule& module() const { return abi_; }
+
+  /// What lies in the program's memory, once it is bound: persistent tensors and the entry's inputs.
+  graph::Environment environment(size_t entry, const DnnCall& call) const;
 
 private:
   InterpretedProgram() = default;
