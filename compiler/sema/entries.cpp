@@ -1,0 +1,377 @@
+// Entry points: step, eval and predict become functions of the program.
+#include "compiler/sema/entries.h"
+
+#include "compiler/sema/instantiator.h"
+#include "compiler/sema/suggest.h"
+
+#include <algorithm>
+
+namespace dnn::sema {
+
+plan::DType planType(DType type) {
+  switch (type) {
+  case DType::F32: return plan::DType::F32;
+  case DType::F64: return plan::DType::F64;
+  case DType::I32: return plan::DType::I32;
+  case DType::I64: return plan::DType::I64;
+  case DType::U8: return plan::DType::U8;
+  case DType::U32: return plan::DType::U32;
+  case DType::Bool: return plan::DType::Bool;
+  }
+  return plan::DType::F32;
+}
+
+plan::Port portOf(const std::string& name, const TensorType& type) {
+  plan::Port port;
+  port.name = name;
+  port.dtype = planType(type.dtype);
+  for (size_t i = 0; i < type.dims.size(); ++i) {
+    if (i == 0 && !type.dims[0].isStatic()) {
+      port.batched = true;
+    } else {
+      port.dims.push_back(type.dims[i].constant());
+    }
+  }
+  if (type.bound && type.bound->isStatic()) {
+    port.bound = type.bound->constant();
+  }
+  return port;
+}
+
+namespace {
+
+/// Is every row of the results made from the same row of the inputs? Then a set may be cut into batches anywhere.
+class Rowwise {
+public:
+  explicit Rowwise(const Function& function) : function_(function) {}
+
+  bool check() {
+    for (const Statement& stmt : function_.body) {
+      if (auto* let = std::get_if<Let>(&stmt.node)) {
+        row_.reset();
+        for (size_t i = 0; i < let->indices.size(); ++i) {
+          if (!function_.indices[let->indices[i]].extent.isStatic()) {
+            if (row_ || i != 0) {
+              return false;
+            }
+            row_ = let->indices[i];
+          }
+        }
+        if (!expression(let->value)) {
+          return false;
+        }
+      } else if (auto* reshape = std::get_if<Reshape>(&stmt.node)) {
+        auto& from = function_.vars[reshape->from].type.dims;
+        auto& to = function_.vars[reshape->var].type.dims;
+        bool batched = std::any_of(from.begin(), from.end(), [](const Dim& d) { return !d.isStatic(); });
+        if (batched && (from[0].isStatic() || to.empty() || from[0] != to[0])) {
+          return false;
+        }
+      } else if (auto* concat = std::get_if<Concat>(&stmt.node)) {
+        if (concat->axis == 0 && !function_.vars[concat->var].type.dims[0].isStatic()) {
+          return false;
+        }
+      } else if (std::get_if<CallVjp>(&stmt.node) || std::get_if<Grad>(&stmt.node)) {
+        return false; // what a helper mixes is not looked at
+      }
+    }
+    return true;
+  }
+
+private:
+  const Function& function_;
+  std::optional<IndexId> row_;
+  std::set<const Scalar*> seen_;
+
+  bool expression(const ScalarPtr& s) {
+    if (std::get_if<ExtentRef>(&s->node)) {
+      return false;
+    }
+    if (auto* index = std::get_if<IndexRef>(&s->node)) {
+      return index->index != row_;
+    }
+    if (auto* access = std::get_if<Access>(&s->node)) {
+      auto& dims = function_.vars[access->var].type.dims;
+      for (size_t i = 0; i < dims.size(); ++i) {
+        auto* index = std::get_if<IndexRef>(&access->subscripts[i]->node);
+        bool isRow = index && row_ && index->index == *row_;
+        if (dims[i].isStatic() ? !expression(access->subscripts[i]) : !isRow) {
+          return false;
+        }
+      }
+      return true;
+    }
+    if (auto* reduce = std::get_if<Reduce>(&s->node)) {
+      for (IndexId index : reduce->indices) {
+        if (!function_.indices[index].extent.isStatic()) {
+          return false;
+        }
+      }
+    }
+    bool ok = true;
+    forEachChild(*s, [&](const ScalarPtr& child) { ok = ok && expression(child); });
+    return ok;
+  }
+};
+
+} // namespace
+
+FunctionBuilder& Instantiator::beginEntry(plan::Entry::Kind kind, const std::string& function, const std::string& name) {
+  FunctionBuilder& entry = entries_.emplace_back();
+  entry.function.name = function;
+  entry.function.kind = kind;
+  plan::Entry plan;
+  plan.kind = kind;
+  plan.name = name;
+  program_.plan.entries.push_back(std::move(plan));
+  out_ = &entry;
+  stepNumber_.reset();
+  minimised_.clear();
+  return entry;
+}
+
+void Instantiator::endEntry(size_t position) {
+  FunctionBuilder& entry = entries_[position];
+  entry.finish();
+  plan::Entry& plan = program_.plan.entries[position];
+  for (PersistentId id : entry.updates()) {
+    if (program_.persistents[id].kind == plan::Persistent::Kind::Parameter) {
+      plan.watchedPersistents.push_back(id);
+    }
+  }
+  std::sort(plan.watchedPersistents.begin(), plan.watchedPersistents.end());
+  uint32_t at = 0;
+  for (const Statement& stmt : entry.function.body) {
+    if (auto* output = std::get_if<Output>(&stmt.node)) {
+      if (minimised_.contains(output->value)) {
+        plan.watchedOutputs.push_back(at);
+      }
+      ++at;
+    }
+  }
+  out_ = &train_;
+}
+
+bool Instantiator::bindFields(const std::vector<ast::Name>& fields, const ast::Name& name, Env& env) {
+  const Binding* b = env.scope->find(name.text);
+  auto* ref = b ? b->value.as<SourceRef>() : nullptr;
+  if (!ref) {
+    if (!b || !b->value.poisoned()) {
+      std::vector<std::string> names;
+      for (const Source& s : sources_) {
+        names.push_back(s.name.text);
+      }
+      error<DiagId::not_a_data_source>(name.range, name.text).hint(didYouMean(name.text, names));
+    }
+    return false;
+  }
+  const Source& source = sources_[ref->source];
+  const plan::Source& plan = program_.plan.sources[ref->source];
+  plan::Entry& entry = program_.plan.entries.back();
+  entry.source = name.text;
+  entry.batch = plan.batch;
+  out_->function.symbols = {{"N", plan.batch}};
+  env.scope->bind("N", StaticInt{Dim::symbol(0)}, name.range);
+  if (source.failed) {
+    return false;
+  }
+  if (fields.size() != source.rows.size()) {
+    error<DiagId::field_count>(name.range, name.text, source.rows.size(), fields.size())
+        .note(source.name.range, "`" + name.text + "` is declared here");
+    return false;
+  }
+  for (size_t i = 0; i < fields.size(); ++i) {
+    TensorType type = source.rows[i];
+    type.dims.insert(type.dims.begin(), Dim::symbol(0));
+    VarId var = out_->addVar(fields[i].text, type);
+    out_->function.inputs.push_back({var, plan.fields[i].name});
+    entry.inputs.push_back(portOf(plan.fields[i].name, type));
+    env.scope->bind(fields[i].text, variable(var), fields[i].range);
+  }
+  return true;
+}
+
+std::optional<uint32_t> Instantiator::everyEpochs(const std::optional<ast::Every>& every, Env& env) {
+  if (!every) {
+    return 1;
+  }
+  if (every->unit == ast::Every::Unit::Step) {
+    unsupported(every->range, "`every … steps`");
+    return std::nullopt;
+  }
+  if (!every->count) {
+    return 1;
+  }
+  std::optional<int64_t> count = evalStaticInt(*every->count, env, "the number of epochs");
+  if (count && (*count < 1 || *count > 1000000000)) {
+    error<DiagId::option_out_of_range>(every->count->range, "every", *count, 1);
+    return std::nullopt;
+  }
+  return count ? std::optional(static_cast<uint32_t>(*count)) : std::nullopt;
+}
+
+void Instantiator::runStep(const ast::Stmt& stmt, const ast::Step& step, Env& env) {
+  size_t position = entries_.size();
+  beginEntry(plan::Entry::Kind::Step, "step", "step");
+  training_ = true;
+  Env inner = env;
+  inner.scope = std::make_shared<Scope>(env.scope);
+  Frame frame;
+  frame.kind = Frame::Kind::Entry;
+  frame.path = "step";
+  inner.frame = &frame;
+  bool ok = true;
+  if (step.source) {
+    ok = bindFields(step.fields, *step.source, inner);
+  } else if (!step.fields.empty()) {
+    error<DiagId::fields_without_source>(step.fields[0].range);
+    ok = false;
+  }
+  for (const ast::Name& field : step.fields) {
+    if (!ok) {
+      inner.scope->bind(field.text, Poison{}, field.range);
+    }
+  }
+  runBlock(step.body, inner);
+  if (entries_[position].updates().empty() && !diags_.hasErrors()) {
+    error<DiagId::step_without_minimize>(stmt.range).hint("write `minimize loss over net with o`");
+  }
+  training_ = false;
+  endEntry(position);
+}
+
+void Instantiator::runEval(const ast::Stmt& stmt, const ast::Eval& eval, Env& env) {
+  for (const plan::Entry& entry : program_.plan.entries) {
+    if (entry.kind == plan::Entry::Kind::Eval && entry.source == eval.source.text) {
+      error<DiagId::duplicate_statement>(stmt.range, "eval of `" + eval.source.text + "`");
+      return;
+    }
+  }
+  size_t position = entries_.size();
+  beginEntry(plan::Entry::Kind::Eval, "eval." + eval.source.text, eval.source.text);
+  Env inner = env;
+  inner.scope = std::make_shared<Scope>(env.scope);
+  Frame frame;
+  frame.kind = Frame::Kind::Entry;
+  frame.path = "eval." + eval.source.text;
+  inner.frame = &frame;
+  if (!bindFields(eval.fields, eval.source, inner)) {
+    for (const ast::Name& field : eval.fields) {
+      inner.scope->bind(field.text, Poison{}, field.range);
+    }
+  }
+  if (std::optional<uint32_t> every = everyEpochs(eval.every, env)) {
+    program_.plan.entries[position].every = *every;
+  }
+  runBlock(eval.body, inner);
+  endEntry(position);
+}
+
+void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict, Env& env) {
+  for (const plan::Entry& entry : program_.plan.entries) {
+    if (entry.kind == plan::Entry::Kind::Predict && entry.name == predict.name.text) {
+      error<DiagId::duplicate_statement>(stmt.range, "predict `" + predict.name.text + "`");
+      return;
+    }
+  }
+  size_t position = entries_.size();
+  beginEntry(plan::Entry::Kind::Predict, "predict." + predict.name.text, predict.name.text);
+  Env inner = env;
+  inner.scope = std::make_shared<Scope>(env.scope);
+  Frame frame;
+  frame.kind = Frame::Kind::Entry;
+  frame.path = "predict." + predict.name.text;
+  inner.frame = &frame;
+
+  // The batch of a prediction is as large as the largest of the program's data.
+  constexpr int64_t kDefaultBatch = 64;
+  int64_t batch = 0;
+  for (const plan::Source& source : program_.plan.sources) {
+    batch = std::max(batch, source.batch);
+  }
+  batch = batch == 0 ? kDefaultBatch : batch;
+  bool ok = true;
+  for (const ast::ParamDecl& param : predict.params) {
+    // The first dimension may be a name that nothing else has: the batch.
+    auto* type = std::get_if<ast::TensorType>(&param.type->node);
+    auto* first = type && !type->dims.empty() ? ast::getIf<ast::NameRef>(*type->dims[0]) : nullptr;
+    if (first && !inner.scope->find(first->name.text)) {
+      if (!out_->function.symbols.empty()) {
+        error<DiagId::second_batch>(first->name.range, first->name.text, out_->function.symbols[0].name);
+        ok = false;
+      } else {
+        out_->function.symbols = {{first->name.text, batch}};
+        program_.plan.entries[position].batch = batch;
+      }
+      inner.scope->bind(first->name.text, StaticInt{Dim::symbol(0)}, first->name.range);
+    }
+    for (size_t i = 0; type && i < type->dims.size(); ++i) {
+      auto* ref = ast::getIf<ast::NameRef>(*type->dims[i]);
+      if (i > 0 && ref && !inner.scope->find(ref->name.text)) {
+        error<DiagId::open_dimension>(ref->name.range, ref->name.text);
+        inner.scope->bind(ref->name.text, Poison{}, ref->name.range);
+        ok = false;
+      }
+    }
+    std::optional<TensorType> known = evalType(*param.type, inner);
+    if (!known) {
+      ok = false;
+      inner.scope->bind(param.name.text, Poison{}, param.name.range);
+      continue;
+    }
+    VarId var = out_->addVar(param.name.text, *known);
+    out_->function.inputs.push_back({var, param.name.text});
+    program_.plan.entries[position].inputs.push_back(portOf(param.name.text, *known));
+    inner.scope->bind(param.name.text, variable(var), param.name.range);
+  }
+  std::optional<Value> result = runBlock(predict.body, inner);
+  if (!result) {
+    error<DiagId::missing_return>(predict.name.range, predict.name.text);
+  } else if (ok && matchType(*predict.result, *result, returnRange_, inner, {}, "the result of `" + predict.name.text + "`")) {
+    auto* tuple = result->as<TupleValue>();
+    std::vector<Value> items = tuple ? tuple->items : std::vector<Value>{*result};
+    for (size_t i = 0; i < items.size(); ++i) {
+      std::string name = predict.name.text + (items.size() == 1 ? "" : "." + std::to_string(i));
+      std::optional<Tensor> t = toTensor(items[i], returnRange_);
+      if (!t) {
+        continue;
+      }
+      VarId var = store(*t, name, returnRange_);
+      out_->emit(stmt.range, Output{name, var});
+      program_.plan.entries[position].outputs.push_back(portOf(name, out_->type(var)));
+    }
+  }
+  program_.plan.entries[position].rowwise = Rowwise(out_->function).check();
+  endEntry(position);
+}
+
+void Instantiator::runLog(const ast::Log& log, Env& env) {
+  plan::Entry& entry = program_.plan.entries[entries_.size() - 1];
+  for (const ast::Log::Entry& item : log.entries) {
+    env.frame->statement = "log " + item.name.text;
+    std::optional<Tensor> t = evalTensor(*item.value, env);
+    if (!t) {
+      continue;
+    }
+    if (!t->type.isScalar()) {
+      error<DiagId::log_not_scalar>(item.value->range, item.name.text, str(t->type))
+          .hint("reduce it, for instance with `mean(…)`");
+      continue;
+    }
+    bool known = std::any_of(entry.outputs.begin(), entry.outputs.end(),
+                             [&](const plan::Port& p) { return p.name == item.name.text; });
+    if (known) {
+      error<DiagId::duplicate_log>(item.name.range, item.name.text);
+      continue;
+    }
+    if (!convertTo(*t, DType::F32)) {
+      Value converted = callCast(DType::F32, *t, item.value->range, item.value->range);
+      t = *converted.as<Tensor>();
+    }
+    VarId var = store(*t, item.name.text, item.value->range);
+    out_->emit(item.value->range, Output{item.name.text, var});
+    entry.outputs.push_back(portOf(item.name.text, out_->type(var)));
+  }
+}
+
+} // namespace dnn::sema

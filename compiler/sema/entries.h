@@ -1,0 +1,14 @@
+// Types as the plan spells them.
+#pragma once
+
+#include "compiler/sema/program.h"
+
+#include <string>
+
+namespace dnn::sema {
+
+plan::DType planType(DType type);
+/// A symbolic first dimension is the batch.
+plan::Port portOf(const std::string& name, const TensorType& type);
+
+} // namespace dnn::sema

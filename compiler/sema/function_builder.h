@@ -1,0 +1,61 @@
+// One function of the program while it is made.
+#pragma once
+
+#include "compiler/sema/program.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dnn::sema {
+
+class FunctionBuilder {
+public:
+  /// Where an index got its range; `inferred`: from a bare subscript.
+  struct IndexOrigin {
+    diag::SourceRange where;
+    bool inferred = false;
+  };
+
+  Function function;
+
+  VarId addVar(std::string name, TensorType type);
+  IndexId addIndex(std::string name, Dim extent, diag::SourceRange where, bool inferred);
+  const IndexOrigin& origin(IndexId index) const { return origins_[index]; }
+  const TensorType& type(VarId var) const { return function.vars[var].type; }
+  Dim extent(IndexId index) const { return function.indices[index].extent; }
+  std::span<const Symbol> symbols() const { return function.symbols; }
+
+  template <class Node> void emit(diag::SourceRange range, Node node) {
+    Statement& stmt = function.body.emplace_back();
+    stmt.range = range;
+    stmt.node.template emplace<Node>(std::move(node));
+  }
+  /// A new variable, defined by var[indices] = value.
+  VarId emitLet(std::string name, TensorType type, std::vector<IndexId> indices, ScalarPtr value,
+                diag::SourceRange range);
+
+  /// The variable that holds the persistent tensor now; read at its first use. After an update it is a new leaf: its
+  /// value is the update's, but gradients end there.
+  VarId read(PersistentId persistent, const std::string& path, const TensorType& type, diag::SourceRange range);
+  /// Later reads give `value`; it is stored when the function ends.
+  void update(PersistentId persistent, VarId value, diag::SourceRange range);
+  /// Every variable that has held the persistent tensor in this function, oldest first.
+  const std::vector<VarId>& versions(PersistentId persistent) const;
+  /// Emits the updates, in the order in which the tensors were first updated. Once, at the end.
+  void finish();
+  const std::vector<PersistentId>& updates() const { return updateOrder_; }
+
+private:
+  struct Updated {
+    VarId value = 0;
+    diag::SourceRange range;
+  };
+  std::vector<IndexOrigin> origins_;
+  std::map<PersistentId, std::vector<VarId>> versions_;
+  std::map<PersistentId, Updated> updated_;
+  std::vector<PersistentId> updateOrder_;
+};
+
+} // namespace dnn::sema

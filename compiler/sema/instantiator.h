@@ -1,0 +1,290 @@
+// Instantiation: evaluates the train block, inlining every fn, layer and optimizer that it uses. What is known now
+// (extents, static arguments, closures) is computed; what is known at run time becomes statements of the function under
+// construction.
+//
+// An expression has one of two surroundings. At the level of statements it speaks of whole tensors: `(a + b) * 2` is an
+// element expression over indices of its own, and a name that is bound to it becomes a variable. Inside an indexed let or
+// a reduction (`Env::element`) it speaks of one element: scalars are expressions over the indices around them and are
+// never stored.
+#pragma once
+
+#include "compiler/diag/diagnostics.h"
+#include "compiler/sema/scalar.h"
+#include "compiler/sema/sema.h"
+#include "compiler/sema/value.h"
+
+#include <deque>
+#include <functional>
+#include <set>
+
+namespace dnn::sema {
+
+using diag::DiagId;
+
+/// The indexed let that draws of random numbers belong to: one draw per point.
+struct DrawSite {
+  std::vector<IndexId> coordinates;
+  std::string path;
+  int draws = 0; // so far
+};
+
+/// The body that is being inlined.
+struct Frame {
+  enum class Kind : uint8_t { Fn, Layer, Optimizer, Entry, Initial };
+  Kind kind = Kind::Fn;
+  std::string path;         // of the calls down to here; the stem of draw sites
+  InstancePtr instance;     // Layer
+  std::string optimizer;    // Optimizer: "o"
+  std::string parameter;    // Optimizer: "net.fc1.w"
+  std::string statement;    // name of what is being defined
+  std::map<std::string, int> ordinals;     // of calls, by statement
+  std::map<std::string, SourceRange> instances; // made in this body, by name
+  std::optional<int64_t> examples;              // Entry of a generated source: how many
+  std::map<std::string, PersistentId> states;   // what `update` may name
+};
+
+struct Env {
+  ScopePtr scope;
+  Frame* frame = nullptr;
+  bool element = false;
+  DrawSite* draws = nullptr;
+  int reductions = 0; // that enclose this, within the let of `draws`
+  /// Whole tensors under subscripts, evaluated while indices were given their ranges; so that each is evaluated once.
+  std::map<const ast::Expr*, Value>* bases = nullptr;
+};
+
+class Instantiator {
+public:
+  Instantiator(const Options& options, DataProbe& probe, diag::Diagnostics& diags)
+      : options_(options), probe_(probe), diags_(diags) {}
+  ~Instantiator();
+  Instantiator(const Instantiator&) = delete;
+
+  /// Adds the definitions of these files to a new scope above `parent`.
+  ScopePtr fileScope(const std::vector<const ast::File*>& files, ScopePtr parent);
+  /// Evaluates every constant of the scope.
+  void checkConstants(const ScopePtr& scope);
+  /// None if there were errors.
+  std::optional<Program> instantiate(const ast::TrainDecl& train, const ScopePtr& scope);
+
+private:
+  // --- expressions.cpp ---
+  Value eval(const ast::Expr& e, Env& env);
+  Value evalName(const ast::Name& name, Env& env);
+  Value evalMember(const ast::Expr& e, const ast::Member& member, Env& env);
+  Value evalReduce(const ast::Expr& e, const ast::Reduce& reduce, Env& env);
+  /// A closure without parameters that stands where a value is needed is called.
+  Value forced(Value value, SourceRange range, Env& env);
+  /// As a run-time value; reports what cannot be one. None: reported.
+  std::optional<Tensor> evalTensor(const ast::Expr& e, Env& env);
+  std::optional<Tensor> toTensor(const Value& value, SourceRange range);
+  /// Static values; each reports what is not one.
+  std::optional<Dim> evalDim(const ast::Expr& e, Env& env);
+  std::optional<int64_t> evalStaticInt(const ast::Expr& e, Env& env, const char* what);
+  std::optional<double> evalStaticNumber(const ast::Expr& e, Env& env, const char* what);
+  std::optional<bool> evalStaticBool(const ast::Expr& e, Env& env, const char* what);
+  std::optional<std::string> evalString(const ast::Expr& e, Env& env, const char* what);
+
+  // --- operators.cpp ---
+  Value evalUnary(const ast::Expr& e, const ast::Unary& unary, Env& env);
+  Value evalBinary(const ast::Expr& e, const ast::Binary& binary, Env& env);
+  Value evalIf(const ast::Expr& e, const ast::If& branch, Env& env);
+  Value binaryValue(ast::BinaryOp op, const Value& a, const Value& b, SourceRange aRange, SourceRange bRange,
+                    SourceRange range);
+  Value staticBinary(ast::BinaryOp op, const Value& a, const Value& b, SourceRange range);
+  /// A scalar operator on run-time values, elementwise.
+  Value applyOp(ScalarOp op, std::vector<Tensor> args, const std::vector<SourceRange>& ranges, SourceRange range);
+  /// Gives literals the element type of the others; reports operands of unlike types.
+  bool unifyTypes(std::vector<Tensor>& args, const std::vector<SourceRange>& ranges, std::string_view what,
+                  SourceRange range);
+  /// Equal shapes, or scalars. `make` gets one element of each.
+  Value pointwise(const std::vector<Tensor>& args, const std::vector<SourceRange>& ranges, std::string_view what,
+                  SourceRange range, const std::function<ScalarPtr(std::vector<ScalarPtr>)>& make);
+  bool convertTo(Tensor& t, DType to);
+
+  // --- tensors.cpp ---
+  Tensor variable(VarId var);
+  Tensor scalar(ScalarPtr body);
+  ScalarPtr element(const Tensor& t, std::vector<ScalarPtr> subscripts, SourceRange range);
+  /// The whole value as a variable.
+  VarId store(const Tensor& t, const std::string& name, SourceRange range);
+  /// What a name is bound to: a variable, unless the value belongs to the element around it.
+  Value bindable(const Value& value, const std::string& name, SourceRange range, const Env& env);
+  std::vector<IndexId> freshIndices(const std::vector<Dim>& dims, SourceRange range);
+  std::string str(const Dim& dim) const { return dim.str(out_->symbols()); }
+  std::string str(const TensorType& type) const { return type.str(out_->symbols()); }
+
+  // --- subscripts.cpp ---
+  Value evalSubscript(const ast::Expr& e, const ast::Subscript& subscript, Env& env);
+  Value evalBase(const ast::Expr& base, Env& env);
+  /// Does the expression name an index, or an element that belongs to indices, around it?
+  bool dependsOnElements(const ast::Expr& e, const Env& env) const;
+  Value fillDims(const FnValue& fn, const ast::Expr& e, const ast::Subscript& subscript, Env& env);
+  bool checkSubscript(const ScalarPtr& value, const ast::Expr& item, const Dim& extent, size_t position,
+                      const ast::Expr& base);
+  /// One item of a subscript: an expression, or an index of a pack (then `source` is the PackRef).
+  struct Item {
+    const ast::Expr* source;
+    ScalarPtr value;
+  };
+  std::optional<std::vector<Item>> evalItems(const std::vector<ast::ExprPtr>& items, Env& env);
+
+  // --- indices.cpp ---
+  /// Binds the indices in a new scope of `env`, with ranges from their extents or from bare subscripts in `bodies`.
+  /// `examples`: the extent of the first index if nothing else gives it one.
+  bool bindIndices(const std::vector<ast::IndexBinder>& binders, const std::vector<const ast::Expr*>& bodies, Env& env,
+                   std::vector<IndexId>& indices, std::optional<int64_t> examples = std::nullopt);
+
+  // --- types.cpp ---
+  /// A type with every name known.
+  std::optional<TensorType> evalType(const ast::Type& type, Env& env);
+  std::optional<DType> evalDType(const ast::Name& name);
+  std::optional<std::vector<Dim>> evalDims(const std::vector<ast::ExprPtr>& items, Env& env);
+  /// Checks that a value has the declared type, and binds the dimensions that the type names for the first time.
+  /// `fixed`: names that are no new dimensions. `what`: "argument `x`". Converts literals.
+  bool matchType(const ast::Type& type, Value& value, SourceRange valueRange, Env& env, const std::set<std::string>& fixed,
+                 const std::string& what);
+  bool matchTensor(const ast::TensorType& type, SourceRange typeRange, Tensor& value, SourceRange valueRange, Env& env,
+                   const std::set<std::string>& fixed, const std::string& what);
+  bool matchDim(const ast::Expr& declared, const Dim& actual, size_t position, const Tensor& value,
+                SourceRange valueRange, Env& env, const std::set<std::string>& fixed, const std::string& what);
+  static bool isScalarType(const ast::Type& type);
+  bool bindWheres(const ast::Signature& signature, Env& env);
+
+  // --- calls.cpp ---
+  Value evalCall(const ast::Expr& e, const ast::Call& call, Env& env);
+  struct Argument {
+    const ast::Name* name; // null: positional
+    Value value;
+    SourceRange range;
+  };
+  std::optional<std::vector<Argument>> evalArgs(const ast::Call& call, Env& env);
+  Value callFn(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
+  Value applyStatics(const FnValue& fn, const std::vector<Argument>& args, SourceRange range);
+  Value callLayer(const InstancePtr& instance, std::vector<Argument> args, SourceRange range, Env& env);
+  /// The statics of a definition from arguments and defaults, on top of `base`. None: reported.
+  std::optional<Statics> bindStatics(const ast::Signature& signature, const ScopePtr& scope, const Statics& base,
+                                     const std::vector<Argument>& args, SourceRange range);
+  std::optional<Value> checkKind(const ast::StaticDecl& decl, Value value, SourceRange range);
+  /// In the order of the params. None: reported.
+  std::optional<std::vector<Argument>> orderArgs(const ast::Signature& signature, std::vector<Argument> args,
+                                                 SourceRange range);
+  /// Runs a body with its params bound and checks what it returns. `expected`: the type that the caller wants, which
+  /// binds dimensions of the result type before the body runs.
+  Value runBody(const ast::Signature& signature, const ast::Block& body, const ScopePtr& scope, const Statics& statics,
+                std::vector<Argument> args, SourceRange range, Frame& frame, const Env& caller,
+                const TensorType* expected = nullptr);
+  /// A scalar fn on tensors.
+  Value lift(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
+  bool mentionsWholeTensor(const ast::Expr& e, const Env& env) const;
+  /// Where a call or a let stands among the instantiations: the stem of draw sites.
+  std::string callPath(Env& env);
+
+  // --- core_calls.cpp ---
+  Value callCore(const CoreFn& fn, const ast::Expr& e, const ast::Call& call, Env& env);
+  Value callCast(DType to, const Tensor& value, SourceRange valueRange, SourceRange range);
+  Value callDraw(Distribution distribution, SourceRange range, Env& env);
+  Value callReshape(const ast::Call& call, SourceRange range, Env& env);
+  Value callConcat(const ast::Call& call, SourceRange range, Env& env);
+  Value callRepeat(const ast::Call& call, SourceRange range, Env& env);
+  Value callGrad(const ast::Call& call, SourceRange range, Env& env);
+  Value callSize(const ast::Call& call, SourceRange range, Env& env);
+
+  // --- vjp.cpp ---
+  Value callWithRule(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
+
+  // --- statements.cpp ---
+  /// Runs statements in a new scope; the value returned, if any.
+  std::optional<Value> runBlock(const ast::Block& block, Env env);
+  std::optional<Value> runStmts(const ast::Block& block, Env& env);
+  void runLet(const ast::Stmt& stmt, const ast::Let& let, Env& env);
+  void runIndexedLet(const ast::Stmt& stmt, const ast::Let& let, Env& env);
+  void runRequire(const ast::Stmt& stmt, const ast::Require& require, Env& env);
+  void runParam(const ast::Stmt& stmt, const ast::Param& param, Env& env);
+  void runState(const ast::Stmt& stmt, const ast::State& state, Env& env);
+  void runUpdate(const ast::Stmt& stmt, const ast::Update& update, Env& env);
+  std::optional<Value> runWhen(const ast::When& when, Env& env);
+  Value nameInstances(Value value, const ast::Name& name, Env& env);
+  Value returned(const ast::Stmt& stmt, const std::vector<ast::ExprPtr>& values, Env& env);
+
+  // --- persistents.cpp ---
+  /// The persistent tensor with this path; made, with its initial value in `init`, at its first declaration.
+  std::optional<PersistentId> declare(plan::Persistent::Kind kind, const std::string& path, const TensorType& type,
+                                      SourceRange where, const ast::Expr& initial, const Env& env);
+  void emitInitial(PersistentId id, const ast::Expr& initial, Env env);
+  Tensor readPersistent(PersistentId id, SourceRange range);
+
+  // --- train.cpp ---
+  void runTrain(const ast::TrainDecl& train, Env& env);
+  void runTrainLet(const ast::Stmt& stmt, const ast::Let& let, Env& env);
+  void runOpt(const ast::Opt& opt, Env& env);
+  void runRun(const ast::Stmt& stmt, const ast::Run& run, Env& env);
+  void runCheckpoint(const ast::Checkpoint& checkpoint, Env& env);
+  std::string metricPath(const ast::Expr& e);
+  void checkMetrics();
+
+  // --- entries.cpp ---
+  void runStep(const ast::Stmt& stmt, const ast::Step& step, Env& env);
+  void runEval(const ast::Stmt& stmt, const ast::Eval& eval, Env& env);
+  void runPredict(const ast::Stmt& stmt, const ast::Predict& predict, Env& env);
+  void runLog(const ast::Log& log, Env& env);
+  bool bindFields(const std::vector<ast::Name>& fields, const ast::Name& source, Env& env);
+  std::optional<uint32_t> everyEpochs(const std::optional<ast::Every>& every, Env& env);
+  FunctionBuilder& beginEntry(plan::Entry::Kind kind, const std::string& function, const std::string& name);
+  void endEntry(size_t position);
+
+  // --- minimize.cpp ---
+  void runMinimize(const ast::Stmt& stmt, const ast::Minimize& minimize, Env& env);
+  std::optional<std::vector<PersistentId>> selectParameters(const ast::Minimize& minimize, Env& env);
+  std::optional<std::string> selectionPath(const ast::Expr& e, Env& env);
+  std::set<VarId> dependencies(VarId root) const;
+
+  // --- sources.cpp ---
+  struct Source {
+    ast::Name name;
+    std::vector<TensorType> rows; // of one example, in order
+    bool failed = false;          // reported; its fields are poison
+  };
+  void runData(const ast::Data& data, Env& env);
+  bool readOptions(const ast::Data& data, plan::Source& plan, Env& env);
+  bool readCall(const ast::Expr& e, plan::Source& plan, Source& source, Env& env);
+  bool readCsv(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  bool readIdx(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  bool readTable(const ast::TableSource& table, plan::Source& plan, Source& source, Env& env);
+  bool readGenerate(const ast::GenerateSource& generate, plan::Source& plan, Source& source, Env& env);
+  bool readPaths(const ast::Call& call, plan::Source& plan, Env& env);
+
+  template <DiagId Id, class... Args> diag::DiagBuilder error(SourceRange range, const Args&... args) {
+    return diags_.report<Id>(range, args...);
+  }
+  Poison unsupported(SourceRange range, std::string_view what);
+
+  const Options& options_;
+  DataProbe& probe_;
+  diag::Diagnostics& diags_;
+
+  Program program_;
+  std::deque<FunctionBuilder> entries_; // parallel to program_.plan.entries
+  FunctionBuilder* out_ = nullptr;      // the function that statements go to
+  FunctionBuilder train_;               // what the train block itself would compute: nothing
+  std::map<std::string, PersistentId> persistentIds_; // by path
+  std::vector<Source> sources_;                       // parallel to program_.plan.sources
+  std::set<const ast::ConstDecl*> openConstants_;
+  std::map<const ast::ConstDecl*, Value> constants_;
+  std::vector<std::pair<std::string, SourceRange>> metrics_; // what `run` and `checkpoint` name
+  std::map<VarId, size_t> minimised_;                        // losses of the step
+  std::optional<VarId> stepNumber_;                          // of the update, in the step; made when first used
+  std::map<std::string, InstancePtr> instances_;             // by path
+  std::vector<ScopePtr> fileScopes_;
+  std::vector<ScopePtr> trainScopes_;
+  SourceRange returnRange_;                                  // of the last `return` that ran
+  bool training_ = false;
+  /// Calls inside calls; more is a recursion that does not end. And what the stack holds of nested expressions.
+  static constexpr int kMaxDepth = 100;
+  static constexpr int kMaxEvalDepth = 1500;
+  int depth_ = 0;
+  int evalDepth_ = 0;
+  bool tooDeep_ = false; // reported; unwinds without further words
+};
+
+} // namespace dnn::sema

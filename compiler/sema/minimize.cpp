@@ -1,0 +1,225 @@
+// minimize loss over parameters with optimizer: a gradient for exactly these parameters, then the optimizer's body once for
+// each of them. Later reads in the step see the new values.
+#include "compiler/sema/instantiator.h"
+#include "compiler/sema/suggest.h"
+#include "compiler/support/assert.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace dnn::sema {
+
+namespace {
+
+void collectVars(const ScalarPtr& s, std::set<const Scalar*>& seen, const std::function<void(VarId)>& visit) {
+  if (!seen.insert(s.get()).second) {
+    return;
+  }
+  if (auto* access = std::get_if<Access>(&s->node)) {
+    visit(access->var);
+  }
+  if (auto* apply = std::get_if<Apply>(&s->node); apply && apply->op == ScalarOp::StopGrad) {
+    return;
+  }
+  forEachChild(*s, [&](const ScalarPtr& child) { collectVars(child, seen, visit); });
+}
+
+} // namespace
+
+std::set<VarId> Instantiator::dependencies(VarId root) const {
+  // Statements are in order, so one pass from the end meets every definition after its uses.
+  std::set<VarId> needed = {root};
+  const std::vector<Statement>& body = out_->function.body;
+  for (auto stmt = body.rbegin(); stmt != body.rend(); ++stmt) {
+    auto need = [&](VarId v) { needed.insert(v); };
+    if (auto* let = std::get_if<Let>(&stmt->node)) {
+      if (needed.contains(let->var)) {
+        std::set<const Scalar*> seen;
+        collectVars(let->value, seen, need);
+      }
+    } else if (auto* reshape = std::get_if<Reshape>(&stmt->node)) {
+      if (needed.contains(reshape->var)) {
+        need(reshape->from);
+      }
+    } else if (auto* concat = std::get_if<Concat>(&stmt->node)) {
+      if (needed.contains(concat->var)) {
+        std::for_each(concat->parts.begin(), concat->parts.end(), need);
+      }
+    } else if (auto* call = std::get_if<CallVjp>(&stmt->node)) {
+      if (std::any_of(call->results.begin(), call->results.end(), [&](VarId v) { return needed.contains(v); })) {
+        std::for_each(call->args.begin(), call->args.end(), need);
+      }
+    } else if (auto* grad = std::get_if<Grad>(&stmt->node)) {
+      if (std::any_of(grad->results.begin(), grad->results.end(), [&](VarId v) { return needed.contains(v); })) {
+        need(grad->loss);
+        std::for_each(grad->wrt.begin(), grad->wrt.end(), need);
+      }
+    }
+  }
+  return needed;
+}
+
+std::optional<std::string> Instantiator::selectionPath(const ast::Expr& e, Env& env) {
+  if (auto* ref = ast::getIf<ast::NameRef>(e)) {
+    const Binding* b = env.scope->find(ref->name.text);
+    if (!b || !(b->value.as<InstancePtr>() || b->value.as<InstanceList>())) {
+      if (!b || !b->value.poisoned()) {
+        error<DiagId::not_an_instance>(e.range, ref->name.text, b ? describe(b->value) : "nothing");
+      }
+      return std::nullopt;
+    }
+    if (auto* instance = b->value.as<InstancePtr>()) {
+      return (*instance)->path;
+    }
+    return ref->name.text;
+  }
+  if (auto* member = ast::getIf<ast::Member>(e)) {
+    std::optional<std::string> base = selectionPath(*member->base, env);
+    return base ? std::optional(*base + "." + member->name.text) : std::nullopt;
+  }
+  if (auto* subscript = ast::getIf<ast::Subscript>(e); subscript && subscript->items.size() == 1) {
+    std::optional<std::string> base = selectionPath(*subscript->base, env);
+    std::optional<int64_t> at = evalStaticInt(*subscript->items[0], env, "the number of a layer");
+    return base && at ? std::optional(*base + "." + std::to_string(*at)) : std::nullopt;
+  }
+  error<DiagId::not_an_instance>(e.range, ast::print(e), "another expression");
+  return std::nullopt;
+}
+
+std::optional<std::vector<PersistentId>> Instantiator::selectParameters(const ast::Minimize& minimize, Env& env) {
+  std::set<PersistentId> selected;
+  bool ok = true;
+  auto apply = [&](const ast::Expr& e, const std::function<bool(PersistentId)>& take) {
+    std::optional<std::string> path = selectionPath(e, env);
+    if (!path) {
+      ok = false;
+      return;
+    }
+    bool any = false;
+    std::vector<std::string> paths;
+    for (PersistentId id = 0; id < program_.persistents.size(); ++id) {
+      const Persistent& p = program_.persistents[id];
+      if (p.kind != plan::Persistent::Kind::Parameter) {
+        continue;
+      }
+      // What else may be named: every prefix of a path.
+      for (size_t dot = p.path.find('.'); dot != std::string::npos; dot = p.path.find('.', dot + 1)) {
+        paths.push_back(p.path.substr(0, dot));
+      }
+      paths.push_back(p.path);
+      if (p.path == *path || p.path.starts_with(*path + ".")) {
+        any |= take(id);
+      }
+    }
+    if (!any) {
+      auto report = error<DiagId::no_parameters>(e.range, *path);
+      std::string near = didYouMean(*path, paths);
+      report.hint(!near.empty() ? near : "an instance has parameters from its first call on");
+      ok = false;
+    }
+  };
+  for (const ast::ExprPtr& e : minimize.over) {
+    apply(*e, [&](PersistentId id) {
+      selected.insert(id);
+      return true;
+    });
+  }
+  for (const ast::ExprPtr& e : minimize.except) {
+    apply(*e, [&](PersistentId id) { return selected.erase(id) != 0; });
+  }
+  if (ok && selected.empty()) {
+    error<DiagId::nothing_selected>(minimize.over.front()->range);
+    ok = false;
+  }
+  return ok ? std::optional(std::vector<PersistentId>(selected.begin(), selected.end())) : std::nullopt;
+}
+
+void Instantiator::runMinimize(const ast::Stmt& stmt, const ast::Minimize& minimize, Env& env) {
+  env.frame->statement = "minimize";
+  std::optional<Tensor> loss = evalTensor(*minimize.loss, env);
+  std::optional<std::vector<PersistentId>> parameters =
+      loss ? selectParameters(minimize, env) : std::nullopt; // an instance has parameters once the loss has called it
+  const Binding* binding = env.scope->find(minimize.optimizer.text);
+  auto* optimizer = binding ? binding->value.as<OptimizerPtr>() : nullptr;
+  if (!optimizer && !(binding && binding->value.poisoned())) {
+    error<DiagId::not_an_optimizer>(minimize.optimizer.range, minimize.optimizer.text,
+                                    binding ? describe(binding->value) : "nothing")
+        .hint("declare one: `opt o = sgd(lr = 0.1)`");
+  }
+  if (loss && (!loss->type.isScalar() || !isFloat(loss->type.dtype))) {
+    auto report = error<DiagId::loss_not_scalar>(minimize.loss->range, str(loss->type));
+    if (!loss->type.isScalar()) {
+      report.hint("reduce it, for instance with `mean(…)`");
+    }
+    loss.reset();
+  }
+  if (!loss || !parameters || !optimizer) {
+    return;
+  }
+  VarId lossVar = store(*loss, "loss", minimize.loss->range);
+  std::set<VarId> reached = dependencies(lossVar);
+  Grad grad{lossVar, {}, {}};
+  bool ok = true;
+  for (PersistentId id : *parameters) {
+    const Persistent& p = program_.persistents[id];
+    std::vector<VarId> read;
+    for (VarId version : out_->versions(id)) {
+      if (reached.contains(version)) {
+        read.push_back(version);
+      }
+    }
+    if (read.empty()) {
+      error<DiagId::loss_does_not_depend>(minimize.loss->range, p.path)
+          .note(p.range, "`" + p.path + "` is declared here")
+          .hint("leave it out with `except " + p.path + "`");
+      ok = false;
+      continue;
+    }
+    grad.wrt.push_back(read.back());
+    grad.results.push_back(out_->addVar("d_" + p.path.substr(p.path.rfind('.') + 1), p.type));
+  }
+  if (!ok) {
+    return;
+  }
+  out_->emit(stmt.range, grad);
+  minimised_[lossVar] = minimised_.size();
+  if (!stepNumber_) {
+    // The number of the update counts from 1.
+    VarId step = out_->addVar("step", TensorType{DType::I32, {}, std::nullopt});
+    out_->emit(stmt.range, ReadEnv{step, ReadEnv::What::Step});
+    ScalarPtr next = makeApply(
+        ScalarOp::Add,
+        {makeScalar(DType::I32, stmt.range, Access{step, {}, std::nullopt}), makeInteger(1, DType::I32, stmt.range)},
+        stmt.range);
+    stepNumber_ = out_->emitLet("t", TensorType{DType::I32, {}, std::nullopt}, {}, next, stmt.range);
+  }
+  const OptimizerUse& use = **optimizer;
+  const ast::Signature& signature = use.def.decl->signature;
+  if (signature.params.size() != 3) {
+    error<DiagId::wrong_optimizer_params>(signature.name.range, signature.name.text, signature.params.size());
+    return;
+  }
+  for (size_t i = 0; i < parameters->size(); ++i) {
+    PersistentId id = (*parameters)[i];
+    const std::string path = program_.persistents[id].path;
+    Frame frame;
+    frame.kind = Frame::Kind::Optimizer;
+    frame.path = use.name + "/" + path;
+    frame.optimizer = use.name;
+    frame.parameter = path;
+    Env inner = env;
+    std::vector<Argument> args = {{nullptr, readPersistent(id, stmt.range), stmt.range},
+                                  {nullptr, variable(grad.results[i]), stmt.range},
+                                  {nullptr, variable(*stepNumber_), stmt.range}};
+    Value value = runBody(signature, use.def.decl->body, use.def.scope, use.statics, std::move(args), stmt.range, frame,
+                          inner);
+    auto* t = value.as<Tensor>();
+    if (t) {
+      out_->update(id, store(*t, path.substr(path.rfind('.') + 1), stmt.range), stmt.range);
+    } else if (!value.poisoned()) {
+      error<DiagId::not_a_tensor>(stmt.range, describe(value));
+    }
+  }
+}
+
+} // namespace dnn::sema

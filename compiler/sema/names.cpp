@@ -1,0 +1,425 @@
+#include "compiler/sema/names.h"
+
+#include "compiler/sema/ast_walk.h"
+#include "compiler/sema/suggest.h"
+
+#include <map>
+
+namespace dnn::sema {
+
+namespace {
+
+using diag::DiagId;
+using diag::SourceRange;
+
+const ast::Name* definedName(const ast::Decl& decl) {
+  if (auto* fn = std::get_if<ast::FnDecl>(&decl.node)) {
+    return &fn->signature.name;
+  }
+  if (auto* layer = std::get_if<ast::LayerDecl>(&decl.node)) {
+    return &layer->signature.name;
+  }
+  if (auto* optimizer = std::get_if<ast::OptimizerDecl>(&decl.node)) {
+    return &optimizer->signature.name;
+  }
+  auto* constant = std::get_if<ast::ConstDecl>(&decl.node);
+  return constant ? &constant->name : nullptr;
+}
+
+bool mentions(const ast::Expr& e, const std::string& name) {
+  if (const ast::Name* own = nameOf(e); own && own->text == name) {
+    return true;
+  }
+  if (ast::getIf<ast::Scan>(e)) {
+    return true; // its body may
+  }
+  bool found = false;
+  forEachChild(e, [&](const ast::Expr& child) { found = found || mentions(child, name); });
+  return found;
+}
+
+class Checker {
+public:
+  Checker(const std::set<std::string>& visible, diag::Diagnostics& diags) : diags_(diags) {
+    scopes_.push_back(visible);
+  }
+
+  void file(const ast::File& file) {
+    for (const auto& decl : file.decls) {
+      if (auto* fn = std::get_if<ast::FnDecl>(&decl->node)) {
+        definition(fn->signature, fn->body, fn->vjp ? &*fn->vjp : nullptr);
+      } else if (auto* layer = std::get_if<ast::LayerDecl>(&decl->node)) {
+        definition(layer->signature, layer->body, nullptr);
+      } else if (auto* optimizer = std::get_if<ast::OptimizerDecl>(&decl->node)) {
+        definition(optimizer->signature, optimizer->body, nullptr);
+      } else if (auto* constant = std::get_if<ast::ConstDecl>(&decl->node)) {
+        expression(*constant->value);
+      } else if (auto* train = std::get_if<ast::TrainDecl>(&decl->node)) {
+        block(train->body, {});
+      }
+    }
+  }
+
+private:
+  diag::Diagnostics& diags_;
+  std::vector<std::set<std::string>> scopes_;
+
+  void bind(const std::string& name) { scopes_.back().insert(name); }
+  bool known(const std::string& name) const {
+    for (const std::set<std::string>& scope : scopes_) {
+      if (scope.contains(name)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void use(const ast::Name& name) {
+    if (known(name.text)) {
+      return;
+    }
+    std::vector<std::string> candidates;
+    for (const std::set<std::string>& scope : scopes_) {
+      candidates.insert(candidates.end(), scope.begin(), scope.end());
+    }
+    diags_.report<DiagId::unknown_name>(name.range, name.text).hint(didYouMean(name.text, candidates));
+  }
+
+  void distinct(const std::vector<const ast::Name*>& names) {
+    std::map<std::string, SourceRange> seen;
+    for (const ast::Name* name : names) {
+      auto [known, inserted] = seen.emplace(name->text, name->range);
+      if (!inserted) {
+        diags_.report<DiagId::duplicate_name>(name->range, name->text).note(known->second, "the first one is here");
+      }
+    }
+  }
+
+  /// Names of a type that nothing has bound become dimensions of the definition.
+  void bindDims(const ast::Type& type) {
+    if (auto* tuple = std::get_if<ast::TupleType>(&type.node)) {
+      for (const ast::TypePtr& item : tuple->items) {
+        bindDims(*item);
+      }
+      return;
+    }
+    auto& tensor = std::get<ast::TensorType>(type.node);
+    for (const ast::ExprPtr& dim : tensor.dims) {
+      if (const ast::Name* name = nameOf(*dim)) {
+        bind(name->text);
+      }
+    }
+    if (tensor.bound) {
+      if (const ast::Name* name = nameOf(*tensor.bound)) {
+        bind(name->text);
+      }
+    }
+  }
+  void useType(const ast::Type& type) {
+    if (auto* tuple = std::get_if<ast::TupleType>(&type.node)) {
+      for (const ast::TypePtr& item : tuple->items) {
+        useType(*item);
+      }
+      return;
+    }
+    auto& tensor = std::get<ast::TensorType>(type.node);
+    for (const ast::ExprPtr& dim : tensor.dims) {
+      expression(*dim);
+    }
+    if (tensor.bound) {
+      expression(*tensor.bound);
+    }
+  }
+
+  void definition(const ast::Signature& signature, const ast::Block& body, const ast::VjpRule* vjp) {
+    scopes_.emplace_back();
+    std::vector<const ast::Name*> names;
+    for (const ast::StaticDecl& decl : signature.statics) {
+      if (decl.value) {
+        expression(*decl.value);
+      }
+      bind(decl.name.text);
+      names.push_back(&decl.name);
+    }
+    for (const ast::ParamDecl& param : signature.params) {
+      bindDims(*param.type);
+      names.push_back(&param.name);
+    }
+    distinct(names);
+    for (const ast::ParamDecl& param : signature.params) {
+      useType(*param.type);
+    }
+    for (const ast::WhereDim& where : signature.wheres) {
+      expression(*where.value);
+      bind(where.name.text);
+    }
+    if (signature.params.empty()) {
+      bindDims(*signature.result); // an initializer: its caller says the shape
+    }
+    useType(*signature.result);
+    for (const ast::ParamDecl& param : signature.params) {
+      bind(param.name.text);
+    }
+    block(body, {});
+    if (vjp) {
+      std::set<std::string> params;
+      for (const ast::Name& name : vjp->params) {
+        params.insert(name.text);
+      }
+      block(vjp->body, params);
+    }
+    scopes_.pop_back();
+  }
+
+  void block(const ast::Block& block, std::set<std::string> names) {
+    scopes_.push_back(std::move(names));
+    for (const ast::StmtPtr& stmt : block.stmts) {
+      std::visit([&](auto& node) { statement(node); }, stmt->node);
+    }
+    scopes_.pop_back();
+  }
+
+  void bindIndices(const std::vector<ast::IndexBinder>& binders) {
+    std::vector<const ast::Name*> names;
+    for (const ast::IndexBinder& binder : binders) {
+      names.push_back(&binder.name);
+      if (binder.extent) {
+        expression(*binder.extent);
+      }
+    }
+    distinct(names);
+    for (const ast::IndexBinder& binder : binders) {
+      bind(binder.name.text);
+    }
+  }
+
+  void statement(const ast::Let& let) {
+    if (!let.indexed) {
+      expression(*let.value);
+    } else {
+      scopes_.emplace_back();
+      bindIndices(let.indices);
+      expression(*let.value);
+      scopes_.pop_back();
+    }
+    std::vector<const ast::Name*> names;
+    for (const ast::Name& name : let.names) {
+      bind(name.text);
+      names.push_back(&name);
+    }
+    distinct(names);
+  }
+  void statement(const ast::Const& constant) {
+    expression(*constant.value);
+    bind(constant.name.text);
+  }
+  void statement(const ast::Param& param) {
+    useType(*param.type);
+    expression(*param.init);
+    bind(param.name.text);
+  }
+  void statement(const ast::State& state) {
+    useType(*state.type);
+    expression(*state.init);
+    bind(state.name.text);
+  }
+  void statement(const ast::Update& update) {
+    use(update.name);
+    expression(*update.value);
+  }
+  void statement(const ast::Require& require) { expression(*require.condition); }
+  void statement(const ast::When& when) {
+    for (const ast::When::Branch& branch : when.branches) {
+      expression(*branch.condition);
+      block(branch.body, {});
+    }
+    if (when.otherwise) {
+      block(*when.otherwise, {});
+    }
+  }
+  void statement(const ast::Return& result) { all(result.values); }
+  void statement(const ast::Next& next) {
+    use(next.name);
+    expression(*next.value);
+  }
+  void statement(const ast::Emit& emit) { all(emit.values); }
+  void statement(const ast::Data& data) {
+    // The callee and the named arguments of a source are the source's own words.
+    if (auto* call = std::get_if<ast::ExprPtr>(&data.source)) {
+      if (auto* c = ast::getIf<ast::Call>(**call)) {
+        for (const ast::Arg& arg : c->args) {
+          expression(*arg.value);
+        }
+      }
+    } else if (auto* table = std::get_if<ast::TableSource>(&data.source)) {
+      std::vector<const ast::Name*> names;
+      for (const ast::TableField& field : table->fields) {
+        expression(*field.value);
+        names.push_back(&field.name);
+      }
+      distinct(names);
+    } else {
+      auto& generate = std::get<ast::GenerateSource>(data.source);
+      expression(*generate.count);
+      if (generate.seed) {
+        expression(*generate.seed);
+      }
+      block(generate.body, {});
+    }
+    for (const ast::Arg& option : data.options) {
+      expression(*option.value);
+    }
+    bind(data.name.text);
+  }
+  void statement(const ast::Opt& opt) {
+    expression(*opt.value);
+    bind(opt.name.text);
+  }
+  void fields(const std::vector<ast::Name>& fields, std::set<std::string>& names) {
+    std::vector<const ast::Name*> all;
+    for (const ast::Name& field : fields) {
+      names.insert(field.text);
+      all.push_back(&field);
+    }
+    distinct(all);
+  }
+  void statement(const ast::Step& step) {
+    std::set<std::string> names;
+    fields(step.fields, names);
+    if (step.source) {
+      use(*step.source);
+      names.insert("N"); // the batch
+    }
+    block(step.body, std::move(names));
+  }
+  void statement(const ast::Eval& eval) {
+    std::set<std::string> names = {"N"};
+    fields(eval.fields, names);
+    use(eval.source);
+    if (eval.every && eval.every->count) {
+      expression(*eval.every->count);
+    }
+    block(eval.body, std::move(names));
+  }
+  void statement(const ast::Predict& predict) {
+    scopes_.emplace_back();
+    std::vector<const ast::Name*> names;
+    for (const ast::ParamDecl& param : predict.params) {
+      bindDims(*param.type);
+      names.push_back(&param.name);
+    }
+    distinct(names);
+    for (const ast::ParamDecl& param : predict.params) {
+      useType(*param.type);
+      bind(param.name.text);
+    }
+    useType(*predict.result);
+    block(predict.body, {});
+    scopes_.pop_back();
+  }
+  void statement(const ast::Minimize& minimize) {
+    expression(*minimize.loss);
+    // Paths below the first name are parameters, known once the network has been called.
+    auto selection = [&](const std::vector<ast::ExprPtr>& paths) {
+      for (const ast::ExprPtr& path : paths) {
+        expression(*path);
+      }
+    };
+    selection(minimize.over);
+    selection(minimize.except);
+    use(minimize.optimizer);
+  }
+  void statement(const ast::Log& log) {
+    for (const ast::Log::Entry& entry : log.entries) {
+      expression(*entry.value);
+    }
+  }
+  void statement(const ast::Run& run) {
+    for (const ast::Run::Option& option : run.options) {
+      expression(*option.value);
+    }
+  }
+  void statement(const ast::Checkpoint&) {}
+  void statement(const ast::LocalFn& local) {
+    bind(local.fn->signature.name.text);
+    definition(local.fn->signature, local.fn->body, local.fn->vjp ? &*local.fn->vjp : nullptr);
+  }
+
+  void all(const std::vector<ast::ExprPtr>& items) {
+    for (const ast::ExprPtr& item : items) {
+      expression(*item);
+    }
+  }
+
+  void expression(const ast::Expr& e) {
+    if (const ast::Name* name = nameOf(e)) {
+      use(*name);
+      return;
+    }
+    if (auto* reduce = ast::getIf<ast::Reduce>(e)) {
+      scopes_.emplace_back();
+      bindIndices(reduce->indices);
+      for (const ast::IndexBinder& binder : reduce->indices) {
+        if (!mentions(*reduce->body, binder.name.text) &&
+            !(reduce->guard && mentions(*reduce->guard, binder.name.text))) {
+          diags_.report<DiagId::unused_index>(binder.name.range, binder.name.text);
+        }
+      }
+      if (reduce->guard) {
+        expression(*reduce->guard);
+      }
+      expression(*reduce->body);
+      scopes_.pop_back();
+      return;
+    }
+    if (auto* scan = ast::getIf<ast::Scan>(e)) {
+      expression(*scan->extent);
+      std::set<std::string> names = {scan->index.text};
+      for (const ast::Carry& carry : scan->carries) {
+        expression(*carry.value);
+        names.insert(carry.name.text);
+      }
+      block(*scan->body, std::move(names));
+      return;
+    }
+    forEachChild(e, [&](const ast::Expr& child) { expression(child); });
+  }
+};
+
+} // namespace
+
+void collectDefinitions(const ast::File& file, std::set<std::string>& names) {
+  for (const auto& decl : file.decls) {
+    if (const ast::Name* name = definedName(*decl)) {
+      names.insert(name->text);
+    }
+  }
+}
+
+void checkNames(const std::vector<const ast::File*>& files, const std::set<std::string>& visible,
+                diag::Diagnostics& diags) {
+  std::map<std::string, SourceRange> definitions;
+  std::set<std::string> names = visible;
+  for (const ast::File* file : files) {
+    collectDefinitions(*file, names);
+    for (const auto& decl : file->decls) {
+      const ast::Name* name = definedName(*decl);
+      auto* train = std::get_if<ast::TrainDecl>(&decl->node);
+      std::string key = name ? name->text : train ? "train " + train->name.text : "";
+      if (key.empty()) {
+        continue;
+      }
+      SourceRange range = name ? name->range : train->name.range;
+      auto [known, inserted] = definitions.emplace(key, range);
+      if (!inserted) {
+        diags.report<DiagId::duplicate_name>(range, name ? name->text : train->name.text)
+            .note(known->second, "the first one is here");
+      }
+    }
+  }
+  for (const ast::File* file : files) {
+    Checker(names, diags).file(*file);
+  }
+}
+
+} // namespace dnn::sema

@@ -1,0 +1,200 @@
+// What lives as long as the program: layer instances, their parameters and states, optimizer states.
+#include "compiler/sema/instantiator.h"
+
+namespace dnn::sema {
+
+Value Instantiator::nameInstances(Value value, const ast::Name& name, Env& env) {
+  // Instances that were given to the layer as statics belong to it, under the names of its statics.
+  std::function<void(const InstancePtr&, const std::string&)> assign = [&](const InstancePtr& instance,
+                                                                          const std::string& path) {
+    instance->path = path;
+    instances_[path] = instance;
+    for (auto& [staticName, part] : instance->statics) {
+      if (auto* child = part.as<InstancePtr>(); child && (*child)->path.empty()) {
+        InstancePtr own = std::make_shared<Instance>(**child);
+        assign(own, path + "." + staticName);
+        part = own;
+      } else if (auto* children = part.as<InstanceList>()) {
+        InstanceList own;
+        for (size_t i = 0; i < children->items.size(); ++i) {
+          own.items.push_back(children->items[i]);
+          if (own.items.back()->path.empty()) {
+            own.items.back() = std::make_shared<Instance>(*own.items.back());
+            assign(own.items.back(), path + "." + staticName + "." + std::to_string(i));
+          }
+        }
+        part = own;
+      }
+    }
+  };
+  auto* instance = value.as<InstancePtr>();
+  auto* list = value.as<InstanceList>();
+  bool fresh = (instance && (*instance)->path.empty()) || (list && !list->items.empty() && list->items[0]->path.empty());
+  if (!fresh) {
+    return value;
+  }
+  SourceRange made = instance ? (*instance)->made : list->items[0]->made;
+  if (env.frame->kind != Frame::Kind::Layer && out_ != &train_) {
+    error<DiagId::instance_outside_layer>(made, name.text);
+    return Poison{};
+  }
+  auto [known, inserted] = env.frame->instances.emplace(name.text, name.range);
+  if (!inserted) {
+    error<DiagId::duplicate_instance>(name.range, name.text).note(known->second, "the first one is here");
+    return Poison{};
+  }
+  std::string path = (env.frame->instance ? env.frame->instance->path + "." : "") + name.text;
+  if (instance) {
+    assign(*instance, path);
+  } else {
+    for (size_t i = 0; i < list->items.size(); ++i) {
+      assign(list->items[i], path + "." + std::to_string(i));
+    }
+  }
+  return value;
+}
+
+Tensor Instantiator::readPersistent(PersistentId id, SourceRange range) {
+  const Persistent& p = program_.persistents[id];
+  return variable(out_->read(id, p.path, p.type, range));
+}
+
+void Instantiator::runParam(const ast::Stmt& stmt, const ast::Param& param, Env& env) {
+  std::optional<TensorType> type = evalType(*param.type, env);
+  std::string path = env.frame->instance->path + "." + param.name.text;
+  std::optional<PersistentId> id;
+  if (type) {
+    env.frame->statement = param.name.text;
+    id = declare(plan::Persistent::Kind::Parameter, path, *type, stmt.range, *param.init, env);
+  }
+  env.scope->bind(param.name.text, id ? Value(readPersistent(*id, stmt.range)) : Value(), param.name.range);
+}
+
+void Instantiator::runState(const ast::Stmt& stmt, const ast::State& state, Env& env) {
+  std::optional<TensorType> type = evalType(*state.type, env);
+  bool layer = env.frame->kind == Frame::Kind::Layer;
+  std::string path = layer ? env.frame->instance->path + "." + state.name.text
+                           : env.frame->optimizer + "." + state.name.text + "/" + env.frame->parameter;
+  std::optional<PersistentId> id;
+  if (type) {
+    env.frame->statement = state.name.text;
+    id = declare(layer ? plan::Persistent::Kind::State : plan::Persistent::Kind::OptimizerState, path, *type,
+                 stmt.range, *state.init, env);
+  }
+  if (id) {
+    env.frame->states[state.name.text] = *id;
+  }
+  env.scope->bind(state.name.text, id ? Value(readPersistent(*id, stmt.range)) : Value(), state.name.range);
+}
+
+std::optional<PersistentId> Instantiator::declare(plan::Persistent::Kind kind, const std::string& path,
+                                                  const TensorType& type, SourceRange where, const ast::Expr& initial,
+                                                  const Env& env) {
+  if (auto known = persistentIds_.find(path); known != persistentIds_.end()) {
+    const Persistent& p = program_.persistents[known->second];
+    if (p.range != where) {
+      error<DiagId::duplicate_parameter>(where, path).note(p.range, "the first one is here");
+      return std::nullopt;
+    }
+    if (p.type != type) {
+      error<DiagId::parameter_type_changed>(where, path, str(p.type), str(type))
+          .hint("an instance has one set of parameters; make another instance for other shapes");
+      return std::nullopt;
+    }
+    return known->second;
+  }
+  for (const Dim& d : type.dims) {
+    if (!d.isStatic()) {
+      error<DiagId::symbolic_parameter>(where, path, str(type));
+      return std::nullopt;
+    }
+  }
+  auto id = static_cast<PersistentId>(program_.persistents.size());
+  program_.persistents.push_back({kind, path, type, where});
+  persistentIds_[path] = id;
+  emitInitial(id, initial, env);
+  return id;
+}
+
+void Instantiator::emitInitial(PersistentId id, const ast::Expr& initial, Env env) {
+  const TensorType type = program_.persistents[id].type;
+  const std::string path = program_.persistents[id].path;
+  std::string name = path.substr(path.rfind('.') + 1);
+  FunctionBuilder* caller = out_;
+  out_ = &entries_[0];
+  Frame frame;
+  frame.kind = Frame::Kind::Initial;
+  frame.path = path;
+  env.frame = &frame;
+  env.element = false;
+  env.draws = nullptr;
+  env.bases = nullptr;
+  Value value = eval(initial, env);
+  auto* fn = value.as<FnValue>();
+  auto* resultType = fn ? std::get_if<ast::TensorType>(&fn->decl->signature.result->node) : nullptr;
+  std::optional<VarId> var;
+  if (fn && (!fn->applied || !fn->decl->signature.params.empty() || !resultType)) {
+    error<DiagId::not_an_initializer>(initial.range, describe(value))
+        .hint(fn->applied ? "" : "apply its statics: `" + fn->decl->signature.name.text + "(…)`");
+  } else if (fn && !resultType->dims.empty()) {
+    static const Statics none;
+    Frame call;
+    call.path = path;
+    Value whole = runBody(fn->decl->signature, fn->decl->body, fn->scope, fn->statics ? *fn->statics : none, {},
+                          initial.range, call, env, &type);
+    if (auto* t = whole.as<Tensor>()) {
+      var = store(*t, name, initial.range);
+    }
+  } else {
+    std::vector<IndexId> indices = freshIndices(type.dims, initial.range);
+    DrawSite site{indices, path, 0};
+    Env element = env;
+    element.element = true;
+    element.draws = &site;
+    std::optional<Tensor> t = toTensor(forced(value, initial.range, element), initial.range);
+    bool fits = t && convertTo(*t, type.dtype) && (t->type.isScalar() || t->type.dims == type.dims);
+    if (t && !fits) {
+      error<DiagId::type_mismatch>(initial.range, "the initial value of `" + path + "`", str(type), str(t->type));
+    } else if (t && t->type.isScalar()) {
+      Tensor filled = scalar(this->element(*t, {}, initial.range));
+      filled.type.dims = type.dims;
+      filled.indices = indices;
+      var = out_->emitLet(name, type, indices, filled.body, initial.range);
+    } else if (t) {
+      var = store(*t, name, initial.range);
+    }
+  }
+  if (var) {
+    out_->update(id, *var, initial.range);
+  }
+  out_ = caller;
+}
+
+void Instantiator::runUpdate(const ast::Stmt& stmt, const ast::Update& update, Env& env) {
+  env.frame->statement = "update " + update.name.text;
+  std::optional<Tensor> value = evalTensor(*update.value, env);
+  auto known = env.frame->states.find(update.name.text);
+  if (known == env.frame->states.end()) {
+    const Binding* b = env.scope->find(update.name.text);
+    if (!b || !b->value.poisoned()) {
+      error<DiagId::not_a_state>(update.name.range, update.name.text);
+    }
+    return;
+  }
+  if (!value) {
+    return;
+  }
+  const TensorType type = program_.persistents[known->second].type;
+  if (!convertTo(*value, type.dtype) || value->type.dims != type.dims) {
+    error<DiagId::type_mismatch>(update.value->range, "the new value of `" + update.name.text + "`", str(type),
+                                 str(value->type));
+    return;
+  }
+  if (out_->function.kind != plan::Entry::Kind::Step) {
+    error<DiagId::update_outside_step>(stmt.range, update.name.text).hint("put it under `when training { … }`");
+    return;
+  }
+  out_->update(known->second, store(*value, update.name.text, stmt.range), stmt.range);
+}
+
+} // namespace dnn::sema

@@ -1,0 +1,492 @@
+// Data sources: what a file holds is looked up when the program is compiled, so that the types of the fields are known.
+#include "compiler/sema/entries.h"
+#include "compiler/sema/instantiator.h"
+#include "compiler/sema/suggest.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace dnn::sema {
+
+namespace {
+
+/// Rows that a source or a table may have; a limit on what one typing error can ask for.
+constexpr int64_t kMaxRows = int64_t{1} << 31;
+
+template <class T> void appendBytes(std::vector<uint8_t>& out, T value) {
+  uint8_t bytes[sizeof(T)];
+  std::memcpy(bytes, &value, sizeof(T));
+  out.insert(out.end(), bytes, bytes + sizeof(T));
+}
+
+/// False if the type does not hold the value.
+bool appendValue(std::vector<uint8_t>& out, DType type, double number, std::optional<int64_t> integer) {
+  switch (type) {
+  case DType::F32: appendBytes(out, static_cast<float>(number)); return true;
+  case DType::F64: appendBytes(out, number); return true;
+  case DType::I32:
+    if (!integer || *integer < INT32_MIN || *integer > INT32_MAX) {
+      return false;
+    }
+    appendBytes(out, static_cast<int32_t>(*integer));
+    return true;
+  case DType::I64:
+    if (!integer) {
+      return false;
+    }
+    appendBytes(out, *integer);
+    return true;
+  case DType::U8:
+  case DType::Bool:
+    if (!integer || *integer < 0 || *integer > (type == DType::Bool ? 1 : UINT8_MAX)) {
+      return false;
+    }
+    appendBytes(out, static_cast<uint8_t>(*integer));
+    return true;
+  case DType::U32:
+    if (!integer || *integer < 0 || *integer > UINT32_MAX) {
+      return false;
+    }
+    appendBytes(out, static_cast<uint32_t>(*integer));
+    return true;
+  }
+  return false;
+}
+
+/// The extents of nested lists, from the first item at each level.
+std::vector<int64_t> listDims(const ast::Expr& e) {
+  std::vector<int64_t> dims;
+  const ast::Expr* at = &e;
+  while (auto* list = ast::getIf<ast::List>(*at)) {
+    dims.push_back(static_cast<int64_t>(list->items.size()));
+    if (list->items.empty()) {
+      break;
+    }
+    at = list->items[0].get();
+  }
+  return dims;
+}
+
+} // namespace
+
+void Instantiator::runData(const ast::Data& data, Env& env) {
+  Source source;
+  source.name = data.name;
+  plan::Source plan;
+  plan.name = data.name.text;
+  for (const Source& other : sources_) {
+    if (other.name.text == data.name.text) {
+      error<DiagId::duplicate_name>(data.name.range, data.name.text).note(other.name.range, "the first one is here");
+      return;
+    }
+  }
+  bool ok = readOptions(data, plan, env);
+  if (auto* call = std::get_if<ast::ExprPtr>(&data.source)) {
+    ok = readCall(**call, plan, source, env) && ok;
+  } else if (auto* table = std::get_if<ast::TableSource>(&data.source)) {
+    ok = readTable(*table, plan, source, env) && ok;
+  } else {
+    ok = readGenerate(std::get<ast::GenerateSource>(data.source), plan, source, env) && ok;
+  }
+  source.failed = !ok;
+  env.scope->bind(data.name.text, SourceRef{sources_.size()}, data.name.range);
+  sources_.push_back(std::move(source));
+  program_.plan.sources.push_back(std::move(plan));
+}
+
+bool Instantiator::readOptions(const ast::Data& data, plan::Source& plan, Env& env) {
+  bool ok = true;
+  bool batch = false;
+  for (const ast::Arg& option : data.options) {
+    const std::string& name = option.name->text;
+    if (name == "batch") {
+      std::optional<int64_t> size = evalStaticInt(*option.value, env, "`batch`");
+      if (size && (*size < 1 || *size > (1 << 24))) {
+        error<DiagId::option_out_of_range>(option.value->range, "batch", *size, 1);
+        size.reset();
+      }
+      ok &= size.has_value();
+      plan.batch = size.value_or(1);
+      batch = true;
+    } else if (name == "shuffle") {
+      std::optional<bool> shuffle = evalStaticBool(*option.value, env, "`shuffle`");
+      ok &= shuffle.has_value();
+      plan.shuffle = shuffle.value_or(false);
+    } else {
+      error<DiagId::unknown_argument>(option.name->range, "data", name).hint(didYouMean(name, {"batch", "shuffle"}));
+      ok = false;
+    }
+  }
+  if (!batch) {
+    error<DiagId::missing_batch>(data.name.range, data.name.text).hint("write `, batch = 32` behind the source");
+    ok = false;
+  }
+  return ok;
+}
+
+bool Instantiator::readCall(const ast::Expr& e, plan::Source& plan, Source& source, Env& env) {
+  auto* call = ast::getIf<ast::Call>(e);
+  auto* callee = call ? ast::getIf<ast::NameRef>(*call->callee) : nullptr;
+  std::string kind = callee ? callee->name.text : "";
+  if (kind == "csv") {
+    plan.kind = plan::Source::Kind::Csv;
+    return readCsv(e, *call, plan, source, env);
+  }
+  if (kind == "idx") {
+    plan.kind = plan::Source::Kind::Idx;
+    return readIdx(e, *call, plan, source, env);
+  }
+  for (const char* later : {"cifar", "npy", "npz", "images", "text"}) {
+    if (kind == later) {
+      unsupported(e.range, "the data source `" + kind + "`");
+      return false;
+    }
+  }
+  error<DiagId::unknown_data_source>(e.range, callee ? kind : ast::print(e))
+      .hint(didYouMean(kind, {"csv", "idx", "table", "generate"}));
+  return false;
+}
+
+bool Instantiator::readPaths(const ast::Call& call, plan::Source& plan, Env& env) {
+  bool ok = true;
+  for (const ast::Arg& arg : call.args) {
+    if (arg.name) {
+      continue;
+    }
+    std::optional<std::string> path = evalString(*arg.value, env, "a file");
+    if (path && path->empty()) {
+      error<DiagId::empty_path>(arg.value->range);
+      path.reset();
+    }
+    ok &= path.has_value();
+    plan.paths.push_back(path.value_or(""));
+  }
+  if (auto given = options_.dataPaths.find(plan.name); given != options_.dataPaths.end()) {
+    if (given->second.size() != plan.paths.size()) {
+      error<DiagId::wrong_path_count>(call.callee->range, plan.name, plan.paths.size(), given->second.size());
+      return false;
+    }
+    plan.paths = given->second;
+  }
+  return ok;
+}
+
+bool Instantiator::readCsv(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
+  if (!readPaths(call, plan, env)) {
+    return false;
+  }
+  if (plan.paths.size() != 1) {
+    error<DiagId::wrong_argument_count>(e.range, "csv", 1, plan.paths.size());
+    return false;
+  }
+  Result<std::vector<std::string>> header = probe_.probeCsv(plan.paths[0]);
+  if (!header) {
+    error<DiagId::data_unreadable>(e.range, header.error().message)
+        .hint("name the file with `--data " + plan.name + "=PATH`");
+  }
+  bool ok = header.ok();
+  for (const ast::Arg& arg : call.args) {
+    if (!arg.name) {
+      continue;
+    }
+    if (arg.name->text == "split") {
+      std::optional<double> split = evalStaticNumber(*arg.value, env, "`split`");
+      if (split && (*split <= -1 || *split >= 1 || *split == 0)) {
+        error<DiagId::bad_split>(arg.value->range);
+        split.reset();
+      }
+      ok &= split.has_value();
+      plan.split = split.value_or(0);
+      continue;
+    }
+    if (arg.name->text == "split_seed") {
+      std::optional<int64_t> seed = evalStaticInt(*arg.value, env, "`split_seed`");
+      ok &= seed.has_value();
+      plan.splitSeed = static_cast<uint64_t>(seed.value_or(0));
+      continue;
+    }
+    // A field: "column", "first".."last", either of them < K.
+    const ast::Expr* columns = arg.value.get();
+    std::optional<int64_t> bound;
+    if (auto* less = ast::getIf<ast::Binary>(*columns); less && less->op == ast::BinaryOp::Lt) {
+      bound = evalStaticInt(*less->right, env, "the bound of a field");
+      if (bound && (*bound < 1 || *bound > INT32_MAX)) {
+        error<DiagId::option_out_of_range>(less->right->range, "bound", *bound, 1);
+        bound.reset();
+      }
+      if (!bound) {
+        ok = false;
+        continue;
+      }
+      columns = less->left.get();
+    }
+    auto* range = ast::getIf<ast::Range>(*columns);
+    const ast::Expr& fromExpr = range ? *range->from : *columns;
+    const ast::Expr& toExpr = range ? *range->to : *columns;
+    std::optional<std::string> from = evalString(fromExpr, env, "a column");
+    std::optional<std::string> to = range ? evalString(toExpr, env, "a column") : from;
+    if (!from || !to) {
+      ok = false;
+      continue;
+    }
+    TensorType row{bound ? DType::I32 : DType::F32, {}, bound ? std::optional(Dim(*bound)) : std::nullopt};
+    if (header) {
+      auto find = [&](const std::string& name, SourceRange at) -> std::optional<size_t> {
+        auto it = std::find(header->begin(), header->end(), name);
+        if (it != header->end()) {
+          return static_cast<size_t>(it - header->begin());
+        }
+        error<DiagId::unknown_column>(at, name, plan.paths[0]).hint(didYouMean(name, *header));
+        return std::nullopt;
+      };
+      std::optional<size_t> first = find(*from, fromExpr.range);
+      std::optional<size_t> last = range ? find(*to, toExpr.range) : first;
+      if (!first || !last) {
+        ok = false;
+        continue;
+      }
+      if (*last < *first) {
+        error<DiagId::columns_reversed>(columns->range, *from, *to);
+        ok = false;
+        continue;
+      }
+      if (range) {
+        row.dims = {Dim(static_cast<int64_t>(*last - *first + 1))};
+      }
+    }
+    source.rows.push_back(row);
+    plan.fields.push_back(portOf(arg.name->text, row));
+    plan.columns.push_back({*from, *to});
+  }
+  if (ok && source.rows.empty()) {
+    error<DiagId::no_fields>(e.range, plan.name).hint("name the columns: `x = \"first\"..\"last\", y = \"label\" < 10`");
+    ok = false;
+  }
+  return ok;
+}
+
+bool Instantiator::readIdx(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
+  if (!readPaths(call, plan, env)) {
+    return false;
+  }
+  bool ok = true;
+  std::optional<int64_t> classes;
+  for (const ast::Arg& arg : call.args) {
+    if (!arg.name) {
+      continue;
+    }
+    if (arg.name->text == "classes") {
+      classes = evalStaticInt(*arg.value, env, "`classes`");
+      if (classes && (*classes < 1 || *classes > INT32_MAX)) {
+        error<DiagId::option_out_of_range>(arg.value->range, "classes", *classes, 1);
+        classes.reset();
+      }
+      ok &= classes.has_value();
+    } else if (arg.name->text == "split") {
+      std::optional<double> split = evalStaticNumber(*arg.value, env, "`split`");
+      if (split && (*split <= -1 || *split >= 1 || *split == 0)) {
+        error<DiagId::bad_split>(arg.value->range);
+        split.reset();
+      }
+      ok &= split.has_value();
+      plan.split = split.value_or(0);
+    } else if (arg.name->text == "split_seed") {
+      std::optional<int64_t> seed = evalStaticInt(*arg.value, env, "`split_seed`");
+      ok &= seed.has_value();
+      plan.splitSeed = static_cast<uint64_t>(seed.value_or(0));
+    } else {
+      error<DiagId::unknown_argument>(arg.name->range, "idx", arg.name->text)
+          .hint(didYouMean(arg.name->text, {"classes", "split", "split_seed"}));
+      ok = false;
+    }
+  }
+  if (plan.paths.empty()) {
+    error<DiagId::no_fields>(e.range, plan.name).hint("name a file for each field");
+    return false;
+  }
+  std::optional<int64_t> rows;
+  for (size_t i = 0; i < plan.paths.size(); ++i) {
+    Result<IdxInfo> info = probe_.probeIdx(plan.paths[i]);
+    if (!info) {
+      std::string all;
+      for (size_t k = 0; k < plan.paths.size(); ++k) {
+        all += k == 0 ? "PATH" : ",PATH";
+      }
+      error<DiagId::data_unreadable>(e.range, info.error().message)
+          .hint("name the files with `--data " + plan.name + "=" + all + "`");
+      ok = false;
+      continue;
+    }
+    if (info->dims.empty()) {
+      error<DiagId::data_unreadable>(e.range, "`" + plan.paths[i] + "` has no rows");
+      ok = false;
+      continue;
+    }
+    if (rows && *rows != info->dims[0]) {
+      error<DiagId::row_count_differs>(e.range, plan.paths[0], *rows, plan.paths[i], info->dims[0]);
+      ok = false;
+    }
+    rows = rows.value_or(info->dims[0]);
+    TensorType row{info->dtype, {}, std::nullopt};
+    for (size_t d = 1; d < info->dims.size(); ++d) {
+      row.dims.emplace_back(info->dims[d]);
+    }
+    if (classes && i + 1 == plan.paths.size()) {
+      if (isFloat(row.dtype)) {
+        error<DiagId::bound_on_float>(e.range, nameOf(row.dtype));
+        ok = false;
+      }
+      row.dtype = DType::I32;
+      row.bound = Dim(*classes);
+    }
+    source.rows.push_back(row);
+    plan.fields.push_back(portOf("field" + std::to_string(i), row));
+  }
+  return ok;
+}
+
+bool Instantiator::readTable(const ast::TableSource& table, plan::Source& plan, Source& source, Env& env) {
+  plan.kind = plan::Source::Kind::Table;
+  bool ok = true;
+  std::optional<int64_t> rows;
+  for (const ast::TableField& field : table.fields) {
+    auto* type = std::get_if<ast::TensorType>(&field.type->node);
+    std::optional<DType> dtype = type ? evalDType(type->dtype) : std::nullopt;
+    if (!type) {
+      error<DiagId::tuple_type_here>(field.type->range);
+    }
+    std::optional<int64_t> bound = type && type->bound ? evalStaticInt(*type->bound, env, "a bound") : std::nullopt;
+    if (!dtype || (type->bound && !bound)) {
+      ok = false;
+      continue;
+    }
+    std::vector<int64_t> dims = listDims(*field.value);
+    if (dims.empty() || dims[0] == 0) {
+      error<DiagId::table_without_rows>(field.value->range, field.name.text);
+      ok = false;
+      continue;
+    }
+    std::vector<uint8_t> bytes;
+    bool good = true;
+    // Every level has the extent that its first list has.
+    std::function<void(const ast::Expr&, size_t)> fill = [&](const ast::Expr& e, size_t level) {
+      if (!good) {
+        return;
+      }
+      auto* list = ast::getIf<ast::List>(e);
+      if ((list != nullptr) != (level < dims.size()) ||
+          (list && static_cast<int64_t>(list->items.size()) != dims[level])) {
+        error<DiagId::ragged_table>(e.range, field.name.text);
+        good = false;
+        return;
+      }
+      if (list) {
+        for (const ast::ExprPtr& item : list->items) {
+          fill(*item, level + 1);
+        }
+        return;
+      }
+      Value value = eval(e, env);
+      auto* n = value.as<StaticInt>();
+      auto* f = value.as<StaticFloat>();
+      auto* b = value.as<StaticBool>();
+      std::optional<int64_t> integer;
+      if (n && n->value.isStatic()) {
+        integer = n->value.constant();
+      } else if (b) {
+        integer = b->value ? 1 : 0;
+      }
+      if (!integer && !f) {
+        if (!value.poisoned()) {
+          error<DiagId::wrong_static_kind>(e.range, "a value of a table", "a number", describe(value));
+        }
+        good = false;
+        return;
+      }
+      if (!appendValue(bytes, *dtype, f ? f->value : static_cast<double>(*integer), integer)) {
+        error<DiagId::table_value>(e.range, ast::print(e), nameOf(*dtype));
+        good = false;
+        return;
+      }
+      if (bound && integer && (*integer < 0 || *integer >= *bound)) {
+        error<DiagId::table_bound>(e.range, *integer, *bound);
+        good = false;
+      }
+    };
+    fill(*field.value, 0);
+    if (good && rows && *rows != dims[0]) {
+      error<DiagId::row_count_differs>(field.value->range, table.fields[0].name.text, *rows, field.name.text, dims[0]);
+      good = false;
+    }
+    rows = rows.value_or(dims[0]);
+    ok &= good;
+    TensorType row{*dtype, {}, bound ? std::optional(Dim(*bound)) : std::nullopt};
+    for (size_t d = 1; d < dims.size(); ++d) {
+      row.dims.emplace_back(dims[d]);
+    }
+    source.rows.push_back(row);
+    plan.fields.push_back(portOf(field.name.text, row));
+    plan.table.push_back(std::move(bytes));
+  }
+  plan.rows = static_cast<uint64_t>(rows.value_or(0));
+  return ok;
+}
+
+bool Instantiator::readGenerate(const ast::GenerateSource& generate, plan::Source& plan, Source& source, Env& env) {
+  plan.kind = plan::Source::Kind::Generate;
+  std::optional<int64_t> count = evalStaticInt(*generate.count, env, "the number of examples");
+  if (count && (*count < 1 || *count > kMaxRows)) {
+    error<DiagId::option_out_of_range>(generate.count->range, "count", *count, 1);
+    count.reset();
+  }
+  if (generate.seed) {
+    std::optional<int64_t> seed = evalStaticInt(*generate.seed, env, "`seed`");
+    plan.seed = static_cast<uint64_t>(seed.value_or(0));
+  }
+  if (!count) {
+    return false;
+  }
+  plan.rows = static_cast<uint64_t>(*count);
+  size_t position = entries_.size();
+  plan.generateEntry = static_cast<uint32_t>(position);
+  beginEntry(plan::Entry::Kind::Generate, "generate." + plan.name, plan.name);
+  program_.plan.entries[position].source = plan.name;
+  Frame frame;
+  frame.kind = Frame::Kind::Entry;
+  frame.path = "generate." + plan.name;
+  frame.examples = count;
+  Env inner = env;
+  inner.frame = &frame;
+  inner.scope = std::make_shared<Scope>(env.scope);
+  std::optional<Value> result = runBlock(generate.body, inner);
+  bool ok = result && !result->poisoned();
+  if (!result) {
+    error<DiagId::missing_return>(generate.range, "generate");
+  }
+  if (ok) {
+    auto* tuple = result->as<TupleValue>();
+    std::vector<Value> items = tuple ? tuple->items : std::vector<Value>{*result};
+    for (size_t i = 0; i < items.size(); ++i) {
+      std::optional<Tensor> t = toTensor(items[i], returnRange_);
+      if (!t || t->type.isScalar() || t->type.dims[0] != Dim(*count)) {
+        if (t) {
+          error<DiagId::not_examples>(returnRange_, *count, str(t->type));
+        }
+        ok = false;
+        continue;
+      }
+      std::string name = "field" + std::to_string(i);
+      VarId var = store(*t, name, returnRange_);
+      out_->emit(generate.range, Output{name, var});
+      TensorType row = out_->type(var);
+      program_.plan.entries[position].outputs.push_back(portOf(name, row));
+      row.dims.erase(row.dims.begin());
+      source.rows.push_back(row);
+      plan.fields.push_back(portOf(name, row));
+    }
+  }
+  endEntry(position);
+  return ok;
+}
+
+} // namespace dnn::sema

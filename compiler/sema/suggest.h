@@ -1,0 +1,14 @@
+// "did you mean": the name that was probably meant.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace dnn::sema {
+
+/// The candidate nearest to `name` by edit distance, if it is near; else "".
+std::string nearestName(const std::string& name, const std::vector<std::string>& candidates);
+/// "did you mean `x`?", or "" if nothing is near.
+std::string didYouMean(const std::string& name, const std::vector<std::string>& candidates);
+
+} // namespace dnn::sema

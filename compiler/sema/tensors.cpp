@@ -1,0 +1,77 @@
+// Run-time values: elements, variables, temporaries.
+#include "compiler/sema/instantiator.h"
+#include "compiler/sema/ranges.h"
+
+namespace dnn::sema {
+
+Tensor Instantiator::variable(VarId var) { return {out_->type(var), out_, var, {}, nullptr, false}; }
+
+Tensor Instantiator::scalar(ScalarPtr body) {
+  TensorType type{body->dtype, {}, std::nullopt};
+  return {std::move(type), out_, std::nullopt, {}, std::move(body), false};
+}
+
+ScalarPtr Instantiator::element(const Tensor& t, std::vector<ScalarPtr> subscripts, SourceRange range) {
+  if (t.var) {
+    return makeScalar(t.type.dtype, range, Access{*t.var, std::move(subscripts), std::nullopt});
+  }
+  std::map<IndexId, ScalarPtr> replace;
+  for (size_t i = 0; i < subscripts.size(); ++i) {
+    replace[t.indices[i]] = subscripts[i];
+  }
+  return substitute(*out_, t.body, replace);
+}
+
+VarId Instantiator::store(const Tensor& t, const std::string& name, SourceRange range) {
+  if (t.var) {
+    return *t.var;
+  }
+  // `let t = u`, or `let t[i, j] = u[i, j]`, is no new value.
+  if (auto* access = std::get_if<Access>(&t.body->node); access && access->subscripts.size() == t.indices.size()) {
+    bool same = out_->type(access->var).dims == t.type.dims;
+    for (size_t i = 0; same && i < t.indices.size(); ++i) {
+      auto* index = std::get_if<IndexRef>(&access->subscripts[i]->node);
+      same = index && index->index == t.indices[i];
+    }
+    if (same) {
+      return access->var;
+    }
+  }
+  TensorType type = t.type;
+  type.bound.reset();
+  if (isInteger(type.dtype)) {
+    // What is proved of the values bounds them, so that they can subscript.
+    if (std::optional<Interval> range = intervalOf(t.body, *out_);
+        range && provedAtMost(Dim(0), range->lo, out_->symbols())) {
+      type.bound = range->hi + Dim(1);
+    }
+  }
+  return out_->emitLet(name, std::move(type), t.indices, t.body, range);
+}
+
+Value Instantiator::bindable(const Value& value, const std::string& name, SourceRange range, const Env& env) {
+  if (auto* tuple = value.as<TupleValue>()) {
+    TupleValue out;
+    for (size_t i = 0; i < tuple->items.size(); ++i) {
+      out.items.push_back(bindable(tuple->items[i], name + "." + std::to_string(i), range, env));
+    }
+    return out;
+  }
+  const Tensor* t = value.as<Tensor>();
+  if (!t || t->var || env.element || (t->weak && t->type.isScalar())) {
+    return value;
+  }
+  return variable(store(*t, name, range));
+}
+
+std::vector<IndexId> Instantiator::freshIndices(const std::vector<Dim>& dims, SourceRange range) {
+  static constexpr const char* kNames[] = {"i", "j", "k", "l"};
+  std::vector<IndexId> indices;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    std::string name = i < 4 ? kNames[i] : "i" + std::to_string(i);
+    indices.push_back(out_->addIndex(name, dims[i], range, false));
+  }
+  return indices;
+}
+
+} // namespace dnn::sema
