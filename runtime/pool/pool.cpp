@@ -4,7 +4,6 @@
 #include <climits>
 #include <ctime>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -61,11 +60,6 @@ thread_local bool insideTask = false;
 
 } // namespace
 
-struct Pool::Worker {
-  Pool* pool = nullptr;
-  pthread_t thread{};
-};
-
 Pool& Pool::global() {
   // Never destroyed: compiled code may run until the process ends.
   static Pool* pool = new Pool;
@@ -80,10 +74,10 @@ void Pool::stopWorkers() {
   stop_.store(true);
   signal_.fetch_add(1);
   futexWakeAll(signal_);
-  for (int i = 0; i + 1 < threads_; ++i) {
-    pthread_join(workers_[static_cast<size_t>(i)].thread, nullptr);
+  for (pthread_t worker : workers_) {
+    pthread_join(worker, nullptr);
   }
-  workers_.reset();
+  workers_.clear();
   threads_ = 1;
   stop_.store(false);
 }
@@ -94,23 +88,17 @@ void Pool::setThreads(int threads) {
     return;
   }
   stopWorkers();
-  if (threads == 1) {
-    return;
-  }
-  workers_ = std::make_unique<Worker[]>(static_cast<size_t>(threads - 1));
-  for (int i = 0; i + 1 < threads; ++i) {
-    Worker& worker = workers_[static_cast<size_t>(i)];
-    worker.pool = this;
-    auto start = [](void* argument) -> void* {
-      auto* self = static_cast<Worker*>(argument);
-      self->pool->work(*self);
-      return nullptr;
-    };
-    // Fewer threads than asked for (a process limit) only cost time.
-    if (pthread_create(&worker.thread, nullptr, start, &worker) != 0) {
-      break;
+  auto start = [](void* pool) -> void* {
+    static_cast<Pool*>(pool)->work();
+    return nullptr;
+  };
+  while (threads_ < threads) {
+    pthread_t worker{};
+    if (pthread_create(&worker, nullptr, start, this) != 0) {
+      break; // a limit of the process: fewer threads only cost time
     }
-    threads_ = i + 2;
+    workers_.push_back(worker);
+    ++threads_;
   }
 }
 
@@ -137,7 +125,7 @@ void Pool::runTasks(bool fromLowEnd) {
   }
 }
 
-void Pool::work(Worker&) {
+void Pool::work() {
   insideTask = true;
   uint64_t seen = state_.load() >> 32; // the last loop that this worker took part in or missed
   while (!stop_.load(std::memory_order_relaxed)) {

@@ -10,7 +10,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
+#include <pthread.h>
+#include <vector>
 
 namespace dnn::runtime {
 
@@ -38,9 +39,7 @@ public:
   int parallelFor(void* context, Task task, int min, int size, uint8_t* closure);
 
 private:
-  struct Worker;
-
-  void work(Worker& worker);
+  void work();
   void runTasks(bool fromLowEnd);
   void stopWorkers();
 
@@ -60,7 +59,7 @@ private:
   std::atomic_flag busy_;
 
   int threads_ = 1;
-  std::unique_ptr<Worker[]> workers_;
+  std::vector<pthread_t> workers_;
 };
 
 } // namespace dnn::runtime

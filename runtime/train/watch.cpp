@@ -1,10 +1,13 @@
 #include "runtime/train/watch.h"
 
 #include "runtime/pool/kernel_abi.h"
+#include "runtime/pool/pool.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/text.h"
 #include "runtime/train/metrics.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -12,9 +15,33 @@ namespace dnn::runtime {
 
 namespace {
 
+/// A large tensor in pieces, each counted by one thread while it is still in that thread's cache.
+struct Pieces {
+  static constexpr int64_t length = 1 << 15;
+  const float* data;
+  int64_t count;
+  std::atomic<uint64_t> found{0};
+};
+
+uint64_t countNonfiniteF32(const float* data, int64_t count) {
+  if (count < 2 * Pieces::length) {
+    return dnn_count_nonfinite_f32(data, count);
+  }
+  Pieces pieces{data, count};
+  auto countPiece = [](void*, int piece, uint8_t* closure) {
+    auto* all = reinterpret_cast<Pieces*>(closure);
+    int64_t first = piece * Pieces::length;
+    all->found += dnn_count_nonfinite_f32(all->data + first, std::min(Pieces::length, all->count - first));
+    return 0;
+  };
+  auto number = static_cast<int>((count + Pieces::length - 1) / Pieces::length);
+  Pool::global().parallelFor(nullptr, countPiece, 0, number, reinterpret_cast<uint8_t*>(&pieces));
+  return pieces.found;
+}
+
 uint64_t countNonfinite(const uint8_t* data, plan::DType dtype, uint64_t count) {
   if (dtype == plan::DType::F32) {
-    return dnn_count_nonfinite_f32(reinterpret_cast<const float*>(data), static_cast<int64_t>(count));
+    return countNonfiniteF32(reinterpret_cast<const float*>(data), static_cast<int64_t>(count));
   }
   uint64_t found = 0;
   for (uint64_t i = 0; dtype == plan::DType::F64 && i < count; ++i) {
