@@ -207,25 +207,31 @@ double Analysis::elements(const Value& v) const {
   return count;
 }
 
-bool Analysis::loadsForwards(const Op& op) const {
+Loads Analysis::loadsOf(const Op& op) const {
   if (op.kind != OpKind::Comp) {
-    return false;
+    return Loads::Jumping;
   }
-  bool forwards = true;
+  Loads worst = Loads::Forward;
   graph::forEachNode(op.body, [&](ExprRef e) {
     if (e->kind != ExprKind::Access) {
       return;
     }
-    forwards &= !e->fill;
+    worst = std::max(worst, e->fill ? Loads::Jumping : Loads::Forward);
     for (ExprRef subscript : e->args) {
       std::optional<graph::LinearForm> form = graph::linearForm(subscript);
-      forwards &= form && form->isAffine() &&
-                  std::ranges::all_of(form->terms, [](const graph::LinearTerm& term) { return term.factor > 0; });
+      if (!form || !form->isAffine()) {
+        worst = std::max(worst, Loads::Jumping);
+      } else if (std::ranges::any_of(form->terms, [](const graph::LinearTerm& term) { return term.factor < 0; })) {
+        worst = Loads::Backward;
+      }
     }
   });
-  return forwards && std::ranges::all_of(op.operands, [&](const Value* v) {
-           return !isElementwise(*v->def) || loadsForwards(*v->def);
-         });
+  for (const Value* v : op.operands) {
+    if (isElementwise(*v->def)) {
+      worst = std::max(worst, loadsOf(*v->def));
+    }
+  }
+  return worst;
 }
 
 Stride Analysis::strideOf(const Op& op, ExprRef access, uint32_t index) const {

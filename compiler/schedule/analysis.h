@@ -18,6 +18,13 @@ enum class Stride : uint8_t {
   Gather, ///< depends on data, a division, a fill test, …
 };
 
+/// What a partial vector at the end of a row may do.
+enum class Loads : uint8_t {
+  Forward,  ///< masked loads
+  Jumping,  ///< one by one under a condition: there are gathers
+  Backward, ///< nothing: Halide fails on masked backward loads at constant addresses
+};
+
 class Analysis {
 public:
   explicit Analysis(const Kernel& kernel);
@@ -44,9 +51,8 @@ public:
   bool isInPlace(const graph::Value* v) const;
 
   Stride strideOf(const graph::Op& op, graph::ExprRef access, uint32_t index) const;
-  /// No access of the op, or of what would be inlined into it, runs backwards or jumps: masked vector loads are fast,
-  /// and Halide makes them right (it fails on backward ones at constant addresses).
-  bool loadsForwards(const graph::Op& op) const;
+  /// How the op, and what would be inlined into it, reads memory.
+  Loads loadsOf(const graph::Op& op) const;
 
 private:
   std::unordered_map<const graph::Op*, uint32_t> position_;

@@ -102,6 +102,13 @@ private:
 
   /// Everything computed from the anchor is elementwise at its own point.
   bool outputsFit() const {
+    const Dim& columns = analysis_.dimOf(*op_, column_);
+    bool ragged = !columns.isStatic() || columns.constant() % (4 * machine_.lanes(4)) != 0;
+    if (ragged && std::ranges::any_of(analysis_.function.body.ops, [&](const Op* op) {
+          return op->kind == graph::OpKind::Comp && analysis_.loadsOf(*op) == Loads::Backward;
+        })) {
+      return false;
+    }
     for (const Op* op : analysis_.function.body.ops) {
       for (const Value* operand : op->operands) {
         if (dependsOnAnchor(operand) && !usesPointwise(*op, operand)) {

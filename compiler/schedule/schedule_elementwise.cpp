@@ -10,7 +10,7 @@ int64_t taskSize(const Machine& machine, int64_t extent) {
 }
 
 Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std::vector<Dim>& dims, int elementBytes,
-                     double cost, bool masked) {
+                     double cost, Loads loads) {
   Nest nest;
   int64_t lanes = machine.lanes(std::max(elementBytes, 4));
   double work = cost / static_cast<double>(lanes);
@@ -42,8 +42,14 @@ Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std
   }
   const Dim& along = dims[*vector];
   bool whole = along.isStatic() && along.constant() % lanes == 0;
+  if (loads == Loads::Backward && !whole) {
+    if (along.isStatic() && along.constant() <= lanes && vectorLoop == name(*vector)) {
+      nest.vectorized.push_back(vectorLoop); // as one short vector
+    }
+    return nest;
+  }
   // Masked loads of single bytes are slow.
-  Tail tail = whole ? Tail::RoundUp : masked && elementBytes >= 4 ? Tail::Predicate : Tail::Guard;
+  Tail tail = whole ? Tail::RoundUp : loads == Loads::Forward && elementBytes >= 4 ? Tail::Predicate : Tail::Guard;
   nest.splits.push_back({vectorLoop, "vector", "lane", lanes, tail});
   nest.vectorized.push_back("lane");
   return nest;

@@ -148,10 +148,11 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
       scheduleReduction(analysis, machine, op, how);
     } else if (op.kind == OpKind::Scatter) {
       // The zeros in vectors; the sums one by one in order, so that the result is always the same.
-      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), 1, true), Nest{}};
+      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), 1, Loads::Forward),
+                         Nest{}};
     } else {
-      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), bodyCost(op),
-                                         analysis.loadsForwards(op))};
+      how.stage.nests = {
+          elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), bodyCost(op), analysis.loadsOf(op))};
     }
   }
   for (OutputSchedule& output : schedule.outputs) {
@@ -160,15 +161,15 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
     }
     double cost = 0;
     int bytes = 8;
-    bool masked = true;
+    Loads loads = Loads::Forward;
     for (uint32_t index : output.returns) {
       const Value* v = analysis.function.returns[index];
       cost += bodyCost(*v->def);
       bytes = std::min(bytes, byteSize(v->type.dtype));
-      masked = masked && (!isElementwise(*v->def) || analysis.loadsForwards(*v->def));
+      loads = isElementwise(*v->def) ? std::max(loads, analysis.loadsOf(*v->def)) : loads;
     }
     const std::vector<Dim>& dims = analysis.function.returns[output.returns.front()]->type.dims;
-    Nest nest = elementwiseNest(analysis, machine, dims, bytes, cost, masked);
+    Nest nest = elementwiseNest(analysis, machine, dims, bytes, cost, loads);
     // In place there is an empty definition first.
     bool inPlace = std::ranges::any_of(output.returns, [&](uint32_t index) {
       return index < analysis.kernel.inPlace.size() && analysis.kernel.inPlace[index].has_value();

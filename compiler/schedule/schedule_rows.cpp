@@ -52,7 +52,8 @@ void scheduleReduction(const Analysis& analysis, const Machine& machine, const O
   double best = 2 * costOf(op.body) + 4; // the chain of a scalar reduction waits for itself
   std::optional<uint32_t> along;
   bool useLanes = false;
-  if (column) {
+  bool ragged = column && (!op.dims[*column].extent.isStatic() || op.dims[*column].extent.constant() % lanes != 0);
+  if (column && !(ragged && analysis.loadsOf(op) == Loads::Backward)) {
     double cost = costAlong(analysis, op, *column, lanes) + 2.0 / static_cast<double>(lanes);
     if (cost < best) {
       best = cost;
@@ -132,7 +133,7 @@ void scheduleReduction(const Analysis& analysis, const Machine& machine, const O
 
   Nest update;
   update.order = reducedInnermostFirst;
-  how.stage.nests.push_back(elementwiseNest(analysis, machine, dims, bytes, 1, true));
+  how.stage.nests.push_back(elementwiseNest(analysis, machine, dims, bytes, 1, Loads::Forward));
   if (along) {
     std::string loop = dimName(*along);
     bool alone = parallel && *along == 0;

@@ -23,10 +23,9 @@ Schedule placeStages(const Analysis& analysis, const graph::Op* anchor);
 void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& schedule, const graph::Op* anchor);
 
 /// Loops over `dims` for a definition without a reduction: the innermost dimension in vectors, the outermost parallel
-/// if the work pays for it. `cost` of one point in vector instructions; `masked`:
-/// a partial vector at the end may use masked loads and stores.
+/// if the work pays for it. `cost` of one point in vector instructions.
 Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std::vector<Dim>& dims, int elementBytes,
-                     double cost, bool masked);
+                     double cost, Loads loads);
 /// A reduction that is not tiled in registers: lanes along a reduced index, or vectors along a dimension of the result.
 void scheduleReduction(const Analysis& analysis, const Machine& machine, const graph::Op& op, OpSchedule& how);
 
