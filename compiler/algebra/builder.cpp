@@ -219,6 +219,13 @@ ExprRef Builder::makeProduct(ExprRef a, ExprRef b) const {
   if (isApply(b, ScalarOp::Neg)) {
     return neg(mul(a, b->args[0]));
   }
+  // x·(1 / y) = x / y; a logistic function keeps the form by which its derivative is known.
+  if (isApply(a, ScalarOp::Div) && isConstant(a->args[0], 1) && logisticArgument(a) == nullptr) {
+    return div(b, a->args[1]);
+  }
+  if (isApply(b, ScalarOp::Div) && isConstant(b->args[0], 1) && logisticArgument(b) == nullptr) {
+    return div(a, b->args[1]);
+  }
   // A constant factor moves outwards, where it can meet others.
   if (isApply(a, ScalarOp::Mul) && a->args[0]->kind == ExprKind::Const) {
     return mul(a->args[0], mul(a->args[1], b));

@@ -158,8 +158,9 @@ ExprRef Simplifier::runRational(ExprRef e) {
 
 namespace {
 
-/// Whether some base or condition occurs twice in the sums of e: else nothing can meet and cancel.
-bool somethingRepeats(ExprRef e) {
+/// Whether some base or condition occurs twice in the sums of e, or a quotient by 1 + exp(u), which may be reflected:
+/// else nothing can meet and cancel.
+bool somethingMayCancel(ExprRef e) {
   std::unordered_set<ExprRef> seen;
   std::vector<ExprRef> stack = {e};
   while (!stack.empty()) {
@@ -174,6 +175,10 @@ bool somethingRepeats(ExprRef e) {
       }
       continue;
     }
+    bool byOnePlus = isApply(node, ScalarOp::Div) && isApply(node->args[1], ScalarOp::Add);
+    if (byOnePlus && isApply(node->args[1]->args[1], ScalarOp::Exp) && logisticArgument(node) == nullptr) {
+      return true;
+    }
     stack.insert(stack.end(), node->args.begin(), node->args.end());
   }
   return false;
@@ -182,7 +187,7 @@ bool somethingRepeats(ExprRef e) {
 } // namespace
 
 ExprRef Simplifier::bestForm(ExprRef e, ExprRef plain) {
-  if (!somethingRepeats(plain)) {
+  if (!somethingMayCancel(plain)) {
     return plain;
   }
   SumAlgebra algebra(b_, [this](ExprRef atom) { return run(atom); });

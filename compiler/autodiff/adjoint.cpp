@@ -1,6 +1,7 @@
 #include "compiler/autodiff/adjoint.h"
 
 #include "compiler/algebra/reindex.h"
+#include "compiler/autodiff/smooth_kinks.h"
 #include "compiler/autodiff/solve.h"
 #include "compiler/graph/affine.h"
 #include "compiler/support/assert.h"
@@ -109,7 +110,8 @@ public:
       value = pool().access(operandPosition(operands_, y), y->type.dtype, indexRange(pool(), 0, op_.dims.size()));
     }
     auto variedAccess = [&](ExprRef access) { return varied(op_.operands[access->operand]); };
-    Result<std::vector<AccessAdjoint>> reads = scalarAdjoint(b_, op_.body, seed(), value, variedAccess, strict);
+    ExprRef dy = seed();
+    Result<std::vector<AccessAdjoint>> reads = smoothAdjoint(b_, domain(), op_.body, dy, value, variedAccess, strict);
     if (!reads) {
       return reads.error();
     }
@@ -181,15 +183,21 @@ private:
     return pool().access(operandPosition(operands_, product), factor->dtype, indexRange(pool(), 0, vars_.size()));
   }
 
-  InverseProblem problemFor(const Value& x, const AccessAdjoint& read) const {
-    InverseProblem problem;
-    problem.domain.symbols.assign(symbols().begin(), symbols().end());
+  /// The op's domain, with all operands so far.
+  graph::IndexDomain domain() const {
+    graph::IndexDomain domain{{}, {}, {symbols().begin(), symbols().end()}};
     for (const IndexVar& var : vars_) {
-      problem.domain.extents.push_back(var.extent);
+      domain.extents.push_back(var.extent);
     }
     for (const Value* operand : operands_) {
-      problem.domain.operands.push_back(operand->type);
+      domain.operands.push_back(operand->type);
     }
+    return domain;
+  }
+
+  InverseProblem problemFor(const Value& x, const AccessAdjoint& read) const {
+    InverseProblem problem;
+    problem.domain = domain();
     problem.vars = vars_;
     problem.subscripts = read.access->args;
     problem.elementExtents = x.type.dims;
@@ -390,8 +398,8 @@ private:
         ExprRef inside = pool().apply(
             ScalarOp::And, {pool().apply(ScalarOp::Ge, {place, zero}), pool().apply(ScalarOp::Lt, {place, extent})});
         condition = condition == nullptr ? inside : b_.both(condition, inside);
-        place = pool().apply(ScalarOp::Max,
-                             {pool().apply(ScalarOp::Min, {place, b_.sub(extent, pool().integer(1))}), zero});
+        place = pool().apply(ScalarOp::Min,
+                             {pool().apply(ScalarOp::Max, {place, zero}), b_.sub(extent, pool().integer(1))});
       }
       target.push_back(place);
     }

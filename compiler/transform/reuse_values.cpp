@@ -223,10 +223,9 @@ private:
 
   void remember(const Op& op) {
     constexpr int cheaperThanARead = 4;
-    bool worthIt = isElementwise(op) &&
-                   !uses_.unused(op.results[0]) && // what nobody needs is not at hand for long isFloat(op.body->dtype)
-                                                   // && !op.operands.empty() &&
-                   algebra::cost(op.body) > cheaperThanARead + 2;
+    // A value without users is about to be removed; a cheap one is no better than a read.
+    bool worthIt = isElementwise(op) && !uses_.unused(op.results[0]) && isFloat(op.body->dtype) &&
+                   !op.operands.empty() && algebra::cost(op.body) > cheaperThanARead + 2;
     if (!worthIt) {
       return;
     }
