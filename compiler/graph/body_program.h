@@ -88,7 +88,7 @@ private:
     int length;
   };
 
-  // body_run.cpp
+  // body_execute.cpp
   void execute(const Instruction& instruction, int count);
   void executeFloat(const Instruction& instruction, int count);
   void executeInt(const Instruction& instruction, int count);
@@ -97,6 +97,8 @@ private:
   void executeLinear(const Instruction& instruction);
   template <class Out, class In> void executeLoad(const Instruction& instruction, Out* dst, const In& from);
   bool executeGather(const Instruction& instruction, int count);
+
+  // body_run.cpp
   void fillSegments(int count);
   void reduceFloats(const double* values, int count, Tensor& result);
   void reduceInts(const int64_t* values, int count, Tensor& result);

@@ -1,16 +1,20 @@
-// The reader of IR text, split by construct: parser.cpp reads modules, functions and ops, parse_expr.cpp expressions.
-// Errors are sticky (see Lexer): after the first one every read gives a harmless value and the loops end.
+// The reader of IR text, split by construct: parser.cpp reads modules, functions and ops, parse_types.cpp types,
+// domains and uses of values, parse_expr.cpp expressions. Errors are sticky (see Lexer): after the first one every read
+// gives a harmless value and the loops end.
 #pragma once
 
 #include "compiler/graph/graph.h"
 #include "compiler/graph/lexer.h"
 
+#include <limits>
 #include <unordered_map>
 
 namespace dnn::graph {
 
 /// Expressions of greater height are refused.
 constexpr int maxExprHeight = 1000;
+/// Extents, factors and bounds: an index is an i32.
+constexpr int64_t maxExtent = std::numeric_limits<int32_t>::max();
 
 class Parser {
 public:
@@ -32,6 +36,8 @@ private:
   void parseLocation(Op& op);
   std::vector<std::string> parseResultNames();
   void define(Op& op, const std::vector<std::string>& names, size_t offset);
+
+  // parse_types.cpp
   /// Sets the result types; there must be as many as names on the left.
   void parseResultTypes(Op& op);
   std::vector<IndexVar> parseDomain();

@@ -9,6 +9,10 @@
 
 namespace dnn::graph {
 
+/// The first of equals; NaN if either is NaN.
+inline double smaller(double x, double y) { return y < x || std::isnan(y) ? y : x; }
+inline double larger(double x, double y) { return y > x || std::isnan(y) ? y : x; }
+
 /// ψ(x) = d/dx ln Γ(x). Reflection for x < 0, recurrence up to 10, then the asymptotic series (Abramowitz & Stegun
 /// 6.3.7, 6.3.5, 6.3.18); relative error below 1e-14. NaN at the poles 0, -1, -2, …
 inline double digamma(double x) {
