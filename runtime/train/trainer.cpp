@@ -99,6 +99,7 @@ Status Trainer::prepare() {
   // Found out now, not after an hour of training.
   if (!checkpoint_.empty()) {
     if (Status status = checkWritable(checkpoint_); !status.ok()) {
+      status.message += options_.checkpoint.empty() ? "; another place can be given with --checkpoint PATH" : "";
       return status;
     }
   }

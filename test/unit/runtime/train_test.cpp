@@ -103,6 +103,16 @@ TEST(Train, ALogOrCheckpointThatCannotBeWrittenIsFoundOutFirst) {
   EXPECT_EQ(result.err, "fake: error: cannot write `/nowhere/a.ckpt`: folder `/nowhere`: No such file or directory\n");
 }
 
+TEST(Train, ARuleWhoseFolderIsGoneSaysHowToGiveAnother) {
+  plan::Plan plan = fakePlan();
+  plan.directory = "/nowhere";
+  plan.checkpoint.path = "a.ckpt";
+  RunResult result = runProgram(plan, {});
+  EXPECT_EQ(result.code, 4);
+  EXPECT_EQ(result.err, "fake: error: cannot write `/nowhere/a.ckpt`: folder `/nowhere`: No such file or directory; "
+                        "another place can be given with --checkpoint PATH\n");
+}
+
 TEST(Train, ACpuWithoutTheInstructionsGetsASentence) {
   plan::Plan plan = fakePlan();
   plan.target = "x86-64-v4";
