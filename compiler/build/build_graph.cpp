@@ -62,6 +62,7 @@ std::vector<std::string> nameHelpers(const sema::Program& program) {
 std::unique_ptr<graph::Module> buildGraph(const sema::Program& program, const diag::Sources& sources) {
   auto module = std::make_unique<graph::Module>();
   Locations locations(*module, sources);
+  locations.of({diag::FileId{0}, 0, 0}); // the user's file comes first: it names the module
   for (const sema::Persistent& p : program.persistents) {
     module->persistents.push_back({kindOf(p.kind), p.path, p.type, locations.of(p.range)});
   }
