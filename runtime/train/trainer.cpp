@@ -2,8 +2,6 @@
 
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/data/order.h"
-#include "runtime/pool/pool.h"
-#include "runtime/support/file.h"
 #include "runtime/support/text.h"
 #include "runtime/train/clock.h"
 #include "runtime/train/evaluate.h"
@@ -54,110 +52,6 @@ bool Trainer::done() const {
   return reached || outOfPatience();
 }
 
-Status Trainer::checkMetricNames() const {
-  auto exists = [&](const std::string& name) {
-    for (const Entry& entry : plan_.entries) {
-      std::string prefix = entry.kind == Entry::Kind::Eval ? entry.name + "." : "";
-      for (const plan::Port& port : entry.outputs) {
-        bool logs = entry.kind == Entry::Kind::Eval || entry.kind == Entry::Kind::Step;
-        if (logs && prefix + port.name == name) {
-          return true;
-        }
-      }
-    }
-    return name.empty();
-  };
-  for (const std::string& name : {plan_.patience.metric, plan_.checkpoint.best}) {
-    if (!exists(name)) {
-      return failure(ExitCode::Internal, "the plan refers to metric `%s`, which nothing logs", name.c_str());
-    }
-  }
-  return success();
-}
-
-Status Trainer::prepare() {
-  int entry = machine_.findEntry(Entry::Kind::Step);
-  if (entry < 0) {
-    return failure(ExitCode::Usage, "this program has no training step; see --help for its commands");
-  }
-  stepEntry_ = static_cast<uint32_t>(entry);
-  const Entry& step = plan_.entries[stepEntry_];
-  if (Status status = checkMetricNames(); !status.ok()) {
-    return status;
-  }
-
-  wantedEpochs_ = options_.epochs.value_or(options_.steps ? 0 : plan_.epochs);
-  wantedSteps_ = options_.steps.value_or(options_.epochs ? 0 : plan_.steps);
-  if (!options_.checkpoint.empty()) {
-    checkpoint_ = options_.checkpoint;
-  } else if (!plan_.checkpoint.path.empty()) {
-    checkpoint_ = resolvePath(plan_.directory, plan_.checkpoint.path);
-  }
-  if (options_.resume && checkpoint_.empty()) {
-    return failure(ExitCode::Usage, "--resume needs --checkpoint PATH: this program has no checkpoint rule");
-  }
-  // Found out now, not after an hour of training.
-  if (!checkpoint_.empty()) {
-    if (Status status = checkWritable(checkpoint_); !status.ok()) {
-      status.message += options_.checkpoint.empty() ? "; another place can be given with --checkpoint PATH" : "";
-      return status;
-    }
-  }
-
-  if (!step.source.empty()) {
-    if (Status status = store_.load(step.source, data_); !status.ok()) {
-      return status;
-    }
-    shuffle_ = plan_.sources[static_cast<size_t>(machine_.findSource(step.source))].shuffle;
-    auto batch = static_cast<uint64_t>(step.batch);
-    stepsPerEpoch_ = (data_->rows + batch - 1) / batch;
-  }
-  for (const Entry& eval : plan_.entries) {
-    const Dataset* unused = nullptr;
-    if (eval.kind == Entry::Kind::Eval && !eval.source.empty()) {
-      if (Status status = store_.load(eval.source, unused); !status.ok()) {
-        return status;
-      }
-    }
-  }
-  return options_.resume ? resume() : initialize();
-}
-
-Status Trainer::initialize() {
-  state_ = {};
-  state_.seed = options_.seed.value_or(plan_.seed);
-  state_.rows = data_ != nullptr ? data_->rows : 0;
-  state_.logSums.resize(plan_.entries[stepEntry_].outputs.size());
-  int init = machine_.findEntry(Entry::Kind::Init);
-  return init < 0 ? success() : machine_.call(static_cast<uint32_t>(init), 0, {state_.seed, 0, 0});
-}
-
-Status Trainer::resume() {
-  // Tensors that a checkpoint does not hold do not exist, so nothing is left of an initialisation.
-  if (Status status = loadCheckpoint(checkpoint_, plan_, machine_.persistents(), state_); !status.ok()) {
-    if (status.code == ExitCode::Io) {
-      status.message += "; start without --resume";
-    }
-    return status;
-  }
-  uint64_t rows = data_ != nullptr ? data_->rows : 0;
-  if (options_.seed && *options_.seed != state_.seed) {
-    return failure(ExitCode::Usage, "the checkpoint was made with --seed %llu; leave --seed out", u(state_.seed));
-  }
-  if (state_.position > 0 && state_.rows != rows) {
-    return failure(ExitCode::BadInput,
-                   "checkpoint `%s` stands within an epoch of %llu examples, and the data has %llu; resume with the "
-                   "same data",
-                   checkpoint_.c_str(), u(state_.rows), u(rows));
-  }
-  if (state_.position > stepsPerEpoch_ || state_.logSums.size() != plan_.entries[stepEntry_].outputs.size()) {
-    return failure(ExitCode::BadInput, "checkpoint `%s` is damaged: its position is impossible", checkpoint_.c_str());
-  }
-  state_.rows = rows;
-  saved_ = true;
-  return success();
-}
-
 Status Trainer::step() {
   const Entry& entry = plan_.entries[stepEntry_];
   double start = secondsNow();
@@ -183,38 +77,10 @@ Status Trainer::step() {
     return status;
   }
   addOutputs(machine_, entry, rows, state_.logSums, state_.logWeight);
-  if (events_.isOpen()) {
-    events_.begin("step");
-    events_.field("epoch", state_.epoch + 1);
-    events_.field("step", state_.step);
-    events_.field("rows", rows);
-    for (const plan::Port& port : entry.outputs) {
-      events_.field(port.name.c_str(), readScalar(machine_, port));
-    }
-    events_.end();
-  }
+  logStep(rows);
   progress_.step(secondsNow(), state_.epoch + 1, state_.position, state_.step,
                  [&] { return averages(entry, "", state_.logSums, state_.logWeight); });
   return success();
-}
-
-void Trainer::noteEvaluation(uint32_t entry, const std::vector<Metric>& metrics) {
-  for (const Metric& metric : metrics) {
-    auto same = [&](const Metric& other) { return other.name == metric.name; };
-    auto found = std::find_if(latest_.begin(), latest_.end(), same);
-    if (found != latest_.end()) {
-      *found = metric;
-    } else {
-      latest_.push_back(metric);
-    }
-  }
-  auto sameEntry = [&](const auto& other) { return other.first == entry; };
-  auto at = std::find_if(evaluatedAt_.begin(), evaluatedAt_.end(), sameEntry);
-  if (at != evaluatedAt_.end()) {
-    at->second = state_.step;
-  } else {
-    evaluatedAt_.emplace_back(entry, state_.step);
-  }
 }
 
 Status Trainer::evaluateDue(uint64_t epoch, std::vector<Metric>& metrics) {
@@ -341,51 +207,6 @@ Status Trainer::evaluateRest() {
   return success();
 }
 
-void Trainer::logEnd(const char* reason) {
-  if (events_.isOpen()) {
-    events_.begin("end");
-    events_.field("reason", std::string(reason));
-    events_.field("epoch", state_.epoch);
-    events_.field("step", state_.step);
-    events_.field("seconds", seconds_);
-    events_.fields(latest_);
-    events_.end();
-  }
-}
-
-void Trainer::summarize() {
-  uint64_t steps = state_.step - firstStep_;
-  if (steps == 0) {
-    progress_.line("nothing to do: %llu epochs and %llu steps are done already", u(state_.epoch), u(state_.step));
-  } else {
-    std::string rate;
-    if (examplesDone_ > 0) {
-      rate = grouped(static_cast<uint64_t>(static_cast<double>(examplesDone_) / seconds_)) + " examples/s, ";
-    }
-    progress_.line("trained %s: %s epochs, %s steps in %s (%s%.0f%% of the time waiting for data)",
-                   plan_.program.c_str(), grouped(state_.epoch).c_str(), grouped(steps).c_str(),
-                   duration(seconds_).c_str(), rate.c_str(), 100 * waitSeconds_ / seconds_);
-  }
-  if (outOfPatience()) {
-    progress_.line("stopped early: %s was best after epoch %llu", plan_.patience.metric.c_str(),
-                   u(state_.patience.epoch));
-  }
-  std::string results;
-  for (const Metric& metric : latest_) {
-    results += (results.empty() ? "" : "  ") + text(metric);
-  }
-  if (!results.empty()) {
-    progress_.line("%s", results.c_str());
-  }
-  if (state_.best.found) {
-    progress_.line("best %s after epoch %llu", text({plan_.checkpoint.best, state_.best.value}).c_str(),
-                   u(state_.best.epoch));
-  }
-  if (saved_) {
-    progress_.line("checkpoint %s", checkpoint_.c_str());
-  }
-}
-
 Status Trainer::run() {
   InterruptGuard guard;
   if (Status status = prepare(); !status.ok()) {
@@ -395,14 +216,7 @@ Status Trainer::run() {
     if (Status status = events_.open(options_.log, options_.resume); !status.ok()) {
       return status;
     }
-    events_.begin("start");
-    events_.field("program", plan_.program);
-    events_.field("seed", state_.seed);
-    events_.field("epoch", state_.epoch);
-    events_.field("step", state_.step);
-    events_.field("threads", static_cast<uint64_t>(Pool::global().threads()));
-    events_.field("examples", state_.rows);
-    events_.end();
+    logStart();
   }
   firstStep_ = state_.step;
   uint64_t epochs = wantedEpochs_ > 0 ? wantedEpochs_ : (wantedSteps_ + stepsPerEpoch_ - 1) / stepsPerEpoch_;

@@ -31,6 +31,8 @@ private:
   Status checkMetricNames() const;
   void noteEvaluation(uint32_t entry, const std::vector<Metric>& metrics);
   void summarize();
+  void logStart();
+  void logStep(uint64_t rows);
   void logEnd(const char* reason);
 
   bool outOfPatience() const;

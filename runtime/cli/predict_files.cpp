@@ -1,0 +1,261 @@
+#include "runtime/cli/predict_files.h"
+
+#include "runtime/data/csv.h"
+#include "runtime/data/npy.h"
+#include "runtime/support/extent.h"
+#include "runtime/support/file.h"
+#include "runtime/support/text.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace dnn::runtime {
+
+namespace {
+
+using plan::Entry;
+using plan::Port;
+
+unsigned long long u(uint64_t value) { return value; }
+
+bool isNpy(const std::string& path) { return path.size() > 4 && path.compare(path.size() - 4, 4, ".npy") == 0; }
+
+std::string namesOf(const std::vector<Port>& ports) {
+  std::string names;
+  for (const Port& port : ports) {
+    names += (names.empty() ? "" : ", ") + port.name + ": " + describe(port.dtype, port.dims) +
+             (port.batched ? " a row" : "");
+  }
+  return names;
+}
+
+/// The path given for a port: by name, or the only one without a name if there is one.
+const NamedPath* pathOf(const std::vector<NamedPath>& paths, const std::string& port) {
+  for (const NamedPath& path : paths) {
+    if (path.name == port) {
+      return &path;
+    }
+  }
+  return paths.size() == 1 && paths[0].name.empty() ? &paths[0] : nullptr;
+}
+
+Status readNpyInput(const std::string& path, const Port& port, Column& column, uint64_t& rows) {
+  std::vector<uint8_t> file;
+  if (Status status = readFile(path, file); !status.ok()) {
+    return status;
+  }
+  NpyArray array;
+  if (Status status = readNpy(file.data(), file.size(), path, array); !status.ok()) {
+    return status;
+  }
+  std::vector<int64_t> rowDims = array.dims;
+  rows = 1;
+  bool fits = true;
+  if (port.batched) {
+    fits = !rowDims.empty();
+    rows = fits ? static_cast<uint64_t>(rowDims[0]) : 0;
+    rowDims.erase(rowDims.begin(), rowDims.begin() + (fits ? 1 : 0));
+  }
+  if (!fits || rowDims != port.dims) {
+    return failure(ExitCode::BadInput, "`%s` is %s; input `%s` needs %s%s", path.c_str(),
+                   describe(widened(array.type), array.dims).c_str(), port.name.c_str(),
+                   describe(port.dtype, port.dims).c_str(), port.batched ? " for each row" : "");
+  }
+  uint64_t bad = 0;
+  if (!convertInto(array.type, array.values, array.count, column, bad)) {
+    const uint8_t* value = array.values + bad * static_cast<uint64_t>(byteSize(array.type));
+    return failure(ExitCode::BadInput, "`%s`, element %llu: %s is no value of type %s, which input `%s` has",
+                   path.c_str(), u(bad), valueText(array.type, value).c_str(), name(port.dtype), port.name.c_str());
+  }
+  std::string reason;
+  if (findBadValue(column, port.bound, bad, reason)) {
+    return failure(ExitCode::BadInput, "`%s`, element %llu: the value of input `%s` %s", path.c_str(), u(bad),
+                   port.name.c_str(), reason.c_str());
+  }
+  return success();
+}
+
+/// The columns that the program's own csv sources have for a field like this input; null if there are none in `header`.
+const plan::CsvField* columnsOf(const plan::Plan& plan, const Port& port, const std::vector<std::string>& header) {
+  auto has = [&](const std::string& column) { return std::find(header.begin(), header.end(), column) != header.end(); };
+  for (const plan::Source& source : plan.sources) {
+    for (size_t i = 0; i < source.columns.size() && i < source.fields.size(); ++i) {
+      const plan::CsvField& columns = source.columns[i];
+      if (source.fields[i].name == port.name && source.fields[i].dims == port.dims && has(columns.first) &&
+          has(columns.last)) {
+        return &columns;
+      }
+    }
+  }
+  return nullptr;
+}
+
+Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port& port, Column& column, uint64_t& rows) {
+  if (!port.batched) {
+    return failure(ExitCode::Usage, "input `%s` has no rows, so it cannot come from csv; give it as .npy",
+                   port.name.c_str());
+  }
+  std::vector<uint8_t> file;
+  if (Status status = readFile(path, file); !status.ok()) {
+    return status;
+  }
+  CsvReader reader({reinterpret_cast<const char*>(file.data()), file.size()}, path);
+  std::vector<std::string> header;
+  if (Status status = readCsvHeader(reader, path, header); !status.ok()) {
+    return status;
+  }
+  const plan::CsvField* known = columnsOf(plan, port, header);
+  plan::CsvField all{header.front(), header.back()};
+  CsvSelection selection;
+  if (Status status = selectCsvColumns(header, path, {port}, {known != nullptr ? *known : all}, selection);
+      !status.ok()) {
+    return status;
+  }
+  std::vector<Column> columns{column};
+  Status status = readCsvRows(reader, path, header, {port}, selection, columns, rows);
+  column = std::move(columns[0]);
+  return status;
+}
+
+/// Results side by side; a result with several values a row becomes NAME_0, NAME_1, ….
+std::string csvText(const std::vector<const Port*>& ports, const std::vector<const Column*>& columns, uint64_t rows) {
+  std::string text;
+  for (const Port* port : ports) {
+    uint64_t count = 0;
+    elementCount(port->dims, count);
+    for (uint64_t i = 0; i < count; ++i) {
+      text += text.empty() ? "" : ",";
+      text += port->dims.empty() ? port->name : format("%s_%llu", port->name.c_str(), u(i));
+    }
+  }
+  text += '\n';
+  for (uint64_t row = 0; row < rows; ++row) {
+    bool first = true;
+    for (const Column* column : columns) {
+      auto width = static_cast<uint64_t>(plan::byteSize(column->dtype));
+      for (uint64_t at = 0; at < column->rowBytes; at += width) {
+        text += first ? "" : ",";
+        text += valueText(fileType(column->dtype), column->bytes.data() + row * column->rowBytes + at);
+        first = false;
+      }
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+} // namespace
+
+Status checkNames(const char* flag, const std::vector<NamedPath>& paths, const std::vector<Port>& ports) {
+  for (const NamedPath& path : paths) {
+    auto same = [&](const Port& port) { return port.name == path.name; };
+    if (!path.name.empty() && std::none_of(ports.begin(), ports.end(), same)) {
+      return failure(ExitCode::Usage, "--%s: there is no `%s`; there is %s", flag, printable(path.name).c_str(),
+                     namesOf(ports).c_str());
+    }
+    if (path.name.empty() && paths.size() > 1) {
+      return failure(ExitCode::Usage, "--%s: with several files each needs a name: --%s NAME=%s", flag, flag,
+                     path.path.c_str());
+    }
+  }
+  return success();
+}
+
+Status readInputs(Machine& machine, const Entry& entry, const Options& options, std::vector<Column>& inputs,
+                  uint64_t& rows) {
+  // A prediction without rows in its inputs (it only draws) fills one batch.
+  rows = static_cast<uint64_t>(entry.batch);
+  const Port* first = nullptr;
+  for (const Port& port : entry.inputs) {
+    const NamedPath* path = pathOf(options.inputs, port.name);
+    if (path == nullptr) {
+      return failure(ExitCode::Usage, "predict %s needs --in %s=PATH; its inputs are %s", entry.name.c_str(),
+                     port.name.c_str(), namesOf(entry.inputs).c_str());
+    }
+    Column& column = inputs.emplace_back();
+    makeColumn(port, column);
+    uint64_t found = 0;
+    Status status = isNpy(path->path) ? readNpyInput(path->path, port, column, found)
+                                      : readCsvInput(machine.plan(), path->path, port, column, found);
+    if (!status.ok()) {
+      return status;
+    }
+    if (port.batched && first != nullptr && found != rows) {
+      return failure(ExitCode::BadInput, "input `%s` has %llu rows, input `%s` has %llu; they must be equal",
+                     first->name.c_str(), u(rows), port.name.c_str(), u(found));
+    }
+    if (port.batched && first == nullptr) {
+      first = &port;
+      rows = found;
+    }
+  }
+  if (entry.batch > 0 && rows == 0) {
+    return failure(ExitCode::BadInput, "the input of predict %s has no rows", entry.name.c_str());
+  }
+  return success();
+}
+
+Status writeOutputs(const Entry& entry, const Options& options, const std::vector<Column>& outputs, uint64_t rows) {
+  auto writeCsv = [&](const std::string& path, const std::vector<size_t>& chosen) {
+    std::vector<const Port*> ports;
+    std::vector<const Column*> columns;
+    uint64_t lines = 1;
+    for (size_t i : chosen) {
+      ports.push_back(&entry.outputs[i]);
+      columns.push_back(&outputs[i]);
+      uint64_t mine = entry.outputs[i].batched ? rows : 1;
+      if (columns.size() > 1 && mine != lines) {
+        return failure(ExitCode::Usage,
+                       "the results of predict %s have different numbers of rows; write each to its "
+                       "own file with --out NAME=PATH",
+                       entry.name.c_str());
+      }
+      lines = mine;
+    }
+    std::string text = csvText(ports, columns, lines);
+    if (!path.empty()) {
+      return writeFileAtomically(path, text.data(), text.size());
+    }
+    bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+    return written ? success() : failure(ExitCode::Io, "cannot write to standard output");
+  };
+  std::vector<size_t> all;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    all.push_back(i);
+  }
+  if (options.outputs.empty()) {
+    return writeCsv("", all);
+  }
+  if (options.outputs[0].name.empty() && !isNpy(options.outputs[0].path)) {
+    return writeCsv(options.outputs[0].path, all);
+  }
+  if (options.outputs[0].name.empty() && outputs.size() > 1) {
+    return failure(ExitCode::Usage,
+                   "a .npy file holds one result and predict %s has %zu; use --out NAME=PATH for "
+                   "each: %s",
+                   entry.name.c_str(), outputs.size(), namesOf(entry.outputs).c_str());
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const NamedPath* path = pathOf(options.outputs, entry.outputs[i].name);
+    if (path == nullptr) {
+      continue; // not asked for
+    }
+    Status status;
+    if (isNpy(path->path)) {
+      std::vector<int64_t> dims = entry.outputs[i].dims;
+      if (entry.outputs[i].batched) {
+        dims.insert(dims.begin(), static_cast<int64_t>(rows));
+      }
+      std::vector<uint8_t> file = writeNpy(outputs[i].dtype, dims, outputs[i].bytes.data());
+      status = writeFileAtomically(path->path, file.data(), file.size());
+    } else {
+      status = writeCsv(path->path, {i});
+    }
+    if (!status.ok()) {
+      return status;
+    }
+  }
+  return success();
+}
+
+} // namespace dnn::runtime
