@@ -204,7 +204,7 @@ std::optional<std::string> Lexer::symbol() {
     return string("a name");
   }
   size_t end = start;
-  while (end < text_.size() && isPathCharacter(text_[end])) {
+  while (end < text_.size() && isPathCharacter(text_[end]) && text_.substr(end, 2) != "//") {
     ++end;
   }
   if (end == start) {

@@ -31,7 +31,7 @@ bool isNumberWord(std::string_view text) {
 
 bool isReservedWord(std::string_view text) { return isNumberWord(text) || text == "let"; }
 
-bool isPathCharacter(char c) { return isLetter(c) || isDigit(c) || c == '.' || c == '[' || c == ']'; }
+bool isPathCharacter(char c) { return isLetter(c) || isDigit(c) || c == '.' || c == '/' || c == '[' || c == ']'; }
 
 std::string printFloat(double value, DType dtype) {
   DNN_ASSERT(isFloat(dtype), "a float constant has a float type");
@@ -82,7 +82,7 @@ std::string printString(std::string_view text) {
 }
 
 std::string printSymbol(std::string_view name) {
-  bool plain = !name.empty() && std::ranges::all_of(name, isPathCharacter);
+  bool plain = !name.empty() && std::ranges::all_of(name, isPathCharacter) && name.find("//") == name.npos;
   return "@" + (plain ? std::string(name) : printString(name));
 }
 
