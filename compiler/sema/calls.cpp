@@ -223,7 +223,7 @@ std::optional<Statics> Instantiator::bindStatics(const ast::Signature& signature
     } else if (position < signature.statics.size()) {
       decl = &signature.statics[position++];
     } else {
-      error<DiagId::too_many_arguments>(arg.range, signature.name.text, signature.statics.size());
+      error<DiagId::too_many_arguments>(arg.range, signature.name.text, counted(signature.statics.size(), "argument"));
       ok = false;
       continue;
     }
@@ -301,7 +301,7 @@ Instantiator::orderArgs(const ast::Signature& signature, std::vector<Argument> a
     } else {
       at = position++;
       if (at >= slots.size()) {
-        error<DiagId::too_many_arguments>(arg.range, signature.name.text, slots.size());
+        error<DiagId::too_many_arguments>(arg.range, signature.name.text, counted(slots.size(), "argument"));
         ok = false;
         continue;
       }

@@ -1,5 +1,6 @@
 // Calls of the functions that are in the language itself.
 #include "compiler/sema/instantiator.h"
+#include "compiler/sema/suggest.h"
 
 #include <cmath>
 
@@ -43,7 +44,7 @@ Value Instantiator::callCore(const CoreFn& fn, const ast::Expr& e, const ast::Ca
     if (call.args.size() == count) {
       return true;
     }
-    error<DiagId::wrong_argument_count>(e.range, ast::print(*call.callee), count, call.args.size());
+    error<DiagId::wrong_argument_count>(e.range, ast::print(*call.callee), counted(count, "argument"), call.args.size());
     return false;
   };
   switch (fn.kind) {
@@ -250,7 +251,7 @@ Value Instantiator::callConcat(const ast::Call& call, SourceRange range, Env& en
     parts.push_back(store(*t, "t", arg.value->range));
   }
   if (parts.empty()) {
-    error<DiagId::wrong_argument_count>(range, "concat", 2, 0);
+    error<DiagId::wrong_argument_count>(range, "concat", "an `axis` and some tensors", 0);
     return Poison{};
   }
   VarId var = out_->addVar("t", *type);

@@ -176,7 +176,7 @@ bool Instantiator::bindFields(const std::vector<ast::Name>& fields, const ast::N
     return false;
   }
   if (fields.size() != source.rows.size()) {
-    error<DiagId::field_count>(name.range, name.text, source.rows.size(), fields.size())
+    error<DiagId::field_count>(name.range, name.text, counted(source.rows.size(), "field"), fields.size())
         .note(source.name.range, "`" + name.text + "` is declared here");
     return false;
   }

@@ -143,33 +143,36 @@ Value Instantiator::evalMember(const ast::Expr& e, const ast::Member& member, En
     return base;
   }
   if (auto* instance = base.as<InstancePtr>()) {
-    // net.fc1.w is a parameter; anything shorter is only a step on the way to one.
-    std::string path = (*instance)->path + "." + member.name.text;
-    if (auto found = persistentIds_.find(path); found != persistentIds_.end()) {
-      return readPersistent(found->second, e.range);
-    }
-    if (auto known = instances_.find(path); known != instances_.end()) {
-      return known->second;
-    }
-    Instance part{{}, {}, e.range, path};
-    std::vector<std::string> parts;
-    bool prefix = false;
-    for (auto& [known, id] : persistentIds_) {
-      prefix |= known.starts_with(path + ".");
-      if (known.starts_with((*instance)->path + ".")) {
-        std::string rest = known.substr((*instance)->path.size() + 1);
-        parts.push_back(rest.substr(0, rest.find('.')));
-      }
-    }
-    if (prefix) {
-      return std::make_shared<Instance>(std::move(part));
-    }
-    error<DiagId::unknown_parameter>(member.name.range, path)
-        .hint(parts.empty() ? "an instance has parameters from its first call on"
-                            : didYouMean(member.name.text, parts));
-    return Poison{};
+    return findPart((*instance)->path, member.name.text, member.name.range, e.range);
   }
   error<DiagId::no_members>(member.name.range, describe(base), member.name.text);
+  return Poison{};
+}
+
+Value Instantiator::findPart(const std::string& base, const std::string& part, SourceRange partRange,
+                             SourceRange range) {
+  // net.fc1.w is a parameter; anything shorter is only a step on the way to one.
+  std::string path = base + "." + part;
+  if (auto found = persistentIds_.find(path); found != persistentIds_.end()) {
+    return readPersistent(found->second, range);
+  }
+  if (auto known = instances_.find(path); known != instances_.end()) {
+    return known->second;
+  }
+  std::vector<std::string> parts;
+  bool prefix = false;
+  for (auto& [known, id] : persistentIds_) {
+    prefix |= known.starts_with(path + ".");
+    if (known.starts_with(base + ".")) {
+      std::string rest = known.substr(base.size() + 1);
+      parts.push_back(rest.substr(0, rest.find('.')));
+    }
+  }
+  if (prefix) {
+    return std::make_shared<Instance>(Instance{{}, {}, range, path});
+  }
+  error<DiagId::unknown_parameter>(partRange, path)
+      .hint(parts.empty() ? "an instance has parameters from its first call on" : didYouMean(part, parts));
   return Poison{};
 }
 

@@ -72,6 +72,8 @@ private:
   Value eval(const ast::Expr& e, Env& env);
   Value evalName(const ast::Name& name, Env& env);
   Value evalMember(const ast::Expr& e, const ast::Member& member, Env& env);
+  /// The instance, parameter or part of an instance with this path; `base` is the instance that the path starts in.
+  Value findPart(const std::string& base, const std::string& part, SourceRange partRange, SourceRange range);
   Value evalReduce(const ast::Expr& e, const ast::Reduce& reduce, Env& env);
   /// A closure without parameters that stands where a value is needed is called.
   Value forced(Value value, SourceRange range, Env& env);

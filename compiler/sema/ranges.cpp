@@ -26,8 +26,10 @@ struct Linear {
 Interval boundsOf(const Linear& form) {
   Interval out{form.constant, form.constant};
   for (auto& [key, term] : form.terms) {
-    out.lo = out.lo + (term.factor > 0 ? term.range.lo : term.range.hi) * term.factor;
-    out.hi = out.hi + (term.factor > 0 ? term.range.hi : term.range.lo) * term.factor;
+    const std::optional<Dim>& least = term.factor > 0 ? term.range.lo : term.range.hi;
+    const std::optional<Dim>& most = term.factor > 0 ? term.range.hi : term.range.lo;
+    out.lo = out.lo && least ? std::optional(*out.lo + *least * term.factor) : std::nullopt;
+    out.hi = out.hi && most ? std::optional(*out.hi + *most * term.factor) : std::nullopt;
   }
   return out;
 }
@@ -60,10 +62,7 @@ class Bounds {
 public:
   explicit Bounds(const FunctionBuilder& function) : function_(function) {}
 
-  std::optional<Interval> interval(const ScalarPtr& s) {
-    std::optional<Linear> form = linear(s);
-    return form ? std::optional(boundsOf(*form)) : std::nullopt;
-  }
+  Interval interval(const ScalarPtr& s) { return boundsOf(linear(s)); }
 
 private:
   const FunctionBuilder& function_;
@@ -74,79 +73,76 @@ private:
     return form;
   }
 
-  std::optional<Linear> linear(const ScalarPtr& s) {
+  Linear linear(const ScalarPtr& s) {
     if (auto* integer = std::get_if<Integer>(&s->node)) {
-      return Linear{Dim(integer->value), {}};
+      return {Dim(integer->value), {}};
     }
     if (auto* index = std::get_if<IndexRef>(&s->node)) {
       return single({false, index->index}, {Dim(0), function_.extent(index->index) - Dim(1)});
     }
     if (auto* extent = std::get_if<ExtentRef>(&s->node)) {
-      return Linear{extent->extent, {}};
+      return {extent->extent, {}};
     }
-    if (auto* cast = std::get_if<Cast>(&s->node)) {
-      return isInteger(s->dtype) && isInteger(cast->value->dtype) ? linear(cast->value) : std::nullopt;
+    if (auto* cast = std::get_if<Cast>(&s->node); cast && isInteger(s->dtype) && isInteger(cast->value->dtype)) {
+      return linear(cast->value);
     }
     if (auto* apply = std::get_if<Apply>(&s->node)) {
       if (std::optional<Linear> form = affine(*apply)) {
-        return form;
+        return *form;
       }
     }
-    if (std::optional<Interval> range = opaque(s)) {
-      return single({true, reinterpret_cast<uint64_t>(s.get())}, *range);
-    }
-    return std::nullopt;
+    return single({true, reinterpret_cast<uint64_t>(s.get())}, opaque(s));
   }
 
   std::optional<Linear> affine(const Apply& apply) {
     if (apply.op == ScalarOp::Neg) {
-      std::optional<Linear> a = linear(apply.args[0]);
-      return a ? std::optional(scaled(*a, -1)) : std::nullopt;
+      return scaled(linear(apply.args[0]), -1);
     }
     if (apply.op != ScalarOp::Add && apply.op != ScalarOp::Sub && apply.op != ScalarOp::Mul) {
       return std::nullopt;
     }
-    std::optional<Linear> a = linear(apply.args[0]);
-    std::optional<Linear> b = linear(apply.args[1]);
-    if (!a || !b) {
-      return std::nullopt;
-    }
+    Linear a = linear(apply.args[0]);
+    Linear b = linear(apply.args[1]);
     if (apply.op != ScalarOp::Mul) {
-      return sum(*a, apply.op == ScalarOp::Add ? *b : scaled(*b, -1));
+      return sum(a, apply.op == ScalarOp::Add ? b : scaled(b, -1));
     }
     auto isNumber = [](const Linear& f) { return f.terms.empty() && f.constant.isStatic(); };
-    if (isNumber(*a)) {
-      return scaled(*b, a->constant.constant());
+    if (isNumber(a)) {
+      return scaled(b, a.constant.constant());
     }
-    return isNumber(*b) ? std::optional(scaled(*a, b->constant.constant())) : std::nullopt;
+    return isNumber(b) ? std::optional(scaled(a, b.constant.constant())) : std::nullopt;
   }
 
-  std::optional<Interval> opaque(const ScalarPtr& s) {
+  Interval opaque(const ScalarPtr& s) {
     if (auto* access = std::get_if<Access>(&s->node)) {
       const std::optional<Dim>& bound = function_.type(access->var).bound;
       if (!bound || (access->fill && *access->fill != 0)) {
-        return std::nullopt;
+        return {};
       }
-      return Interval{Dim(0), *bound - Dim(1)};
+      return {Dim(0), *bound - Dim(1)};
     }
     if (auto* reduce = std::get_if<Reduce>(&s->node)) {
       return ofReduce(*reduce);
     }
     auto* apply = std::get_if<Apply>(&s->node);
     if (!apply) {
-      return std::nullopt;
+      return {};
     }
-    switch (apply->op) {
-    case ScalarOp::Div:
-    case ScalarOp::Mod: return quotient(*apply);
-    case ScalarOp::Min:
-    case ScalarOp::Max: return extreme(apply->op == ScalarOp::Max, apply->args[0], apply->args[1]);
-    case ScalarOp::Select: return unite(interval(apply->args[1]), interval(apply->args[2]));
-    default: return std::nullopt; // the other operators say nothing about their range
+    if (apply->op == ScalarOp::Div || apply->op == ScalarOp::Mod) {
+      return quotient(*apply);
     }
+    if (apply->op == ScalarOp::Min || apply->op == ScalarOp::Max) {
+      return extreme(apply->op == ScalarOp::Max, interval(apply->args[0]), interval(apply->args[1]));
+    }
+    if (apply->op == ScalarOp::Select) {
+      Interval a = interval(apply->args[1]);
+      Interval b = interval(apply->args[2]);
+      return {pick(false, a.lo, b.lo), pick(true, a.hi, b.hi)};
+    }
+    return {}; // the other operators say nothing about their range
   }
 
-  std::optional<Interval> ofReduce(const Reduce& reduce) {
+  Interval ofReduce(const Reduce& reduce) {
     switch (reduce.kind) {
     case Reduce::Kind::ArgMax:
     case Reduce::Kind::ArgMin: {
@@ -159,38 +155,33 @@ private:
         } else if (points.isStatic()) {
           points = extent * points.constant();
         } else {
-          return std::nullopt;
+          return {};
         }
       }
-      return Interval{Dim(0), points - Dim(1)};
+      return {Dim(0), points - Dim(1)};
     }
     case Reduce::Kind::Max:
-    case Reduce::Kind::Min: return reduce.guard ? std::nullopt : interval(reduce.body);
+    case Reduce::Kind::Min: return reduce.guard ? Interval{} : interval(reduce.body);
     case Reduce::Kind::Sum:
     case Reduce::Kind::Prod:
     case Reduce::Kind::Mean:
     case Reduce::Kind::Any:
-    case Reduce::Kind::All: return std::nullopt;
+    case Reduce::Kind::All: return {};
     }
-    return std::nullopt;
+    return {};
   }
 
-  std::optional<Interval> quotient(const Apply& apply) {
-    std::optional<Interval> a = interval(apply.args[0]);
-    std::optional<Interval> b = interval(apply.args[1]);
-    if (!b || !b->lo.isStatic() || b->lo != b->hi || b->lo.constant() <= 0) {
-      return std::nullopt;
+  Interval quotient(const Apply& apply) {
+    Interval a = interval(apply.args[0]);
+    Interval b = interval(apply.args[1]);
+    if (!b.lo || b.lo != b.hi || !b.lo->isStatic() || b.lo->constant() <= 0) {
+      return {};
     }
-    int64_t divisor = b->lo.constant();
+    int64_t divisor = b.lo->constant();
     std::span<const Symbol> symbols = function_.symbols();
     if (apply.op == ScalarOp::Mod) {
-      if (a && provedAtMost(Dim(0), a->lo, symbols) && provedAtMost(a->hi, Dim(divisor - 1), symbols)) {
-        return a;
-      }
-      return Interval{Dim(0), Dim(divisor - 1)};
-    }
-    if (!a) {
-      return std::nullopt;
+      bool same = a.lo && a.hi && provedAtMost(Dim(0), *a.lo, symbols) && provedAtMost(*a.hi, Dim(divisor - 1), symbols);
+      return same ? a : Interval{Dim(0), Dim(divisor - 1)};
     }
     // floor((d·form + c) / d) = form + floor(c / d); a form that d does not divide is bounded by a number.
     auto divided = [&](const Dim& dim, int64_t worst) {
@@ -203,34 +194,34 @@ private:
       }
       return out;
     };
-    return Interval{divided(a->lo, a->lo.min(symbols)), divided(a->hi, a->hi.max(symbols))};
+    Interval out;
+    if (a.lo) {
+      out.lo = divided(*a.lo, a.lo->min(symbols));
+    }
+    if (a.hi) {
+      out.hi = divided(*a.hi, a.hi->max(symbols));
+    }
+    return out;
   }
 
-  std::optional<Interval> extreme(bool largest, const ScalarPtr& left, const ScalarPtr& right) {
-    std::optional<Interval> a = interval(left);
-    std::optional<Interval> b = interval(right);
+  /// max(a, b) is at least what either is at least; likewise min.
+  Interval extreme(bool largest, const Interval& a, const Interval& b) {
+    auto either = [&](const std::optional<Dim>& x, const std::optional<Dim>& y) {
+      std::optional<Dim> both = pick(largest, x, y);
+      return both ? both : x ? x : y;
+    };
+    return largest ? Interval{either(a.lo, b.lo), pick(true, a.hi, b.hi)}
+                   : Interval{pick(false, a.lo, b.lo), either(a.hi, b.hi)};
+  }
+
+  std::optional<Dim> pick(bool largest, const std::optional<Dim>& a, const std::optional<Dim>& b) {
     if (!a || !b) {
       return std::nullopt;
     }
-    std::optional<Dim> lo = pick(largest, a->lo, b->lo);
-    std::optional<Dim> hi = pick(largest, a->hi, b->hi);
-    return lo && hi ? std::optional(Interval{*lo, *hi}) : std::nullopt;
-  }
-
-  std::optional<Interval> unite(const std::optional<Interval>& a, const std::optional<Interval>& b) {
-    if (!a || !b) {
-      return std::nullopt;
-    }
-    std::optional<Dim> lo = pick(false, a->lo, b->lo);
-    std::optional<Dim> hi = pick(true, a->hi, b->hi);
-    return lo && hi ? std::optional(Interval{*lo, *hi}) : std::nullopt;
-  }
-
-  std::optional<Dim> pick(bool largest, const Dim& a, const Dim& b) {
-    if (provedAtMost(a, b, function_.symbols())) {
+    if (provedAtMost(*a, *b, function_.symbols())) {
       return largest ? b : a;
     }
-    if (provedAtMost(b, a, function_.symbols())) {
+    if (provedAtMost(*b, *a, function_.symbols())) {
       return largest ? a : b;
     }
     return std::nullopt;
@@ -239,7 +230,7 @@ private:
 
 } // namespace
 
-std::optional<Interval> intervalOf(const ScalarPtr& value, const FunctionBuilder& function) {
+Interval intervalOf(const ScalarPtr& value, const FunctionBuilder& function) {
   return Bounds(function).interval(value);
 }
 

@@ -163,7 +163,7 @@ bool Instantiator::readPaths(const ast::Call& call, plan::Source& plan, Env& env
   }
   if (auto given = options_.dataPaths.find(plan.name); given != options_.dataPaths.end()) {
     if (given->second.size() != plan.paths.size()) {
-      error<DiagId::wrong_path_count>(call.callee->range, plan.name, plan.paths.size(), given->second.size());
+      error<DiagId::wrong_path_count>(call.callee->range, plan.name, counted(plan.paths.size(), "file"), given->second.size());
       return false;
     }
     plan.paths = given->second;
@@ -176,7 +176,7 @@ bool Instantiator::readCsv(const ast::Expr& e, const ast::Call& call, plan::Sour
     return false;
   }
   if (plan.paths.size() != 1) {
-    error<DiagId::wrong_argument_count>(e.range, "csv", 1, plan.paths.size());
+    error<DiagId::wrong_argument_count>(e.range, "csv", "1 file", plan.paths.size());
     return false;
   }
   Result<std::vector<std::string>> header = probe_.probeCsv(plan.paths[0]);

@@ -1,5 +1,6 @@
 // Statements of bodies.
 #include "compiler/sema/instantiator.h"
+#include "compiler/sema/suggest.h"
 
 namespace dnn::sema {
 
@@ -78,7 +79,7 @@ void Instantiator::runLet(const ast::Stmt& stmt, const ast::Let& let, Env& env) 
   }
   auto* tuple = value.as<TupleValue>();
   if (!value.poisoned() && (!tuple || tuple->items.size() != let.names.size())) {
-    error<DiagId::tuple_mismatch>(let.value->range, let.names.size(), describe(value));
+    error<DiagId::tuple_mismatch>(let.value->range, counted(let.names.size(), "name"), describe(value));
     tuple = nullptr;
   }
   for (size_t i = 0; i < let.names.size(); ++i) {

@@ -2,6 +2,7 @@
 #include "compiler/sema/ast_walk.h"
 #include "compiler/sema/instantiator.h"
 #include "compiler/sema/ranges.h"
+#include "compiler/sema/suggest.h"
 
 namespace dnn::sema {
 
@@ -110,13 +111,18 @@ Value Instantiator::evalSubscript(const ast::Expr& e, const ast::Subscript& subs
     }
     return list->items[static_cast<size_t>(*at)];
   }
+  if (auto* part = base.as<InstancePtr>(); part && subscript.items.size() == 1) {
+    // net.blocks[0], where `blocks` was made by `repeat` in another body.
+    std::optional<int64_t> at = evalStaticInt(*subscript.items[0], env, "the number of a layer");
+    return at ? findPart((*part)->path, std::to_string(*at), subscript.items[0]->range, e.range) : Value();
+  }
   std::optional<Tensor> t = toTensor(base, subscript.base->range);
   std::optional<std::vector<Item>> items = evalItems(subscript.items, env);
   if (!t || !items) {
     return Poison{};
   }
   if (items->size() != t->type.rank()) {
-    error<DiagId::wrong_subscript_count>(e.range, items->size(), ast::print(*subscript.base), str(t->type));
+    error<DiagId::wrong_subscript_count>(e.range, counted(items->size(), "subscript"), ast::print(*subscript.base), str(t->type));
     return Poison{};
   }
   bool ok = true;
@@ -163,18 +169,18 @@ Value Instantiator::evalSubscript(const ast::Expr& e, const ast::Subscript& subs
 
 bool Instantiator::checkSubscript(const ScalarPtr& value, const ast::Expr& item, const Dim& extent, size_t position,
                                   const ast::Expr& base) {
-  std::optional<Interval> range = intervalOf(value, *out_);
+  Interval range = intervalOf(value, *out_);
   std::string text = ast::print(item);
-  if (!range) {
+  if (!range.lo || !range.hi) {
     error<DiagId::subscript_unbounded>(item.range, text, position, ast::print(base), str(extent))
         .hint("bound it (`i32[N] < " + str(extent) + "`), or give a fill value: `" + ast::print(base) + "[…; 0]`");
     return false;
   }
-  if (provedAtMost(Dim(0), range->lo, out_->symbols()) &&
-      provedAtMost(range->hi, extent - Dim(1), out_->symbols())) {
+  if (provedAtMost(Dim(0), *range.lo, out_->symbols()) &&
+      provedAtMost(*range.hi, extent - Dim(1), out_->symbols())) {
     return true;
   }
-  error<DiagId::subscript_out_of_range>(item.range, text, str(range->lo), str(range->hi), position, ast::print(base),
+  error<DiagId::subscript_out_of_range>(item.range, text, str(*range.lo), str(*range.hi), position, ast::print(base),
                                         str(extent))
       .hint("give a fill value for what lies outside: `" + ast::print(base) + "[…; 0]`");
   return false;

@@ -32,7 +32,7 @@ std::string nearestName(const std::string& name, const std::vector<std::string>&
   if (name.size() > kMaxLength) {
     return best;
   }
-  size_t limit = name.size() < 4 ? 1 : name.size() / 3;
+  size_t limit = (name.size() + 1) / 3; // none for one letter: everything is near to that
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kMaxLength || candidate == name) {
       continue;
@@ -48,6 +48,10 @@ std::string nearestName(const std::string& name, const std::vector<std::string>&
 std::string didYouMean(const std::string& name, const std::vector<std::string>& candidates) {
   std::string best = nearestName(name, candidates);
   return best.empty() ? "" : "did you mean `" + best + "`?";
+}
+
+std::string counted(size_t count, const std::string& thing) {
+  return std::to_string(count) + " " + thing + (count == 1 ? "" : "s");
 }
 
 } // namespace dnn::sema

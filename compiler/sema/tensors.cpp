@@ -41,9 +41,9 @@ VarId Instantiator::store(const Tensor& t, const std::string& name, SourceRange 
   type.bound.reset();
   if (isInteger(type.dtype)) {
     // What is proved of the values bounds them, so that they can subscript.
-    if (std::optional<Interval> range = intervalOf(t.body, *out_);
-        range && provedAtMost(Dim(0), range->lo, out_->symbols())) {
-      type.bound = range->hi + Dim(1);
+    Interval range = intervalOf(t.body, *out_);
+    if (range.lo && range.hi && provedAtMost(Dim(0), *range.lo, out_->symbols())) {
+      type.bound = *range.hi + Dim(1);
     }
   }
   return out_->emitLet(name, std::move(type), t.indices, t.body, range);

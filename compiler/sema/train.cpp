@@ -168,7 +168,7 @@ void Instantiator::runTrainLet(const ast::Stmt& stmt, const ast::Let& let, Env& 
   }
   auto* tuple = value.as<TupleValue>();
   if (let.names.size() > 1 && !value.poisoned() && (!tuple || tuple->items.size() != let.names.size())) {
-    error<DiagId::tuple_mismatch>(let.value->range, let.names.size(), describe(value));
+    error<DiagId::tuple_mismatch>(let.value->range, counted(let.names.size(), "name"), describe(value));
     tuple = nullptr;
     value = Poison{};
   }

@@ -82,7 +82,7 @@ bool Instantiator::matchType(const ast::Type& type, Value& value, SourceRange va
   if (auto* tupleType = std::get_if<ast::TupleType>(&type.node)) {
     auto* tuple = value.as<TupleValue>();
     if (!tuple || tuple->items.size() != tupleType->items.size()) {
-      error<DiagId::wrong_result_count>(valueRange, what, tupleType->items.size(), describe(value));
+      error<DiagId::wrong_result_count>(valueRange, what, counted(tupleType->items.size(), "value"), describe(value));
       return false;
     }
     TupleValue out = *tuple;
@@ -94,7 +94,7 @@ bool Instantiator::matchType(const ast::Type& type, Value& value, SourceRange va
     return ok;
   }
   if (auto* tuple = value.as<TupleValue>()) {
-    error<DiagId::wrong_result_count>(valueRange, what, 1, describe(*tuple));
+    error<DiagId::wrong_result_count>(valueRange, what, "1 value", describe(*tuple));
     return false;
   }
   std::optional<Tensor> t = toTensor(value, valueRange);
@@ -118,6 +118,10 @@ bool Instantiator::matchTensor(const ast::TensorType& type, SourceRange typeRang
                                const std::string& what) {
   std::optional<DType> dtype = evalDType(type.dtype);
   if (!dtype) {
+    return false;
+  }
+  if (type.bound && !isInteger(*dtype)) {
+    error<DiagId::bound_on_float>(type.bound->range, nameOf(*dtype));
     return false;
   }
   if (value.type.dtype != *dtype && !convertTo(value, *dtype)) {
@@ -148,7 +152,7 @@ bool Instantiator::matchTensor(const ast::TensorType& type, SourceRange typeRang
     }
   }
   if (taken > rank || (!open && taken != rank)) {
-    error<DiagId::rank_mismatch>(valueRange, what, taken, open ? " or more" : "", str(value.type))
+    error<DiagId::rank_mismatch>(valueRange, what, open ? std::to_string(taken) + " or more dimensions" : counted(taken, "dimension"), str(value.type))
         .note(typeRange, "it is declared here");
     return false;
   }
