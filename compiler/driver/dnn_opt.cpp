@@ -7,9 +7,10 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <sstream>
+#include <iterator>
 
 namespace {
 
@@ -31,16 +32,14 @@ int report(const dnn::Error& error, const std::string& fallback) {
 }
 
 dnn::Result<std::string> readInput(const std::string& path) {
-  std::ostringstream text;
   if (path == "-") {
-    text << std::cin.rdbuf();
-    return text.str();
+    return std::string{std::istreambuf_iterator<char>(std::cin), {}};
   }
   std::ifstream file(path, std::ios::binary);
-  if (!file || !(text << file.rdbuf())) {
+  if (!file || std::filesystem::is_directory(path)) { // a directory opens, and only reading it fails
     return dnn::Error{"cannot read the file", path};
   }
-  return text.str();
+  return std::string{std::istreambuf_iterator<char>(file), {}};
 }
 
 int interpret(const Options& options, const dnn::graph::Module& module, const std::string& text) {
