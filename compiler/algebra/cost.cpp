@@ -15,7 +15,7 @@ constexpr int expensive = 20;
 int costOf(ScalarOp op) {
   switch (op) {
   case ScalarOp::StopGrad: return 0;
-  case ScalarOp::Neg:
+  case ScalarOp::Neg: return 1; // often part of the next operation
   case ScalarOp::Abs:
   case ScalarOp::Not:
   case ScalarOp::Add:

@@ -5,6 +5,7 @@
 #include "compiler/graph/affine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 namespace dnn::test {
@@ -360,6 +361,32 @@ private:
     pool_.push_back(op->results[0]);
   }
 
+  /// Values stay of moderate size, so that the loss is well enough conditioned for finite differences.
+  void limitLast() {
+    const Value* last = pool_.back();
+    graph::Interpreter interpreter(*function_);
+    auto values = interpreter.evaluate(program_.environment, {&last, 1});
+    double largest = 0;
+    for (int64_t i = 0; values && i < (*values)[0].size(); ++i) {
+      largest = std::max(largest, std::fabs((*values)[0].get(i)));
+    }
+    constexpr double limit = 8;
+    if (largest <= limit) {
+      return;
+    }
+    vars_.clear();
+    operands_.clear();
+    Value* value = pool_.back();
+    pool_.pop_back();
+    std::vector<ExprRef> subscripts;
+    for (size_t d = 0; d < value->type.rank(); ++d) {
+      vars_.push_back({"i" + std::to_string(d), value->type.dims[d]});
+      subscripts.push_back(index(d));
+    }
+    ExprRef element = exprs().access(operand(value), value->type.dtype, subscripts);
+    finishComp(vars_.size(), Reduction::None, apply(ScalarOp::Mul, {number(limit / largest), element}));
+  }
+
   void addOp() {
     int kind = between(1, 100);
     if (kind <= 84) {
@@ -371,6 +398,7 @@ private:
     } else {
       addConcat();
     }
+    limitLast();
   }
 
   /// Σ over all values of a bounded function of them with weights that differ from point to point.
