@@ -70,6 +70,9 @@ std::string print(const Schedule& schedule) {
   out << "schedule " << schedule.family << "\n";
   for (const OpSchedule& op : schedule.ops) {
     std::string name = "op" + std::to_string(op.op);
+    if (!op.once.empty()) {
+      out << "  " << name << "_once " << op.once.size() << " values\n";
+    }
     for (size_t i = 0; i < op.packs.size(); ++i) {
       const Pack& pack = op.packs[i];
       std::string part = name + "_pack" + std::to_string(i);

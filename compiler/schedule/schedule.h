@@ -75,6 +75,8 @@ struct OpSchedule {
   std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
   std::optional<Lanes> lanes;
   std::vector<Pack> packs;
+  /// Parts of the body that are the same at every point (a learning rate): computed once, before the loops.
+  std::vector<graph::ExprRef> once;
 };
 
 /// One loop nest that writes several returns of equal dimensions, each from an inlined expression of its point.

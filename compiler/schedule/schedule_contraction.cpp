@@ -265,8 +265,10 @@ private:
       epilogue += v->def == op_ ? 1 : costOf(v->def->body);
     }
     Nest nest;
-    bool unmasked = std::ranges::any_of(
-        output.returns, [&](uint32_t index) { return byteSize(analysis_.function.returns[index]->type.dtype) < 4; });
+    bool unmasked = std::ranges::any_of(output.returns, [&](uint32_t index) {
+      const Value* v = analysis_.function.returns[index];
+      return byteSize(v->type.dtype) < 4 || (v->def != op_ && analysis_.loadsOf(*v->def) != Loads::Forward);
+    });
     // In place the elements are an update, where computing one twice would be wrong; a guard that always holds is free.
     Tail columnTail = unmasked || inPlace ? Tail::Guard : columnsFillTiles() ? Tail::RoundUp : Tail::Predicate;
     Tail rowTail = rowsFillTiles() && !inPlace ? Tail::RoundUp : Tail::Guard;

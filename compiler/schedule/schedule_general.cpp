@@ -49,6 +49,9 @@ public:
         OpSchedule how;
         how.op = analysis_.positionOf(*op);
         how.stage.placement = inlined_.at(op) ? Placement::Inline : Placement::Root;
+        if (op->body != nullptr && analysis_.points(*op) > 1) {
+          collectUniform(*op, op->body, how.once);
+        }
         schedule.ops.push_back(std::move(how));
       }
     }
@@ -91,6 +94,25 @@ private:
       double elements = analysis_.elements(*v);
       bool once = runs <= elements * 1.01;
       inlined_[&op] = once || runs * inlineCost_.at(&op) <= elements * (inlineCost_.at(&op) + 4) + runs * 3;
+    }
+  }
+
+  /// The largest parts without an index that are worth a variable. They read scalars only.
+  void collectUniform(const Op& op, graph::ExprRef e, std::vector<graph::ExprRef>& parts) const {
+    if (std::ranges::find(parts, e) != parts.end()) {
+      return;
+    }
+    bool uniform = true;
+    graph::forEachNode(e, [&](graph::ExprRef node) {
+      uniform &= node->kind != graph::ExprKind::Index;
+      uniform &= node->kind != graph::ExprKind::Access || !analysis_.dependsOnOverwritten(op.operands[node->operand]);
+    });
+    if (!uniform) {
+      for (graph::ExprRef arg : e->args) {
+        collectUniform(op, arg, parts);
+      }
+    } else if (e->kind == graph::ExprKind::Apply && costOf(e) > 4) {
+      parts.push_back(e);
     }
   }
 

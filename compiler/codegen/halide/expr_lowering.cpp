@@ -60,12 +60,20 @@ Expr promised(ExprRef subscript, const Expr& lowered, const Expr& extent) {
 }
 
 Expr ExprLowering::lower(ExprRef root) {
-  // An explicit order instead of recursion: bodies can be deep.
-  graph::forEachNode(root, [&](ExprRef e) {
-    if (!known_.contains(e)) {
-      known_[e] = lowerNode(e);
+  // A stack of its own instead of recursion: bodies can be deep. What is known already is not looked into.
+  std::vector<std::pair<ExprRef, size_t>> stack = {{root, 0}};
+  while (!stack.empty()) {
+    auto& [node, done] = stack.back();
+    if (known_.contains(node)) {
+      stack.pop_back();
+    } else if (done < node->args.size()) {
+      ExprRef arg = node->args[done++];
+      stack.push_back({arg, 0});
+    } else {
+      known_[node] = lowerNode(node);
+      stack.pop_back();
     }
-  });
+  }
   return known_.at(root);
 }
 

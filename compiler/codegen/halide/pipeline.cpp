@@ -256,7 +256,7 @@ Expr PipelineBuilder::inlined(const Op& op, const std::vector<Expr>& point) {
   switch (op.kind) {
   case OpKind::Comp: {
     DNN_ASSERT(op.reduction == Reduction::None, "a reduction has a stage of its own");
-    return ExprLowering(*this, op, function_.symbols, point).lower(op.body);
+    return lowering(op, point).lower(op.body);
   }
   case OpKind::Reshape: {
     const std::vector<Dim>& to = op.results[0]->type.dims;
@@ -308,11 +308,15 @@ void PipelineBuilder::addStage(const std::string& name, Stage stage, const sched
 
 void PipelineBuilder::defineOp(uint32_t position) {
   const Op& op = *function_.body.ops[position];
-  if (!scheduleOf_.contains(&op) || isInline(op)) {
+  if (!scheduleOf_.contains(&op)) {
     return;
   }
   const schedule::OpSchedule& how = *scheduleOf_.at(&op);
   std::string name = "op" + std::to_string(position);
+  defineOnce(op, how, name);
+  if (isInline(op)) {
+    return;
+  }
   if (op.kind == OpKind::Scatter) {
     defineScatter(op, name);
     return;
@@ -352,7 +356,7 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     indices.push_back(r);
     stage.loops[1]->emplace(reducedLoop(q), r);
   }
-  ExprLowering lowering(*this, op, function_.symbols, indices);
+  ExprLowering bodies = lowering(op, indices);
   for (size_t i = 0; i < how.packs.size(); ++i) {
     const schedule::Pack& pack = how.packs[i];
     // A pack is padded, so its own index may run past the end; it is not clamped.
@@ -360,10 +364,9 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     for (uint32_t other : pack.others) {
       args.push_back(indices[other]);
     }
-    lowering.replace(pack.part,
-                     fromStorage(stages_.at(name + "_pack" + std::to_string(i)).func(args), pack.part->dtype));
+    bodies.replace(pack.part, fromStorage(stages_.at(name + "_pack" + std::to_string(i)).func(args), pack.part->dtype));
   }
-  Expr value = lowering.lower(op.body);
+  Expr value = bodies.lower(op.body);
   std::vector<Expr> args = innermostFirst(asExprs(vars));
   Func& func = stage.func;
   if (isArg(op.reduction)) {
@@ -406,7 +409,7 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
       names.emplace(reducedLoop(q), r);
     }
     args.insert(args.begin(), lane);
-    Expr value = ExprLowering(*this, op, function_.symbols, indices).lower(op.body);
+    Expr value = lowering(op, indices).lower(op.body);
     func(args) = toStorage(combine(op.reduction, fromStorage(func(args), dtype), value), dtype);
     stage.loops.push_back(std::move(names));
   };
@@ -459,16 +462,40 @@ void PipelineBuilder::defineScatter(const Op& op, const std::string& name) {
     indices.push_back(r);
     stage.loops[1]->emplace(dimLoop(d), r);
   }
-  ExprLowering lowering(*this, op, function_.symbols, indices);
+  ExprLowering bodies = lowering(op, indices);
   for (size_t d = 0; d < type.rank(); ++d) {
-    Expr at = Halide::cast<int32_t>(lowering.lower(op.at[d]));
+    Expr at = Halide::cast<int32_t>(bodies.lower(op.at[d]));
     target.push_back(promised(op.at[d], at, extent(type.dims[d])));
   }
-  Expr value = lowering.lower(op.body);
+  Expr value = bodies.lower(op.body);
   stage.func(innermostFirst(vars)) = constant(0, type.dtype);
   std::vector<Expr> args = innermostFirst(target);
   stage.func(args) = stage.func(args) + value;
   addStage(name, std::move(stage), scheduleOf_.at(&op)->stage);
+}
+
+ExprLowering PipelineBuilder::lowering(const Op& op, std::vector<Expr> point) {
+  ExprLowering bodies(*this, op, function_.symbols, std::move(point));
+  auto found = once_.find(&op);
+  for (size_t i = 0; found != once_.end() && i < found->second.size(); ++i) {
+    graph::ExprRef part = scheduleOf_.at(&op)->once[i];
+    bodies.replace(part, fromStorage(found->second[i](), part->dtype));
+  }
+  return bodies;
+}
+
+void PipelineBuilder::defineOnce(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
+  std::vector<Expr> nowhere(op.dims.size() + op.reduced.size());
+  std::vector<Func> values;
+  for (graph::ExprRef part : how.once) {
+    Func value(name_ + "_" + name + "_once" + std::to_string(values.size()));
+    value() = toStorage(ExprLowering(*this, op, function_.symbols, nowhere).lower(part), part->dtype);
+    value.compute_root();
+    values.push_back(value);
+  }
+  if (!values.empty()) {
+    once_[&op] = std::move(values);
+  }
 }
 
 void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const std::string& name) {
@@ -492,7 +519,7 @@ void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const
   std::vector<Expr> args = asExprs(vars);
   args[0] = domain.x;
   stage.func(vars) = Halide::undef(storageType(pack.part->dtype));
-  stage.func(args) = toStorage(ExprLowering(*this, op, function_.symbols, indices).lower(pack.part), pack.part->dtype);
+  stage.func(args) = toStorage(lowering(op, indices).lower(pack.part), pack.part->dtype);
   stage.loops = {dimLoops(vars), dimLoops(vars)};
   stage.loops[1]->insert_or_assign(along.name(), domain.x);
   int32_t multiple = static_cast<int32_t>(pack.multiple);

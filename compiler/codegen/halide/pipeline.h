@@ -57,6 +57,7 @@ private:
   std::unordered_map<const graph::Value*, Overwritten> overwritten_;
   std::unordered_map<const graph::Op*, const schedule::OpSchedule*> scheduleOf_;
   std::map<std::string, Stage> stages_;
+  std::unordered_map<const graph::Op*, std::vector<Halide::Func>> once_;           ///< of OpSchedule::once, in order
   std::vector<std::pair<std::string, const schedule::StageSchedule*>> toSchedule_; ///< in order of definition
 
   // ValueSource
@@ -69,6 +70,9 @@ private:
   void defineReduction(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineLanes(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineScatter(const graph::Op& op, const std::string& name);
+  /// Lowers bodies of op at this point, with what is computed once taken from there.
+  ExprLowering lowering(const graph::Op& op, std::vector<Halide::Expr> point);
+  void defineOnce(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void definePack(const graph::Op& op, const schedule::Pack& pack, const std::string& name);
   void defineOutput(uint32_t number, BuiltPipeline& built);
   void bindOutput(Halide::OutputImageParam buffer, const TensorType& type, bool withBounds);
