@@ -48,6 +48,10 @@ void printPersistents(const plan::Plan& plan, plan::Persistent::Kind kind, const
 }
 
 void printSource(const plan::Source& source) {
+  std::vector<plan::Port> fields = source.fields; // the types of one row
+  for (plan::Port& field : fields) {
+    field.batched = true;
+  }
   std::string from;
   for (const std::string& path : source.paths) {
     from += (from.empty() ? "" : ", ") + path;
@@ -63,7 +67,7 @@ void printSource(const plan::Source& source) {
                    source.split > 0 ? source.split : -source.split);
   }
   std::printf("  %s: %s, batch %lld%s (%s)\n", source.name.c_str(), from.c_str(), static_cast<long long>(source.batch),
-              source.shuffle ? ", shuffled" : "", portList(source.fields).c_str());
+              source.shuffle ? ", shuffled" : "", portList(fields).c_str());
 }
 
 void printEntry(const plan::Entry& entry) {
@@ -85,7 +89,7 @@ void printEntry(const plan::Entry& entry) {
 } // namespace
 
 void printInfo(const plan::Plan& plan) {
-  std::printf("%s, compiled by dnnc %s for %s, fingerprint %s\n", plan.program.c_str(), plan.compilerVersion.c_str(),
+  std::printf("%s, compiled by %s for %s, fingerprint %s\n", plan.program.c_str(), plan.compilerVersion.c_str(),
               plan.target.c_str(), plan.fingerprint.c_str());
   printPersistents(plan, plan::Persistent::Kind::Parameter, "parameters");
   printPersistents(plan, plan::Persistent::Kind::State, "states");

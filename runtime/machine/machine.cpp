@@ -74,7 +74,8 @@ Status Machine::checkPlan() const {
         return failure(ExitCode::Internal, "the plan watches an output that does not exist");
       }
     }
-    if (entry.source.empty()) {
+    bool reads = entry.kind == Entry::Kind::Step || entry.kind == Entry::Kind::Eval;
+    if (!reads || entry.source.empty()) {
       continue;
     }
     int source = findSource(entry.source);

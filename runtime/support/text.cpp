@@ -75,6 +75,9 @@ std::string grouped(uint64_t value) {
 }
 
 std::string duration(double seconds) {
+  if (seconds < 0.000995) {
+    return format("%.0f µs", 1e6 * seconds);
+  }
   if (seconds < 0.0995) {
     return format("%.1f ms", 1000 * seconds);
   }

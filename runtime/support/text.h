@@ -21,7 +21,7 @@ std::string describe(plan::DType dtype, const std::vector<int64_t>& dims);
 /// 1234567 → "1,234,567".
 std::string grouped(uint64_t value);
 
-/// "3.1 ms", "0.42 s", "12.3 s", "3:25", "1:02:09".
+/// "12 µs", "3.1 ms", "0.42 s", "12.3 s", "3:25", "1:02:09".
 std::string duration(double seconds);
 
 /// The shortest of 6 to 9 significant digits that reads back as the same float.
