@@ -3,6 +3,7 @@
 #include "compiler/support/assert.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace dnn::transform {
 
@@ -176,11 +177,11 @@ private:
     return buffers_.size() - 1;
   }
 
-  /// Outputs read old values, so they are copied first; then updates, all at once in meaning: an update from a
-  /// persistent tensor goes through a temporary, lest another copy has overwritten it.
+  /// Outputs read old values, so they are copied first; then updates, all at once in meaning: what comes from a
+  /// persistent tensor that a copy overwrites goes through a temporary.
   void findCopies() {
-    std::vector<PendingCopy> toTemporaries;
     std::vector<PendingCopy> updates;
+    std::unordered_set<std::string> overwritten;
     for (const Op* op : function_.body.ops) {
       if (op->kind == OpKind::Output) {
         const Value* root = roots_.of(op->operands[0]);
@@ -192,20 +193,20 @@ private:
       } else if (op->kind == OpKind::Update) {
         PendingCopy copy = copyFrom(roots_.of(op->operands[0]));
         copy.toPath = op->symbol;
-        if (!copy.fromBuffer && copy.fromPath == copy.toPath) {
-          continue; // written in place or directly, or keeps its value
+        if (copy.fromBuffer || copy.fromPath != copy.toPath) { // else in place, direct, or unchanged
+          overwritten.insert(copy.toPath);
+          updates.push_back(copy);
         }
-        if (!copy.fromBuffer) {
-          PendingCopy first = copy;
-          first.toPath.clear();
-          first.toBuffer = addTemporary(copy.bytes);
-          toTemporaries.push_back(first);
-          copy.fromBuffer = first.toBuffer;
-        }
-        updates.push_back(copy);
       }
     }
-    copies_.insert(copies_.end(), toTemporaries.begin(), toTemporaries.end());
+    for (PendingCopy& copy : updates) {
+      if (!copy.fromBuffer && overwritten.contains(copy.fromPath)) {
+        PendingCopy first = copy;
+        first.toPath.clear();
+        first.toBuffer = copy.fromBuffer = addTemporary(copy.bytes);
+        copies_.push_back(first);
+      }
+    }
     copies_.insert(copies_.end(), updates.begin(), updates.end());
   }
 

@@ -188,8 +188,9 @@ func @init {
 )");
   ASSERT_EQ(p.placement().direct.size(), 1u);
   EXPECT_EQ(p.placement().direct.begin()->second, "w");
-  ASSERT_EQ(p.memory().copies.size(), 2u); // through a temporary to b
-  EXPECT_EQ(p.memory().copies[1].to.offset, p.plan.persistentOffset.at("b"));
+  ASSERT_EQ(p.memory().copies.size(), 1u); // from w, where nothing overwrites it
+  EXPECT_EQ(p.memory().copies[0].from.offset, p.plan.persistentOffset.at("w"));
+  EXPECT_EQ(p.memory().copies[0].to.offset, p.plan.persistentOffset.at("b"));
 }
 
 TEST(PlaceUpdates, SwapGoesThroughTemporaries) {
