@@ -63,8 +63,7 @@ void printSource(const plan::Source& source) {
   case plan::Source::Kind::Generate: from = "generated, " + grouped(source.rows) + " rows"; break;
   }
   if (source.split != 0) {
-    from += format(", %s %g of the rows", source.split > 0 ? "first" : "last",
-                   source.split > 0 ? source.split : -source.split);
+    from += format(", split %g", source.split);
   }
   std::printf("  %s: %s, batch %lld%s (%s)\n", source.name.c_str(), from.c_str(), static_cast<long long>(source.batch),
               source.shuffle ? ", shuffled" : "", portList(fields).c_str());

@@ -33,13 +33,25 @@ Status notEmpty(const Source& source, const std::string& where, uint64_t rows) {
                   : failure(ExitCode::BadInput, "%s has no examples for `%s`", where.c_str(), source.name.c_str());
 }
 
-void keepRange(Column& column, uint64_t first, uint64_t count) {
-  auto start = column.bytes.begin() + static_cast<int64_t>(first * column.rowBytes);
-  column.bytes.erase(start + static_cast<int64_t>(count * column.rowBytes), column.bytes.end());
-  column.bytes.erase(column.bytes.begin(), start);
+/// Keeps the rows of the split, in the split's order.
+void keepSplit(const Source& source, uint64_t all, Column& column) {
+  if (source.split == 0) {
+    return;
+  }
+  uint64_t first = 0;
+  uint64_t count = 0;
+  splitRange(source.split, all, first, count);
+  std::vector<uint32_t> order;
+  splitOrder(all, source.splitSeed, order);
+  std::vector<uint8_t> kept(count * column.rowBytes);
+  for (uint64_t row = 0; row < count; ++row) {
+    std::memcpy(kept.data() + row * column.rowBytes, column.bytes.data() + order[first + row] * column.rowBytes,
+                column.rowBytes);
+  }
+  column.bytes = std::move(kept);
 }
 
-Status loadIdxField(const plan::Port& field, double split, const std::string& path, Column& column, uint64_t& rows) {
+Status loadIdxField(const plan::Port& field, const std::string& path, Column& column, uint64_t& rows) {
   std::vector<uint8_t> file;
   if (Status status = readFile(path, file); !status.ok()) {
     return status;
@@ -55,22 +67,19 @@ Status loadIdxField(const plan::Port& field, double split, const std::string& pa
                    describe(widened(header.type), rowDims).c_str(), field.name.c_str(),
                    describe(field.dtype, field.dims).c_str());
   }
-  uint64_t all = static_cast<uint64_t>(header.dims[0]);
+  rows = static_cast<uint64_t>(header.dims[0]);
   uint64_t perRow = 0;
   elementCount(rowDims, perRow);
-  uint64_t first = 0;
-  splitRange(split, all, first, rows);
-  const uint8_t* start = values.data() + first * perRow * static_cast<uint64_t>(byteSize(header.type));
   uint64_t bad = 0;
   auto place = [&](uint64_t index) {
-    return perRow == 1 ? format("row %llu", static_cast<unsigned long long>(first + index / perRow))
-                       : format("row %llu, element %llu", static_cast<unsigned long long>(first + index / perRow),
+    return perRow == 1 ? format("row %llu", static_cast<unsigned long long>(index / perRow))
+                       : format("row %llu, element %llu", static_cast<unsigned long long>(index / perRow),
                                 static_cast<unsigned long long>(index % perRow));
   };
-  if (!convertInto(header.type, start, rows * perRow, column, bad)) {
+  if (!convertInto(header.type, values.data(), rows * perRow, column, bad)) {
     return failure(ExitCode::BadInput, "`%s`, %s: %s is no value of type %s, which field `%s` has", path.c_str(),
                    place(bad).c_str(),
-                   valueText(header.type, start + bad * static_cast<uint64_t>(byteSize(header.type))).c_str(),
+                   valueText(header.type, values.data() + bad * static_cast<uint64_t>(byteSize(header.type))).c_str(),
                    name(field.dtype), field.name.c_str());
   }
   std::string reason;
@@ -88,7 +97,7 @@ Status loadIdx(const Source& source, const std::vector<std::string>& paths, Data
   }
   for (size_t i = 0; i < paths.size(); ++i) {
     uint64_t rows = 0;
-    if (Status status = loadIdxField(source.fields[i], source.split, paths[i], data.fields[i], rows); !status.ok()) {
+    if (Status status = loadIdxField(source.fields[i], paths[i], data.fields[i], rows); !status.ok()) {
       return status;
     }
     if (i > 0 && rows != data.rows) {
@@ -119,16 +128,7 @@ Status loadCsv(const Source& source, const std::vector<std::string>& paths, Data
   if (Status status = selectCsvColumns(header, path, source.fields, source.columns, selection); !status.ok()) {
     return status;
   }
-  uint64_t all = 0;
-  if (Status status = readCsvRows(reader, path, header, source.fields, selection, data.fields, all); !status.ok()) {
-    return status;
-  }
-  uint64_t first = 0;
-  splitRange(source.split, all, first, data.rows);
-  for (Column& column : data.fields) {
-    keepRange(column, first, data.rows);
-  }
-  return success();
+  return readCsvRows(reader, path, header, source.fields, selection, data.fields, data.rows);
 }
 
 Status loadTable(const Source& source, Dataset& data) {
@@ -181,9 +181,11 @@ void splitRange(double split, uint64_t rows, uint64_t& first, uint64_t& count) {
     return;
   }
   // 0.29 · 100 is a little less than 29 in binary; such products mean the whole number.
-  double part = std::floor(std::fabs(split) * static_cast<double>(rows) + 1e-9);
-  count = std::min(rows, static_cast<uint64_t>(std::max(part, 0.0)));
-  first = split < 0 ? rows - count : 0;
+  double share = split > 0 ? split : 1 + split;
+  double part = std::floor(share * static_cast<double>(rows) + 1e-6);
+  auto left = std::min(rows, static_cast<uint64_t>(std::max(part, 0.0)));
+  first = split > 0 ? 0 : left;
+  count = split > 0 ? left : rows - left;
 }
 
 Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
@@ -217,14 +219,20 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
   case Source::Kind::Table: status = loadTable(source, *result); break;
   case Source::Kind::Generate: status = generate(machine_, source, *result); break;
   }
+  if (status.ok() && result->rows > UINT32_MAX) {
+    status = failure(ExitCode::BadInput, "`%s` has more than 2^32 - 1 examples", sourceName.c_str());
+  }
   if (!status.ok()) {
     if (status.code == ExitCode::Io && given == overrides_.end()) {
       status.message += format("; another file can be given with --data %s=PATH", sourceName.c_str());
     }
     return status;
   }
-  if (result->rows > UINT32_MAX) {
-    return failure(ExitCode::BadInput, "`%s` has more than 2^32 - 1 examples", sourceName.c_str());
+  uint64_t all = result->rows;
+  uint64_t first = 0;
+  splitRange(source.split, all, first, result->rows);
+  for (Column& column : result->fields) {
+    keepSplit(source, all, column);
   }
   if (status = notEmpty(source, paths.empty() ? "the program" : "`" + paths[0] + "`", result->rows); !status.ok()) {
     return status;

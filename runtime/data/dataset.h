@@ -31,7 +31,8 @@ private:
   std::map<std::string, std::unique_ptr<Dataset>> loaded_;
 };
 
-/// From rows of a file to the part that the source takes: floor(|split|·rows) from the start (> 0) or the end (< 0).
+/// Of `rows` rows in the order of a split, the part that a source takes: split > 0 the first floor(split·rows), split <
+/// 0 the rows that 1 - |split| leaves, 0 all.
 void splitRange(double split, uint64_t rows, uint64_t& first, uint64_t& count);
 
 /// Copies `count` examples into the entry's input ports: those at order[first], order[first + 1], …, or, if `order` is

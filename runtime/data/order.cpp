@@ -18,23 +18,16 @@ uint32_t hashOf(std::string_view text) {
   return hash;
 }
 
-constexpr uint64_t orderKey = 0x6f72646572206f66; // distinguishes this stream from the program's draws
+// Keys of their own for the streams of this file, so that they never meet the program's draws.
+constexpr uint64_t epochKey = 0x6f72646572206f66;
+constexpr uint64_t splitKey = 0x73706c6974206f66;
 
-} // namespace
-
-void epochOrder(uint64_t rows, bool shuffle, uint64_t seed, uint64_t epoch, std::string_view source,
-                std::vector<uint32_t>& order) {
-  order.resize(rows);
-  std::iota(order.begin(), order.end(), 0u);
-  if (!shuffle) {
-    return;
-  }
-  PhiloxKey key = philoxKey(seed ^ orderKey);
-  uint32_t site = hashOf(source);
+/// Fisher–Yates over the Philox blocks with counter {i/2, site, epoch low, epoch high}.
+void shuffle(std::vector<uint32_t>& order, PhiloxKey key, uint32_t site, uint64_t epoch) {
   PhiloxBlock block{};
-  for (uint64_t i = rows; i > 1; --i) {
-    // Each block holds two 64-bit numbers: one for an even i, one for the odd i below it.
-    if (i == rows || i % 2 == 0) {
+  for (uint64_t i = order.size(); i > 1; --i) {
+    // Each block holds two 64-bit numbers: one for an even i, one for the odd i above it.
+    if (i == order.size() || i % 2 == 1) {
       block = philox4x32(
           {static_cast<uint32_t>(i / 2), site, static_cast<uint32_t>(epoch), static_cast<uint32_t>(epoch >> 32)}, key);
     }
@@ -44,6 +37,23 @@ void epochOrder(uint64_t rows, bool shuffle, uint64_t seed, uint64_t epoch, std:
     auto j = static_cast<uint64_t>(static_cast<Wide>(bits) * i >> 64); // uniform in 0 … i-1
     std::swap(order[i - 1], order[j]);
   }
+}
+
+} // namespace
+
+void epochOrder(uint64_t rows, bool shuffled, uint64_t seed, uint64_t epoch, std::string_view source,
+                std::vector<uint32_t>& order) {
+  order.resize(rows);
+  std::iota(order.begin(), order.end(), 0u);
+  if (shuffled) {
+    shuffle(order, philoxKey(seed ^ epochKey), hashOf(source), epoch);
+  }
+}
+
+void splitOrder(uint64_t rows, uint64_t seed, std::vector<uint32_t>& order) {
+  order.resize(rows);
+  std::iota(order.begin(), order.end(), 0u);
+  shuffle(order, philoxKey(seed ^ splitKey), 0, 0);
 }
 
 uint64_t batchSeed(uint64_t seed, uint64_t batch) { return seed + batch * 0x9E3779B97F4A7C15; }

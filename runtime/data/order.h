@@ -12,6 +12,10 @@ namespace dnn::runtime {
 void epochOrder(uint64_t rows, bool shuffle, uint64_t seed, uint64_t epoch, std::string_view source,
                 std::vector<uint32_t>& order);
 
+/// The order of a file's rows before a split takes its part of them: a permutation fixed by its seed and the number of
+/// rows alone, the same for every source.
+void splitOrder(uint64_t rows, uint64_t seed, std::vector<uint32_t>& order);
+
 /// The seed of the draws in one batch of an evaluation or prediction: batch 0 uses the seed itself, so that rows in
 /// different batches do not see the same draws.
 uint64_t batchSeed(uint64_t seed, uint64_t batch);

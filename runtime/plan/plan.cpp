@@ -117,6 +117,7 @@ template <class Coder> void codeSource(Coder& c, auto& s) {
     c.string(column.last);
   });
   c.number(s.split);
+  c.number(s.splitSeed);
   c.list(s.table, [&](auto& field) { c.bytes(field); });
   c.number(s.rows);
   c.number(s.generateEntry);

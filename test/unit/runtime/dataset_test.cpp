@@ -2,6 +2,7 @@
 
 #include "test/unit/runtime/fake_program.h"
 
+#include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
 
@@ -11,15 +12,25 @@ namespace {
 using plan::Port;
 using plan::Source;
 
-TEST(Split, TakesTheFloorFromEitherEnd) {
+TEST(Split, TheTwoPartsAreTheWhole) {
   uint64_t first = 0;
   uint64_t count = 0;
   splitRange(0.8, 1797, first, count);
   EXPECT_EQ(first, 0u);
   EXPECT_EQ(count, 1437u);
   splitRange(-0.2, 1797, first, count);
-  EXPECT_EQ(first, 1797u - 359u);
-  EXPECT_EQ(count, 359u);
+  EXPECT_EQ(first, 1437u);
+  EXPECT_EQ(count, 360u);
+  for (uint64_t rows = 1; rows < 300; ++rows) {
+    for (int percent = 1; percent < 100; ++percent) {
+      uint64_t firstPart = 0;
+      splitRange(percent / 100.0, rows, first, firstPart);
+      ASSERT_EQ(firstPart, rows * static_cast<uint64_t>(percent) / 100) << percent << "% of " << rows;
+      splitRange(-(100 - percent) / 100.0, rows, first, count);
+      ASSERT_EQ(first, firstPart);
+      ASSERT_EQ(count, rows - firstPart);
+    }
+  }
   splitRange(0.29, 100, first, count); // 28.999999999999996 in binary
   EXPECT_EQ(count, 29u);
   splitRange(0, 5, first, count);
@@ -118,10 +129,15 @@ TEST_F(DatasetFiles, CsvSplitsAreDisjointParts) {
                 .columns = {{"v", "v"}},
                 .split = 0.6};
   ASSERT_TRUE(load(source).ok());
-  EXPECT_EQ(data_->fields[0].bytes, (std::vector<uint8_t>{0, 1, 2}));
+  std::vector<uint8_t> rows = data_->fields[0].bytes;
+  EXPECT_EQ(rows.size(), 3u);
   source.split = -0.4;
   ASSERT_TRUE(load(source).ok());
-  EXPECT_EQ(data_->fields[0].bytes, (std::vector<uint8_t>{3, 4}));
+  EXPECT_EQ(data_->fields[0].bytes.size(), 2u);
+  rows.insert(rows.end(), data_->fields[0].bytes.begin(), data_->fields[0].bytes.end());
+  EXPECT_NE(rows, (std::vector<uint8_t>{0, 1, 2, 3, 4})) << "the order is a permutation";
+  std::sort(rows.begin(), rows.end());
+  EXPECT_EQ(rows, (std::vector<uint8_t>{0, 1, 2, 3, 4}));
   source.split = 0.1;
   EXPECT_NE(load(source).message.find("has no examples for `f`"), std::string::npos);
 }

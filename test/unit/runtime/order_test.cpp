@@ -50,6 +50,20 @@ TEST(Order, AllPermutationsAreAboutEquallyLikely) {
   }
 }
 
+TEST(Order, SplitsOfDifferentSeedsDiffer) {
+  std::vector<uint32_t> one;
+  std::vector<uint32_t> two;
+  splitOrder(100, 0, one);
+  splitOrder(100, 1, two);
+  EXPECT_NE(one, two);
+  splitOrder(100, 0, two);
+  EXPECT_EQ(one, two);
+  std::sort(one.begin(), one.end());
+  EXPECT_EQ(one.front(), 0u);
+  EXPECT_EQ(one.back(), 99u);
+  EXPECT_EQ(std::unique(one.begin(), one.end()), one.end());
+}
+
 TEST(Order, BatchesDrawFromDifferentSeedsAndTheFirstFromTheSeedItself) {
   EXPECT_EQ(batchSeed(42, 0), 42u);
   EXPECT_NE(batchSeed(42, 1), batchSeed(42, 2));

@@ -14,7 +14,8 @@ Plan fullPlan() {
                           .paths = {"a.csv"},
                           .fields = {{.name = "x", .dtype = DType::U8, .batched = true, .dims = {2}, .bound = 7}},
                           .columns = {{"p0", "p1"}},
-                          .split = -0.25});
+                          .split = -0.25,
+                          .splitSeed = 11});
   plan.sources.push_back({.kind = Source::Kind::Table, .name = "t", .table = {{1, 2, 3}}, .rows = 3});
   plan.steps = 1000;
   plan.patience = {5, "te.loss"};
@@ -30,6 +31,7 @@ TEST(Plan, EncodingRoundTrips) {
   EXPECT_EQ(encode(again), bytes);
   EXPECT_EQ(again.sources[1].columns[0].last, "p1");
   EXPECT_EQ(again.sources[1].split, -0.25);
+  EXPECT_EQ(again.sources[1].splitSeed, 11u);
   EXPECT_EQ(again.sources[2].table, fullPlan().sources[2].table);
   EXPECT_EQ(again.entries[1].watchedPersistents, (std::vector<uint32_t>{0, 1}));
   EXPECT_EQ(again.checkpoint.best, "te.acc");
