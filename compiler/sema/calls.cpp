@@ -492,7 +492,12 @@ Value Instantiator::runBody(const ast::Signature& signature, const ast::Block& b
   if (!ok) {
     return Poison{};
   }
-  diag::Diagnostics::TraceScope trace(diags_, range, callText(signature, statics));
+  // The outer calls tell the way; a recursion would fill pages.
+  constexpr int kTraced = 16;
+  std::optional<diag::Diagnostics::TraceScope> trace;
+  if (depth_ <= kTraced) {
+    trace.emplace(diags_, range, callText(signature, statics));
+  }
   if (!bindWheres(signature, env)) {
     return Poison{};
   }

@@ -223,9 +223,6 @@ void Instantiator::runStep(const ast::Stmt& stmt, const ast::Step& step, Env& en
   bool ok = true;
   if (step.source) {
     ok = bindFields(step.fields, *step.source, inner);
-  } else if (!step.fields.empty()) {
-    error<DiagId::fields_without_source>(step.fields[0].range);
-    ok = false;
   }
   for (const ast::Name& field : step.fields) {
     if (!ok) {
