@@ -11,7 +11,7 @@ namespace dnn::test {
 
 struct KernelCase {
   std::string family;
-  std::string text; ///< `func @NAME helper … { … }`; NAME stands for the kernel's name
+  std::string text;                             ///< `func @NAME helper … { … }`; NAME stands for the kernel's name
   std::vector<std::optional<uint32_t>> inPlace; ///< for each return
   std::vector<uint32_t> positiveInputs;         ///< drawn from [1/8, 2] instead of [-2, 2]
 };

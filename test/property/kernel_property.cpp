@@ -1,6 +1,6 @@
-// Compiles random kernels, checked and as released, and compares what they compute with the f64 interpreter, for several
-// batch sizes, with one and with two threads. `kernel_property --count 300 --seed 1`; a failure prints the seed that
-// repeats it alone and the kernel.
+// Compiles random kernels, checked and as released, and compares what they compute with the f64 interpreter, for
+// several batch sizes, with one and with two threads. `kernel_property --count 300 --seed 1`; a failure prints the seed
+// that repeats it alone and the kernel.
 #include "compiler/codegen/halide/compile_kernel.h"
 #include "test/property/kernel_cases.h"
 #include "test/property/kernel_runner.h"
@@ -156,8 +156,8 @@ std::string check(Job& job, const LoadedKernels& library) {
     std::vector<std::vector<uint8_t>> first;
     for (const auto& [object, variant, threads] :
          {std::tuple{&job.release, "release", 1}, {&job.release, "release", 2}, {&job.checked, "checked", 1}}) {
-      std::string where = std::string(variant) + ", " + std::to_string(threads) + " threads, N = " +
-                          std::to_string(batch) + ": ";
+      std::string where =
+          std::string(variant) + ", " + std::to_string(threads) + " threads, N = " + std::to_string(batch) + ": ";
       running = nameOf(job, "") + " " + where + "\n" + job.text + job.schedule;
       void* code = library.find(object->name);
       if (code == nullptr) {

@@ -293,12 +293,12 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
   values.resize(most);
   threadCount = threads;
   // All arguments are integers or pointers, so more of them than the kernel takes do no harm.
-  auto call = reinterpret_cast<int (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                                       uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)>(
-      code);
+  auto call =
+      reinterpret_cast<int (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                               uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)>(code);
   const std::vector<uint64_t>& v = values;
-  int result = call(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14],
-                    v[15]);
+  int result =
+      call(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15]);
   std::string check = takeHalideError();
   if (result != 0 || !check.empty()) {
     run.error = "the kernel returned " + std::to_string(result) + " " + check;

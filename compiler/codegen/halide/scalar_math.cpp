@@ -29,9 +29,10 @@ Expr compare(Call::IntrinsicOp op, const Expr& a, const Expr& b) {
 
 Expr lessEqual(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_le, a, b) : a <= b; }
 
-Expr equal(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_eq, a, b) : a == b; }
+// Not `equal`: Halide has a function of that name, which compares expressions instead of values.
+Expr isEqual(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_eq, a, b) : a == b; }
 
-Expr isNaN(const Expr& x) { return Halide::Internal::is_const(x) ? Halide::is_nan(x) : !equal(x, x); }
+Expr isNaN(const Expr& x) { return Halide::Internal::is_const(x) ? Halide::is_nan(x) : !isEqual(x, x); }
 
 Expr floatBits(int32_t bits) { return reinterpret<float>(Expr(bits)); }
 Expr infinity() { return floatBits(0x7f800000); }
@@ -94,8 +95,9 @@ Expr tanh32(const Expr& x) {
 Expr erf32(const Expr& x) {
   Expr size = Halide::abs(x);
   Expr square = x * x;
-  Expr near = x * polynomial(square, {1.12837923f, -0.376126379f, 0.112837829f, -0.0268654451f, 0.00522107491f,
-                                      -0.000848471129f, 0.000112705449f, -9.68013774e-06f});
+  Expr near =
+      strictAdd(x, x * polynomial(square, {0.128379167f, -0.376126379f, 0.112837829f, -0.0268654451f, 0.00522107491f,
+                                           -0.000848471129f, 0.000112705449f, -9.68013774e-06f}));
   Expr t = select(lessThan(4.0f, size), 4.0f, size);
   // -log(1 - erf(t)) / t
   Expr rate = polynomial(t, {1.12847126f, 0.636066079f, 0.104227953f, -0.0213161558f, 0.00184114149f, 0.000496541965f,
@@ -129,7 +131,7 @@ Expr digamma(const Expr& x) {
   // π / tan(πx), with the whole part of x taken away first
   Expr fraction = (x - Halide::floor(x)) * number(3.14159265358979323846);
   Expr cotangent = number(3.14159265358979323846) * Halide::cos(fraction) / Halide::sin(fraction);
-  Expr pole = reflected && equal(x, Halide::floor(x));
+  Expr pole = reflected && isEqual(x, Halide::floor(x));
   Expr undefinedHere = number(0) / number(0);
   if (type.bits() == 64) {
     undefinedHere = reinterpret<double>(Halide::Internal::make_const(Halide::UInt(64), 0x7ff8000000000000));
@@ -202,10 +204,13 @@ Expr log32(const Expr& x) {
   Expr exponent = (bits - 0x3f3504f3) >> 23; // of 1/√2 ≤ mantissa < √2
   Expr mantissa = reinterpret<float>(bits - (exponent << 23));
   Expr scale = cast<float>(exponent) - select(denormal, 24.0f, 0.0f);
-  Expr f = mantissa - 1.0f;
+  Expr f = strictSub(mantissa, 1.0f); // exact; its terms must not mix with those of the series
   Expr value = strictAdd(strictMul(scale, 0.693359375f), logNearOne(f) + scale * -2.12194440e-4f);
-  Expr positive = select(equal(x, infinity()), infinity(), value);
-  return select(lessThan(0.0f, x), positive, select(equal(x, 0.0f), -infinity(), notANumber()));
+  // The special results are chosen as bits: LLVM may take a choice between floats for one without infinities and NaNs.
+  Expr special = select(isEqual(x, 0.0f), Expr(static_cast<int32_t>(0xff800000)), Expr(0x7fc00000));
+  Expr finite = lessThan(0.0f, x) && lessThan(x, infinity());
+  return reinterpret<float>(
+      select(finite, reinterpret<int32_t>(value), select(isEqual(x, infinity()), Expr(0x7f800000), special)));
 }
 
 Expr cosTurns32(const Expr& turns) {
@@ -251,8 +256,8 @@ Expr applyScalar(ScalarOp op, const std::vector<Expr>& args) {
   case ScalarOp::Le: return lessEqual(a, b);
   case ScalarOp::Gt: return lessThan(b, a);
   case ScalarOp::Ge: return lessEqual(b, a);
-  case ScalarOp::Eq: return equal(a, b);
-  case ScalarOp::Ne: return !equal(a, b);
+  case ScalarOp::Eq: return isEqual(a, b);
+  case ScalarOp::Ne: return !isEqual(a, b);
   case ScalarOp::And: return a && b;
   case ScalarOp::Or: return a || b;
   case ScalarOp::Select: return select(a, b, args[2]);
