@@ -5,6 +5,7 @@
 // becomes 0 also where x is infinite: a NaN may become a number, never the other way.)
 #pragma once
 
+#include "compiler/graph/affine.h"
 #include "compiler/graph/expr.h"
 
 #include <optional>
@@ -48,6 +49,7 @@ private:
   ExprRef apply(ScalarOp op, std::vector<ExprRef> args) const { return pool_.apply(op, std::move(args)); }
   ExprRef foldConstants(ScalarOp op, const std::vector<ExprRef>& args) const;
   ExprRef makeInteger(ScalarOp op, const std::vector<ExprRef>& args) const;
+  ExprRef readable(graph::LinearForm form) const;
   ExprRef makeUnary(ScalarOp op, ExprRef a) const;
   ExprRef makeSum(ScalarOp op, ExprRef a, ExprRef b) const;
   ExprRef makeProduct(ExprRef a, ExprRef b) const;

@@ -3,6 +3,8 @@
 
 #include "compiler/graph/affine.h"
 
+#include <algorithm>
+
 namespace dnn::algebra {
 
 using graph::ExprKind;
@@ -16,6 +18,21 @@ bool isSubscriptType(DType type) { return type == DType::I32; }
 
 } // namespace
 
+/// The sum as one would write it: `i - u + 1`, `3 - j`.
+ExprRef Builder::readable(graph::LinearForm form) const {
+  std::ranges::stable_partition(form.terms, [](const graph::LinearTerm& term) { return term.factor > 0; });
+  bool constantFirst = !form.terms.empty() && form.terms[0].factor < 0 && !(form.constant == Dim(0));
+  if (!constantFirst) {
+    return graph::toExpr(pool_, form);
+  }
+  ExprRef sum = graph::toExpr(pool_, {form.constant, {}});
+  for (const graph::LinearTerm& term : form.terms) {
+    ExprRef product = term.factor == -1 ? term.atom : apply(ScalarOp::Mul, {pool_.integer(-term.factor), term.atom});
+    sum = apply(ScalarOp::Sub, {sum, product});
+  }
+  return sum;
+}
+
 ExprRef Builder::makeInteger(ScalarOp op, const std::vector<ExprRef>& args) const {
   if (!isSubscriptType(args[0]->dtype)) {
     return apply(op, args);
@@ -24,7 +41,10 @@ ExprRef Builder::makeInteger(ScalarOp op, const std::vector<ExprRef>& args) cons
   if (op == ScalarOp::Add || op == ScalarOp::Sub || op == ScalarOp::Mul || op == ScalarOp::Neg) {
     std::optional<graph::LinearForm> form = graph::linearForm(plain);
     bool itself = form && form->terms.size() == 1 && form->terms[0].atom == plain;
-    return form && !itself ? graph::toExpr(pool_, *form) : plain;
+    if (!form || itself) {
+      return plain;
+    }
+    return readable(std::move(*form));
   }
   if ((op == ScalarOp::Div || op == ScalarOp::Mod) && args[1]->kind == ExprKind::Const && args[1]->integer > 0) {
     bool isDiv = op == ScalarOp::Div;
@@ -35,6 +55,9 @@ ExprRef Builder::makeInteger(ScalarOp op, const std::vector<ExprRef>& args) cons
     }
     if (divisor == 1) {
       return isDiv ? args[0] : pool_.integer(0);
+    }
+    if (isDiv && graph::isDivByConstant(args[0]) && divisor < (int64_t(1) << 31) / graph::divisorOf(args[0])) {
+      return makeInteger(op, {args[0]->args[0], pool_.integer(divisor * graph::divisorOf(args[0]))});
     }
     // (c·x + y) / c = x + y / c and (c·x + y) % c = y % c, for whole multiples x.
     std::optional<graph::LinearForm> form = graph::linearForm(args[0]);
@@ -67,11 +90,11 @@ ExprRef Builder::makeInteger(ScalarOp op, const std::vector<ExprRef>& args) cons
       }
       bool moved = !multiple.terms.empty() || !(multiple.constant == Dim(0));
       if (moved) {
-        ExprRef remaining = graph::toExpr(pool_, rest);
+        ExprRef remaining = readable(rest);
         if (!isDiv) {
           return makeInteger(op, {remaining, args[1]});
         }
-        ExprRef whole = graph::toExpr(pool_, multiple);
+        ExprRef whole = readable(multiple);
         return rest.isUniform() && rest.constant.isStatic() ? whole : add(whole, makeInteger(op, {remaining, args[1]}));
       }
     }

@@ -266,6 +266,9 @@ private:
       return false;
     }
     equations_.erase(equations_.begin() + static_cast<std::ptrdiff_t>(best));
+    if (takeDigit(bestSplit)) {
+      return true;
+    }
     const LinearTerm* target = &bestSplit.candidates[0];
     for (const LinearTerm& term : bestSplit.candidates) {
       bool unit = std::abs(term.factor) == 1;
@@ -276,6 +279,40 @@ private:
     }
     solveFor(bestSplit, *target);
     return true;
+  }
+
+  /// u + g·(…) = known with 0 ≤ u < g, as in row-major positions: u is the remainder modulo g, and the rest is the
+  /// quotient, an equation of its own.
+  bool takeDigit(const Split& s) {
+    if (s.candidates.size() < 2 || s.unknowns != s.candidates.size()) {
+      return false;
+    }
+    for (const LinearTerm& digit : s.candidates) {
+      int64_t g = 0;
+      for (const LinearTerm& other : s.candidates) {
+        g = other.atom == digit.atom ? g : std::gcd(g, std::abs(other.factor));
+      }
+      const Dim& extent = vars_[digit.atom->index].extent;
+      if (digit.factor != 1 || g < 2 || !extent.isStatic() || extent.constant() > g) {
+        continue;
+      }
+      LinearForm rest;
+      LinearForm known;
+      known.constant = s.form.constant * -1;
+      for (const LinearTerm& term : s.form.terms) {
+        if (term.atom == digit.atom) {
+          continue;
+        }
+        bool unknown = isUnknown(term.atom);
+        (unknown ? rest : known).terms.push_back({term.atom, unknown ? term.factor / g : -term.factor});
+      }
+      ExprRef value = graph::toExpr(pool(), known);
+      ExprRef divisor = pool().integer(g);
+      equations_.push_back({graph::toExpr(pool(), rest), b_.div(value, divisor)});
+      define(digit.atom->index, b_.make(ScalarOp::Mod, {value, divisor}));
+      return true;
+    }
+    return false;
   }
 
   static LinearForm without(const LinearForm& form, ExprRef atom) {

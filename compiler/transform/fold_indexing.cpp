@@ -159,10 +159,12 @@ private:
     graph::RangeAnalysis ranges(op, function_.symbols);
     const Dim extent = op.reduced[r].extent;
     ExprRef inside = b_.pool().boolean(true);
-    if (!ranges.alwaysInRange(point, extent)) {
+    if (!ranges.neverNegative(point)) {
+      inside = b_.pool().apply(ScalarOp::Ge, {point, b_.pool().integer(0)});
+    }
+    if (!ranges.alwaysBelow(point, extent)) {
       ExprRef limit = graph::toExpr(b_.pool(), {extent, {}});
-      inside = b_.both(b_.pool().apply(ScalarOp::Ge, {point, b_.pool().integer(0)}),
-                       b_.pool().apply(ScalarOp::Lt, {point, limit}));
+      inside = b_.both(inside, b_.pool().apply(ScalarOp::Lt, {point, limit}));
     }
     // Indices behind the dropped one move up.
     auto position = static_cast<uint32_t>(op.dims.size() + r);

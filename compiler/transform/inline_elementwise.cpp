@@ -8,7 +8,7 @@
 //    of them, which costs less than another tensor;
 //  - or the reader's body, simplified, costs no more than before: something cancelled;
 //  - or all its readers together cost no more than before with the value, which then need not be computed;
-//  - or the value costs no more than the read itself would save: a sign, a factor.
+//  - or the reader is elementwise, and the value costs no more than the read of it: a sign, a factor.
 // Whether what remains is stored or recomputed inside a kernel is for fusion to decide.
 #include "compiler/algebra/cost.h"
 #include "compiler/algebra/simplify.h"
@@ -105,7 +105,7 @@ private:
     constexpr int arithmetic = 24;
     bool broadcast =
         onlyReader && accesses.size() == 1 && isElementwise(user) && valueCost <= arithmetic && !value.type.isScalar();
-    bool cheap = valueCost <= trivial || broadcast;
+    bool cheap = (valueCost <= trivial && isElementwise(user)) || broadcast; // the body of a sum stays short
     if (!once && !cheap && !shareOperands(user, *value.def)) {
       return false; // nothing can cancel
     }
