@@ -46,6 +46,12 @@ diag::SourceRange findPlace(const diag::Sources& sources, std::string_view where
   return {};
 }
 
+int failInternally(const char* what, const Error& error) {
+  std::fprintf(stderr, "dnnc: internal error: %s: %s%s%s; please report this with the input\n", what,
+               error.where.c_str(), error.where.empty() ? "" : ": ", error.message.c_str());
+  return kInternalError;
+}
+
 } // namespace
 
 int Pipeline::runTo(Stage last) {
@@ -92,10 +98,7 @@ int Pipeline::runStages(Stage last) {
   // Build. Reductions come out of expressions, guards become selects; gradients are still single `grad` operations.
   timed("build", [&] { module_ = build::buildGraph(*program_, sources_); });
   if (Status status = graph::verify(*module_); !status.ok()) {
-    std::fprintf(stderr,
-                 "dnnc: internal error: the graph as built is wrong: %s %s; please report this with the input\n",
-                 status.error().where.c_str(), status.error().message.c_str());
-    return kInternalError;
+    return failInternally("the graph as built is wrong", status.error());
   }
   if (last == Stage::Build) {
     return kSuccess;
@@ -105,7 +108,13 @@ int Pipeline::runStages(Stage last) {
   // user wrote, at its line.
   transform::PassOptions passes;
   passes.verifyEach = options_.verifyEach;
-  if (!transform("differentiate", [&] { return transform::differentiateAll(*module_, passes); })) {
+  passes.time = options_.timePasses;
+  passes.observe = [this](const transform::PassReport& report) { notePass(report.pass->flag, report.seconds); };
+  Status differentiated = success();
+  timed("differentiate", [&] { differentiated = transform::differentiateAll(*module_, passes); });
+  if (!differentiated) {
+    const Error& error = differentiated.error();
+    diags_.report<diag::DiagId::not_differentiable>(findPlace(sources_, error.where), error.message);
     return kInputError;
   }
   if (last == Stage::Differentiate) {
@@ -113,22 +122,23 @@ int Pipeline::runStages(Stage last) {
   }
 
   // Optimize. Forward and backward together: what they share is computed once.
-  if (!transform("optimize", [&] { return transform::optimize(*module_, passes); })) {
-    return kInternalError;
+  Status optimized = success();
+  timed("optimize", [&] { optimized = transform::optimize(*module_, passes); });
+  if (!optimized) {
+    return failInternally("a pass failed", optimized.error());
   }
   if (last == Stage::Optimize) {
     return kSuccess;
   }
 
   // Fuse. Last, because groups are walls: nothing is simplified across them.
-  const transform::Pass* fuse = transform::findPass("fuse");
-  if (!transform("fuse", [&]() -> Status {
-        auto done = transform::runPasses(*module_, {&fuse, 1}, passes);
-        return done ? success() : Status(done.error());
-      })) {
-    return kInternalError;
-  }
-  return kSuccess;
+  Status fused = success();
+  timed("fuse", [&] {
+    const transform::Pass* fuse = transform::findPass("fuse");
+    auto reports = transform::runPasses(*module_, {&fuse, 1}, passes);
+    fused = reports ? success() : Status(reports.error());
+  });
+  return fused ? kSuccess : failInternally("fusion failed", fused.error());
 }
 
 void Pipeline::analyze() {
@@ -141,30 +151,37 @@ void Pipeline::analyze() {
   }
 }
 
-bool Pipeline::transform(const char* stage, const std::function<Status()>& passes) {
-  Status status = success();
-  timed(stage, [&] { status = passes(); });
-  if (!status.ok()) {
-    diags_.report<diag::DiagId::not_differentiable>(findPlace(sources_, status.error().where), status.error().message);
-  }
-  return status.ok();
-}
-
 void Pipeline::timed(const std::string& stage, const std::function<void()>& work) {
   auto begin = std::chrono::steady_clock::now();
+  firstPass_ = durations_.size();
   work();
-  seconds_.emplace_back(stage, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  durations_.insert(durations_.begin() + static_cast<std::ptrdiff_t>(firstPass_), {stage, seconds, 1, false});
+}
+
+void Pipeline::notePass(std::string_view flag, double seconds) {
+  // Repetitions in a stage's fixpoint add up.
+  for (size_t i = firstPass_; i < durations_.size(); ++i) {
+    if (durations_[i].what == flag) {
+      durations_[i].seconds += seconds;
+      ++durations_[i].runs;
+      return;
+    }
+  }
+  durations_.push_back({std::string(flag), seconds, 1, true});
 }
 
 Pipeline::~Pipeline() {
-  if (options_.timePasses) {
-    double total = 0;
-    for (const auto& [stage, seconds] : seconds_) {
-      std::fprintf(stderr, "%10.3f ms  %s\n", seconds * 1e3, stage.c_str());
-      total += seconds;
-    }
-    std::fprintf(stderr, "%10.3f ms  total\n", total * 1e3);
+  if (!options_.timePasses) {
+    return;
   }
+  double total = 0;
+  for (const Duration& d : durations_) {
+    std::string runs = d.runs > 1 ? " (" + std::to_string(d.runs) + " runs)" : "";
+    std::fprintf(stderr, "%10.3f ms  %s%s%s\n", d.seconds * 1e3, d.isPass ? "  " : "", d.what.c_str(), runs.c_str());
+    total += d.isPass ? 0 : d.seconds;
+  }
+  std::fprintf(stderr, "%10.3f ms  total\n", total * 1e3);
 }
 
 } // namespace dnn::driver

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,8 +41,7 @@ public:
 private:
   int runStages(Stage last);
   void analyze();
-  /// Runs a stage of graph passes. A pass that refuses the user's program says where: that becomes a diagnostic.
-  bool transform(const char* stage, const std::function<Status()>& passes);
+  void notePass(std::string_view flag, double seconds);
 
   const Options& options_;
   diag::Sources sources_;
@@ -49,7 +49,15 @@ private:
   LoadedFiles loaded_;
   std::optional<sema::Program> program_;
   std::unique_ptr<graph::Module> module_;
-  std::vector<std::pair<std::string, double>> seconds_;
+
+  struct Duration {
+    std::string what; ///< a stage, or a pass: it belongs to the stage before it in the list
+    double seconds = 0;
+    int runs = 1;
+    bool isPass = false;
+  };
+  std::vector<Duration> durations_;
+  size_t firstPass_ = 0; ///< of the running stage, in durations_
 };
 
 } // namespace dnn::driver

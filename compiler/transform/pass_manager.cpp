@@ -38,6 +38,9 @@ public:
     }
     double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     reports.push_back({&pass, *changed, options_.time ? seconds : 0});
+    if (options_.observe) {
+      options_.observe(reports.back());
+    }
     dump(pass);
     if (Status status = verify("after the pass `" + std::string(pass.flag) + "`"); !status) {
       return status.error();

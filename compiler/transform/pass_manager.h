@@ -38,12 +38,16 @@ const Pass* findPass(std::string_view flag);
 /// "a,b,c" → the passes; the error names the unknown flag.
 Result<std::vector<const Pass*>> parsePassList(std::string_view flags);
 
+struct PassReport;
+
 struct PassOptions {
   bool verifyEach = false; ///< verify before the first pass and after each one
   bool time = false;       ///< fill PassReport::seconds
   std::string dumpAfter;   ///< flag of a pass, or "all"
   /// Receives the text of a dump; the default prints to stderr.
   std::function<void(std::string_view)> dump;
+  /// Receives the report of each pass when it has run.
+  std::function<void(const PassReport&)> observe;
 };
 
 /// What one pass did; times are wall clock.
