@@ -1,6 +1,6 @@
 #include "runtime/checkpoint/checkpoint.h"
 
-#include "runtime/support/bytes.h"
+#include "runtime/plan/bytes.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/file.h"
 #include "runtime/support/text.h"

@@ -1,6 +1,6 @@
 #include "runtime/plan/plan.h"
 
-#include "runtime/support/bytes.h"
+#include "runtime/plan/bytes.h"
 
 namespace dnn::plan {
 

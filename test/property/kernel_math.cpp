@@ -96,12 +96,11 @@ const Ends ends[] = {{"exp", -1000, 0},
 
 constexpr int64_t points = 20000;
 
-/// The kernel's results for these arguments.
-std::vector<double> evaluate(const char* name, const std::vector<double>& arguments, const schedule::Machine& machine,
-                             std::string& error) {
+/// The results of a kernel with one comp over %x[n] for these arguments.
+std::vector<double> evaluateComp(const std::string& comp, const std::vector<double>& arguments,
+                                 const schedule::Machine& machine, std::string& error) {
   std::string text = "func @k helper [N <= " + std::to_string(points) +
-                     "] {\n  %x = input \"0\" : f32[N]\n  %y = comp [n:N] : f32 { " + name +
-                     "(%x[n]) }\n  return %y\n}\n";
+                     "] {\n  %x = input \"0\" : f32[N]\n  %y = " + comp + "\n  return %y\n}\n";
   auto module = graph::parseModule(text, "math");
   schedule::Kernel kernel{(*module)->functions[0].get(), {}};
   auto object = codegen::compileKernel(kernel, schedule::chooseSchedule(kernel, machine), machine, {}, "k");
@@ -120,9 +119,47 @@ std::vector<double> evaluate(const char* name, const std::vector<double>& argume
   return run.returns.empty() ? std::vector<double>{} : run.returns[0].floats;
 }
 
+std::vector<double> evaluate(const char* name, const std::vector<double>& arguments, const schedule::Machine& machine,
+                             std::string& error) {
+  return evaluateComp("comp [n:N] : f32 { " + std::string(name) + "(%x[n]) }", arguments, machine, error);
+}
+
+/// NaN passes through sums, max and min, and fails every comparison, wherever in the vectors it stands.
+bool checkNaN(const schedule::Machine& machine) {
+  static const struct {
+    const char* comp;
+    bool expected; ///< a NaN in the result
+  } cases[] = {
+      {"comp [] max [n:N] : f32 { %x[n] }", true},
+      {"comp [] min [n:N] : f32 { %x[n] }", true},
+      {"comp [] add [n:N] : f32 { %x[n] }", true},
+      {"comp [] max [n:N] : f32 { add(%x[n], 1.0) }", true},
+      {"comp [n:N] : f32 { max(%x[n], 0.0) }", true},
+      {"comp [n:N] : f32 { min(mul(%x[n], 2.0), 0.0) }", true},
+      {"comp [n:N] : f32 { select(gt(%x[n], 0.0), %x[n], 0.0) }", false},
+      {"comp [n:N] : f32 { select(le(%x[n], 0.0), 0.0, %x[n]) }", true},
+      {"comp [n:N] : f32 { f32(ne(%x[n], %x[n])) }", false},
+  };
+  bool good = true;
+  for (const auto& one : cases) {
+    for (size_t at : {size_t{0}, size_t{7}, size_t{20}, size_t{36}}) {
+      std::vector<double> arguments(37, -1);
+      arguments[at] = nan;
+      std::string error;
+      std::vector<double> results = evaluateComp(one.comp, arguments, machine, error);
+      double result = results.empty() ? 0 : results[results.size() == 1 ? 0 : at];
+      if (!error.empty() || std::isnan(result) != one.expected) {
+        std::printf("NaN at %zu: %s gives %g %s FAILED\n", at, one.comp, result, error.c_str());
+        good = false;
+      }
+    }
+  }
+  return good;
+}
+
 int mainProgram() {
   schedule::Machine machine = schedule::hostMachine();
-  bool good = true;
+  bool good = checkNaN(machine);
   std::string error;
   for (const Function& f : functions) {
     std::vector<double> arguments;
