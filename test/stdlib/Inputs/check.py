@@ -1,0 +1,227 @@
+"""Asks a compiled program for predictions and compares them with values computed here. usage: check.py PROGRAM THEME
+
+Each theme is a function below, of the name of the test that uses it. Prints one line for each definition.
+"""
+
+import math
+import subprocess
+import sys
+
+program = sys.argv[1]
+# The last three lines are where naive formulas overflow.
+POINTS = [-10, -3.5, -1, -0.5, -1e-3, 0, 1e-3, 0.5, 1, 2.5, 3.5, 10, -1000, 88.8, 1000]
+failed = False
+
+
+def predict(name, **inputs):
+    """The result's rows, from the rows (or numbers) of each input."""
+    command = [program, "predict", name]
+    for port, rows in inputs.items():
+        rows = [row if isinstance(row, (list, tuple)) else [row] for row in rows]
+        with open(f"{port}.csv", "w") as file:
+            file.write(",".join(f"c{k}" for k in range(len(rows[0]))) + "\n")
+            file.writelines(",".join(map(str, row)) + "\n" for row in rows)
+        command += ["--in", f"{port}={port}.csv"]
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split("\n")[1:]
+    return [[float(v) for v in line.split(",")] for line in lines if line]
+
+
+def near(got, want, relative=2e-6, absolute=1e-6):
+    return math.isfinite(got) and abs(got - want) <= absolute + relative * abs(want)
+
+
+def expect(name, got, want, **tolerance):
+    """`got` and `want`: rows of numbers."""
+    global failed
+    wrong = [
+        f"  row {i} column {k}: {g}, not {w}"
+        for i, (row, wanted) in enumerate(zip(got, want))
+        for k, (g, w) in enumerate(zip(row, wanted))
+        if not near(g, w, **tolerance)
+    ]
+    if [len(row) for row in got] != [len(row) for row in want]:
+        wrong.append(f"  {len(got)} rows, not {len(want)}, or of another length")
+    print(f"{name}: " + ("\n".join(["wrong", *wrong]) if wrong else "ok"))
+    failed |= bool(wrong)
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def softplus(x):
+    return max(x, 0) + math.log1p(math.exp(-abs(x)))
+
+
+def softmax(row):
+    powers = [math.exp(x - max(row)) for x in row]
+    return [p / sum(powers) for p in powers]
+
+
+def activations():
+    def phi(x):
+        return 0.5 * math.erfc(-x / math.sqrt(2))
+
+    def density(x):
+        return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+    def elu(x, scale, alpha):
+        return (scale * x, scale) if x > 0 else (scale * alpha * math.expm1(x), scale * alpha * math.exp(x))
+
+    def mish(x):
+        t = math.tanh(softplus(x))
+        return x * t, t + x * (1 - t * t) * sigmoid(x)
+
+    # Each gives the value and the derivative.
+    table = {
+        "sigmoid": lambda x: (sigmoid(x), sigmoid(x) * sigmoid(-x)),
+        "relu": lambda x: (max(x, 0), float(x > 0)),
+        "leaky_relu": lambda x: (x, 1) if x > 0 else (0.01 * x, 0.01),
+        "leaky_relu_2": lambda x: (x, 1) if x > 0 else (0.2 * x, 0.2),
+        "elu": lambda x: elu(x, 1, 1),
+        "elu_2": lambda x: elu(x, 1, 0.5),
+        "selu": lambda x: elu(x, 1.0507009873554805, 1.6732632423543772),
+        "softplus": lambda x: (softplus(x), sigmoid(x)),
+        "gelu": lambda x: (x * phi(x), phi(x) + x * density(x)),
+        "silu": lambda x: (x * sigmoid(x), sigmoid(x) + x * sigmoid(x) * sigmoid(-x)),
+        "mish": mish,
+        "hard_sigmoid": lambda x: (min(max(x / 6 + 0.5, 0), 1), 1 / 6 if abs(x) < 3 else 0),
+        "identity": lambda x: (x, 1),
+    }
+    for name, reference in table.items():
+        expect(name, predict(name, x=POINTS), [reference(x) for x in POINTS])
+    expect("step_unit", predict("step_unit", x=POINTS), [[float(x > 0)] for x in POINTS])
+    # Numbers from tables, so that a mistake above and in the library cannot agree.
+    expect("gelu(1), silu(1)", [[predict(n, x=[1])[0][0] for n in ("gelu", "silu")]], [[0.841345, 0.731059]])
+
+    rows = [[1, 2, 3], [0, 0, 0], [-1, 0.5, 0.25], [1000, -1000, 0], [-1000, -1000, -1000], [1000, 1000, 999]]
+    soft = [softmax(row) for row in rows]
+    logs = [[x - max(row) - math.log(sum(math.exp(y - max(row)) for y in row)) for x in row] for row in rows]
+    expect("softmax", predict("softmax", x=rows), soft)
+    expect("softmax of 1, 2, 3", predict("softmax", x=rows)[:1], [[0.090031, 0.244728, 0.665241]])
+    expect("log_softmax", predict("log_softmax", x=rows), logs, relative=1e-6)
+    # d/dx of the first component: s0·(δ - s), and δ - s.
+    expect("softmax'", predict("softmax_grad", x=rows), [[s[0] * ((k == 0) - s[k]) for k in range(3)] for s in soft])
+    expect("log_softmax'", predict("log_softmax_grad", x=rows), [[(k == 0) - s[k] for k in range(3)] for s in soft])
+
+
+def losses():
+    rows = [[1, 2, 3], [0, 0, 0], [-1, 0.5, 0.25], [1000, -1000, 0], [1000, -1000, 0], [1000, 1000, 999]]
+    classes = [2, 0, 1, 0, 1, 2]
+    largest = [max(row) for row in rows]
+    want = [
+        [math.log(sum(math.exp(x - m) for x in row)) + (m - row[t])] for row, t, m in zip(rows, classes, largest)
+    ]
+    got = predict("softmax_xent", x=rows, t=classes)
+    expect("softmax_xent", got, want, relative=5e-7)
+    expect("softmax_xent of 1, 2, 3 with the last", got[:1], [[0.407606]])
+    slopes = [[s - (k == t) for k, s in enumerate(softmax(row))] for row, t in zip(rows, classes)]
+    expect("softmax_xent'", predict("softmax_xent_grad", x=rows, t=classes), slopes)
+
+    targets = [k % 3 / 2 for k in range(len(POINTS))]  # 0, 0.5, 1
+    want = [[softplus(s) - s * r, sigmoid(s) - r, -s] for s, r in zip(POINTS, targets)]
+    expect("bce_logits", predict("bce_logits", s=POINTS, r=targets), want)
+
+    shares = [0.01, 0.25, 0.5, 0.75, 0.99]
+    targets = [0, 1, 0.5, 0.25, 1]
+    want = [
+        [-(r * math.log(y) + (1 - r) * math.log(1 - y)), (y - r) / (y * (1 - y)), math.log(1 - y) - math.log(y)]
+        for y, r in zip(shares, targets)
+    ]
+    expect("bce", predict("bce", y=shares, r=targets), want, relative=1e-5)
+
+    zeros = [0] * len(POINTS)
+    pairs = {"y": POINTS, "r": [0.25] * len(POINTS)}
+    want = [[(y - 0.25) ** 2, 2 * (y - 0.25), -2 * (y - 0.25)] for y in POINTS]
+    expect("squared_error", predict("squared_error", **pairs), want)
+    count = len(POINTS)
+    expect("mse", predict("mse", **pairs), [[sum(w[0] for w in want) / count]])
+    expect("mse'", predict("mse_grad", **pairs), [[w[1] / count] for w in want])
+    expect("l1", predict("l1", **pairs), [[sum(abs(y - 0.25) for y in POINTS) / count]])
+    expect("l1'", predict("l1_grad", **pairs), [[math.copysign(1 / count, y - 0.25)] for y in POINTS])
+
+    def huber(d, delta):
+        if abs(d) <= delta:
+            return [0.5 * d * d, d]
+        return [delta * (abs(d) - 0.5 * delta), math.copysign(delta, d)]
+
+    expect("huber", predict("huber", y=POINTS, r=zeros), [huber(y, 1) for y in POINTS])
+    expect("huber of 0.5, 3", [row[:1] for row in predict("huber", y=[0.5, 3], r=[0, 0])], [[0.125], [2.5]])
+    expect("huber, delta 2", predict("huber_2", y=POINTS, r=zeros), [huber(y, 2) for y in POINTS])
+
+    signs = [1 if k % 2 else -1 for k in range(count)]
+    scores = [s if s * t != 1 else 0.9 for s, t in zip(POINTS, signs)]  # not where the slope jumps
+    want = [[max(0, 1 - t * s), -t if t * s < 1 else 0] for s, t in zip(scores, signs)]
+    expect("hinge", predict("hinge", s=scores, t=signs), want)
+
+
+def metrics():
+    rows = [[1, 2, 3], [3, 2, 1], [5, 5, 5], [-1000, 1000, 1000], [-3, -2, -1]]
+    truth = [2, 0, 1, 1, 0]
+    expect("classify", predict("classify", x=rows), [[2], [0], [0], [1], [2]])
+    expect("correct", predict("correct", x=rows, t=truth), [[1], [1], [0], [1], [0]])
+    expect("accuracy", predict("accuracy", x=rows, t=truth), [[0.6]])
+
+
+def tensors():
+    rows = [[10 * k for k in range(6)], [-k for k in range(6)], [0.5] * 6, [1000, -1000, 0, 0, 1e-3, 7]]
+    total = sum(map(sum, rows))
+    expect("sq", predict("sq", x=rows), [[x * x for x in row] for row in rows])
+    expect("sum, mean", predict("totals", x=rows), [[total, total / 24]])
+    # flatten(x)[n, k] = x[n, k / 3, k % 3]; the program gave each element its place.
+    expect("flatten", predict("flatten", x=rows), [[100 * n + 10 * (k // 3) + k % 3 for k in range(6)] for n in range(4)])
+    expect("dropout outside of training", predict("dropout", x=rows), rows)
+
+
+def schedules():
+    times = [1, 2, 5, 6, 10, 11, 100]
+
+    def cosine(t, peak, steps, floor):
+        return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * min((t - 1) / steps, 1)))
+
+    want = [
+        [cosine(t, 0.5, 10, 0), cosine(t, 2, 5, 0.25), 0.1 * 0.1 ** ((t - 1) // 5), 3 * 0.5 ** ((t - 1) // 2)]
+        + [0.9 ** (t - 1), 0.3 * min(t / 10, 1), 1.5]
+        for t in times
+    ]
+    expect("schedules", predict("schedules", t=times), want, relative=1e-5, absolute=2e-7)
+
+
+def initializers():
+    # Mean, variance, smallest and largest of 50,000 draws: within 5 standard deviations of these.
+    count = 50_000
+
+    def draws(name, mean, variance, low, high, fourth):
+        """`fourth`: the fourth central moment over the squared variance, 3 for a normal distribution, 1.8 for a uniform."""
+        ((m, v, smallest, largest),) = predict(name)
+        sure = 5 / math.sqrt(count)
+        expect(f"{name}: mean", [[m]], [[mean]], relative=0, absolute=sure * math.sqrt(variance) + 1e-6)
+        expect(f"{name}: variance", [[v]], [[variance]], relative=sure * math.sqrt(fourth - 1) + 1e-4)
+        ok = low <= smallest < largest <= high or low == smallest == largest == high
+        expect(f"{name}: range", [[float(ok)]], [[1]])
+
+    def normal(name, mean, deviation):
+        # The largest of that many normal draws lies between 3.5 and 6.5 deviations out, practically always.
+        draws(name, mean, deviation**2, mean - 6.5 * deviation, mean + 6.5 * deviation, 3)
+        ((_, _, smallest, largest),) = predict(name)
+        far = min(largest - mean, mean - smallest) / deviation
+        expect(f"{name}: tails", [[float(far > 3.5)]], [[1]])
+
+    draws("zeros", 0, 0, 0, 0, 1)
+    draws("ones", 1, 0, 1, 1, 1)
+    draws("constant", -2.5, 0, -2.5, -2.5, 1)
+    normal("normal", 0, 1)
+    normal("normal_2", 3, 0.5)
+    normal("he", 0, math.sqrt(2 / 50))
+    normal("glorot_normal", 0, math.sqrt(2 / 80))
+    normal("lecun", 0, math.sqrt(1 / 50))
+    draws("uniform", 0.5, 1 / 12, 0, 1, 1.8)
+    draws("uniform_2", 1, 36 / 12, -2, 4, 1.8)
+    limit = math.sqrt(6 / 80)
+    draws("glorot", 0, limit**2 / 3, -limit, limit, 1.8)
+    p = 0.3
+    draws("bernoulli", p, p * (1 - p), 0, 1, (1 - 3 * p * (1 - p)) / (p * (1 - p)))
+
+
+globals()[sys.argv[2]]()
+sys.exit(failed)
