@@ -13,9 +13,9 @@ POINTS = [-10, -3.5, -1, -0.5, -1e-3, 0, 1e-3, 0.5, 1, 2.5, 3.5, 10, -1000, 88.8
 failed = False
 
 
-def predict(name, **inputs):
+def predict(name, checkpoint="", **inputs):
     """The result's rows, from the rows (or numbers) of each input."""
-    command = [program, "predict", name]
+    command = [program, "predict", name, *(["--checkpoint", checkpoint] if checkpoint else [])]
     for port, rows in inputs.items():
         rows = [row if isinstance(row, (list, tuple)) else [row] for row in rows]
         with open(f"{port}.csv", "w") as file:
@@ -221,6 +221,84 @@ def initializers():
     draws("glorot", 0, limit**2 / 3, -limit, limit, 1.8)
     p = 0.3
     draws("bernoulli", p, p * (1 - p), 0, 1, (1 - 3 * p * (1 - p)) / (p * (1 - p)))
+
+
+def optimizers():
+    def sgd(lr):
+        return lambda x, g, t, s: x - (lr(t) if callable(lr) else lr) * g
+
+    def momentum(x, g, t, s):
+        s["v"] = 0.9 * s.get("v", 0) + g
+        return x - 0.01 * s["v"]
+
+    def nesterov(x, g, t, s):
+        s["v"] = 0.8 * s.get("v", 0) + g
+        return x - 0.01 * (g + 0.8 * s["v"])
+
+    def adagrad(x, g, t, s):
+        s["a"] = s.get("a", 0) + g * g
+        return x - 0.1 * g / (math.sqrt(s["a"]) + 1e-10)
+
+    def rmsprop(x, g, t, s):
+        s["a"] = 0.9 * s.get("a", 0) + 0.1 * g * g
+        return x - 0.02 * g / (math.sqrt(s["a"]) + 1e-8)
+
+    def adam(decay):
+        def update(x, g, t, s):
+            s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
+            s["v"] = 0.999 * s.get("v", 0) + 0.001 * g * g
+            d = (s["m"] / (1 - 0.9**t)) / (math.sqrt(s["v"] / (1 - 0.999**t)) + 1e-8)
+            return x - 0.03 * (d + decay * x)
+
+        return update
+
+    rules = [sgd(0.19), sgd(0.21), momentum, nesterov, adagrad, rmsprop, adam(0), adam(0.1)]
+    rules.append(sgd(lambda t: 0.05 * 0.9 ** (t - 1)))
+
+    def run(rule, steps):
+        x, states = 1, {}
+        for t in range(1, steps + 1):
+            x = rule(x, 10 * x, t, states)
+        return x
+
+    for steps in (1, 2, 100):
+        want = [run(rule, steps) for rule in rules]
+        # The errors of 32 bits add up, and where x swings around 0 they are not small beside it.
+        tolerance = {"relative": 2e-6 * steps, "absolute": 1e-6 if steps < 100 else 3e-5}
+        expect(f"{steps} steps", predict("values", f"steps{steps}.ckpt"), [want], **tolerance)
+    (first,) = predict("values", "steps1.ckpt")
+    expect("adagrad, adam: the first step is lr", [[1 - first[4], 1 - first[6]]], [[0.1, 0.03]])
+    (last,) = predict("values", "steps100.ckpt")
+    expect("descent with 0.19, 0.21", [last[:2]], [[0.9**100, 1.1**100]], relative=1e-3, absolute=0)
+
+
+def dropout():
+    (one,), (two,) = predict("values", "steps1.ckpt"), predict("values", "steps2.ckpt")
+    count = len(one)
+    factors = sorted(set(one))
+    expect("what is added", [factors], [[1, 1 + 1 / 0.75]])
+    deviation = math.sqrt(0.25 * 0.75 / count)
+    share = sum(x == 1 for x in one) / count
+    expect("share of zeros", [[share]], [[0.25]], relative=0, absolute=5 * deviation)
+    # Two steps of independent draws zero an element twice with probability 1/16.
+    share = sum(x == 1 for x in two) / count
+    expect("zeros in both steps", [[share]], [[1 / 16]], relative=0, absolute=5 * deviation)
+    # No dependence of neighbours.
+    pairs = sum(a == 1 and b == 1 for a, b in zip(one, one[1:])) / (count - 1)
+    expect("zeros side by side", [[pairs]], [[1 / 16]], relative=0, absolute=5 * deviation)
+
+
+def dense():
+    rows = [[1, 2, 3], [0, 0, 0], [-1, 0.5, 100], [-1, -2, -3]]
+    weights = [[k + 10 * o for o in range(2)] for k in range(3)]
+
+    def affine(row, bias):
+        return [sum(x * w[o] for x, w in zip(row, weights)) + bias for o in range(2)]
+
+    expect("with bias", predict("plain", "a.ckpt", x=rows), [affine(row, 1) for row in rows])
+    expect("without", predict("bare", "a.ckpt", x=rows), [[max(0, y) for y in affine(row, 0)] for row in rows])
+    pairs = [a + b for a, b in zip(rows, reversed(rows))]
+    expect("three dimensions", predict("deep", "a.ckpt", x=pairs), [affine(p[:3], 1) + affine(p[3:], 1) for p in pairs])
 
 
 globals()[sys.argv[2]]()
