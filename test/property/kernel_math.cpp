@@ -138,6 +138,10 @@ bool checkNaN(const schedule::Machine& machine) {
       {"comp [n:N] : f32 { min(mul(%x[n], 2.0), 0.0) }", true},
       {"comp [n:N] : f32 { select(gt(%x[n], 0.0), %x[n], 0.0) }", false},
       {"comp [n:N] : f32 { select(le(%x[n], 0.0), 0.0, %x[n]) }", true},
+      {"comp [n:N] : f32 { select(lt(%x[n], 0.0), 0.0, %x[n]) }", true},
+      {"comp [n:N] : f32 { select(ge(%x[n], 0.0), %x[n], 0.0) }", false},
+      {"comp [n:N] : f32 { select(lt(0.0, add(%x[n], 1.0)), %x[n], 0.0) }", false},
+      {"comp [n:N] : f32 { select(le(add(%x[n], 1.0), 0.0), 0.0, %x[n]) }", true},
       {"comp [n:N] : f32 { f32(ne(%x[n], %x[n])) }", false},
   };
   bool good = true;

@@ -27,12 +27,42 @@ Expr compare(Call::IntrinsicOp op, const Expr& a, const Expr& b) {
   return Call::make(Halide::Bool(a.type().lanes()), op, {a, b}, Call::PureIntrinsic);
 }
 
-Expr lessEqual(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_le, a, b) : a <= b; }
-
 // Not `equal`: Halide has a function of that name, which compares expressions instead of values.
 Expr isEqual(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_eq, a, b) : a == b; }
 
-Expr isNaN(const Expr& x) { return Halide::Internal::is_const(x) ? Halide::is_nan(x) : !isEqual(x, x); }
+Halide::Type bitsOf(const Halide::Type& type) { return Halide::Int(type.bits(), type.lanes()); }
+
+/// By the bits: LLVM assumes that no arithmetic gives NaN, and answers the question for floats without looking.
+Expr isNaN(const Expr& x) {
+  Halide::Type type = bitsOf(x.type());
+  bool wide = type.bits() == 64;
+  Expr magnitude = reinterpret(type, x) & Halide::Internal::make_const(type, wide ? INT64_MAX : INT32_MAX);
+  return magnitude > Halide::Internal::make_const(type, wide ? 0x7ff0000000000000 : 0x7f800000);
+}
+
+/// select, but as bits for the same reason: a choice between floats may become a maximum, which is another thing for
+/// NaN.
+Expr choose(const Expr& condition, const Expr& a, const Expr& b) {
+  if (!a.type().is_float()) {
+    return select(condition, a, b);
+  }
+  Halide::Type type = bitsOf(a.type());
+  return reinterpret(a.type(), select(condition, reinterpret(type, a), reinterpret(type, b)));
+}
+
+/// Not the strict comparison: a choice by it becomes a maximum that loses a NaN.
+Expr lessEqual(const Expr& a, const Expr& b) {
+  if (!a.type().is_float()) {
+    return a <= b;
+  }
+  Expr ordered = !lessThan(b, a);
+  for (const Expr& x : {a, b}) {
+    if (!Halide::Internal::is_const(x)) {
+      ordered = ordered && !isNaN(x);
+    }
+  }
+  return ordered;
+}
 
 Expr floatBits(int32_t bits) { return reinterpret<float>(Expr(bits)); }
 Expr infinity() { return floatBits(0x7f800000); }
@@ -172,14 +202,14 @@ Expr maxPropagating(const Expr& a, const Expr& b) {
   if (!a.type().is_float()) {
     return Halide::max(a, b);
   }
-  return Halide::Internal::is_const(b) ? select(lessThan(a, b), b, a) : select(lessThan(a, b) || isNaN(b), b, a);
+  return Halide::Internal::is_const(b) ? choose(lessThan(a, b), b, a) : choose(lessThan(a, b) || isNaN(b), b, a);
 }
 
 Expr minPropagating(const Expr& a, const Expr& b) {
   if (!a.type().is_float()) {
     return Halide::min(a, b);
   }
-  return Halide::Internal::is_const(b) ? select(lessThan(b, a), b, a) : select(lessThan(b, a) || isNaN(b), b, a);
+  return Halide::Internal::is_const(b) ? choose(lessThan(b, a), b, a) : choose(lessThan(b, a) || isNaN(b), b, a);
 }
 
 Expr exp32(const Expr& x) {
@@ -260,7 +290,7 @@ Expr applyScalar(ScalarOp op, const std::vector<Expr>& args) {
   case ScalarOp::Ne: return !isEqual(a, b);
   case ScalarOp::And: return a && b;
   case ScalarOp::Or: return a || b;
-  case ScalarOp::Select: return select(a, b, args[2]);
+  case ScalarOp::Select: return choose(a, b, args[2]);
   }
   DNN_UNREACHABLE("every scalar operator has an expression");
 }
