@@ -188,18 +188,4 @@ Status linkExecutable(std::span<const std::vector<uint8_t>> objects, const std::
   return runLinker(args, **folder, outPath);
 }
 
-Status linkSharedLibrary(std::span<const std::vector<uint8_t>> objects, const std::string& outPath) {
-  auto folder = TemporaryFolder::create();
-  if (!folder) {
-    return folder.error();
-  }
-  auto files = writeObjects(objects, **folder);
-  if (!files) {
-    return files.error();
-  }
-  std::vector<std::string> args = {"-shared", "--build-id=none", "-o", outPath};
-  args.insert(args.end(), files->begin(), files->end());
-  return runLinker(args, **folder, outPath);
-}
-
 } // namespace dnn::codegen

@@ -17,7 +17,4 @@ namespace dnn::codegen {
 /// says.
 Status linkExecutable(std::span<const std::vector<uint8_t>> objects, const std::string& outPath);
 
-/// The same linker, a shared library that may leave symbols to its host: how tests load single kernels.
-Status linkSharedLibrary(std::span<const std::vector<uint8_t>> objects, const std::string& outPath);
-
 } // namespace dnn::codegen
