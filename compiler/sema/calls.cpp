@@ -54,8 +54,8 @@ bool Instantiator::mentionsWholeTensor(const ast::Expr& e, const Env& env) const
 }
 
 std::string Instantiator::callPath(Env& env) {
-  // By the name that is being defined and the number of the call in its definition, not by the name of what is called: a
-  // library under other names draws the same numbers.
+  // By the name that is being defined and the number of the call in its definition, not by the name of what is called:
+  // a library under other names draws the same numbers.
   int ordinal = env.frame->ordinals[env.frame->statement]++;
   return env.frame->path + "/" + env.frame->statement + "." + std::to_string(ordinal);
 }
@@ -96,8 +96,7 @@ Value Instantiator::evalCall(const ast::Expr& e, const ast::Call& call, Env& env
     return StaticFloat{constant->value};
   }
   if (auto* layer = callee.as<LayerDef>()) {
-    std::optional<Statics> statics =
-        bindStatics(layer->decl->signature, layer->scope, {}, *args, e.range);
+    std::optional<Statics> statics = bindStatics(layer->decl->signature, layer->scope, {}, *args, e.range);
     if (!statics) {
       return Poison{};
     }
@@ -117,13 +116,11 @@ Value Instantiator::evalCall(const ast::Expr& e, const ast::Call& call, Env& env
     return args->empty() ? Value() : args->front().value;
   }
   if (auto* optimizer = callee.as<OptimizerDef>()) {
-    std::optional<Statics> statics =
-        bindStatics(optimizer->decl->signature, optimizer->scope, {}, *args, e.range);
+    std::optional<Statics> statics = bindStatics(optimizer->decl->signature, optimizer->scope, {}, *args, e.range);
     if (!statics) {
       return Poison{};
     }
-    return OptimizerPtr(
-        std::make_shared<OptimizerUse>(OptimizerUse{*optimizer, std::move(*statics), "", e.range}));
+    return OptimizerPtr(std::make_shared<OptimizerUse>(OptimizerUse{*optimizer, std::move(*statics), "", e.range}));
   }
   error<DiagId::not_callable>(call.callee->range, describe(callee));
   return Poison{};
@@ -271,8 +268,8 @@ std::optional<Statics> Instantiator::bindStatics(const ast::Signature& signature
 }
 
 Value Instantiator::applyStatics(const FnValue& fn, const std::vector<Argument>& args, SourceRange range) {
-  std::optional<Statics> statics = bindStatics(fn.decl->signature, fn.scope, fn.statics ? *fn.statics : Statics{}, args,
-                                               range);
+  std::optional<Statics> statics =
+      bindStatics(fn.decl->signature, fn.scope, fn.statics ? *fn.statics : Statics{}, args, range);
   if (!statics) {
     return Poison{};
   }
@@ -453,6 +450,11 @@ Value Instantiator::runBody(const ast::Signature& signature, const ast::Block& b
     tooDeep_ = true;
     return Poison{};
   }
+  if (++calls_ > kMaxCalls) {
+    error<DiagId::too_many_calls>(range, kMaxCalls);
+    tooDeep_ = true;
+    return Poison{};
+  }
   struct Level {
     int& depth;
     explicit Level(int& depth) : depth(depth) { ++depth; }
@@ -504,6 +506,9 @@ Value Instantiator::runBody(const ast::Signature& signature, const ast::Block& b
   env.scope = inner;
   std::optional<Value> result = runBlock(body, env);
   if (tooDeep_) {
+    return Poison{};
+  }
+  if (!result && frame.failed) {
     return Poison{};
   }
   if (!result) {

@@ -44,7 +44,8 @@ Value Instantiator::callCore(const CoreFn& fn, const ast::Expr& e, const ast::Ca
     if (call.args.size() == count) {
       return true;
     }
-    error<DiagId::wrong_argument_count>(e.range, ast::print(*call.callee), counted(count, "argument"), call.args.size());
+    error<DiagId::wrong_argument_count>(e.range, ast::print(*call.callee), counted(count, "argument"),
+                                        call.args.size());
     return false;
   };
   switch (fn.kind) {

@@ -7,11 +7,11 @@ namespace dnn::sema {
 namespace {
 
 /// The operators of scalar_ops.def that are written as calls; the others have a sign of their own.
-constexpr ScalarOp kNamedOps[] = {
-    ScalarOp::Abs,   ScalarOp::Exp,   ScalarOp::Log,   ScalarOp::Log1p,  ScalarOp::Expm1,    ScalarOp::Sqrt,
-    ScalarOp::Rsqrt, ScalarOp::Sin,   ScalarOp::Cos,   ScalarOp::Tanh,   ScalarOp::Erf,      ScalarOp::Lgamma,
-    ScalarOp::Floor, ScalarOp::Ceil,  ScalarOp::Round, ScalarOp::Pow,    ScalarOp::Digamma,  ScalarOp::Min,
-    ScalarOp::Max,   ScalarOp::StopGrad};
+constexpr ScalarOp kNamedOps[] = {ScalarOp::Abs,     ScalarOp::Exp,  ScalarOp::Log,   ScalarOp::Log1p,
+                                  ScalarOp::Expm1,   ScalarOp::Sqrt, ScalarOp::Rsqrt, ScalarOp::Sin,
+                                  ScalarOp::Cos,     ScalarOp::Tanh, ScalarOp::Erf,   ScalarOp::Lgamma,
+                                  ScalarOp::Floor,   ScalarOp::Ceil, ScalarOp::Round, ScalarOp::Pow,
+                                  ScalarOp::Digamma, ScalarOp::Min,  ScalarOp::Max,   ScalarOp::StopGrad};
 
 const std::map<std::string, CoreFn>& table() {
   static const std::map<std::string, CoreFn> all = [] {

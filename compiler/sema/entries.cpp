@@ -43,12 +43,13 @@ namespace {
 /// Is every row of the results made from the same row of the inputs? Then a set may be cut into batches anywhere.
 class Rowwise {
 public:
-  explicit Rowwise(const Function& function) : function_(function) {}
+  Rowwise(const Function& function, const std::vector<Function>& helpers) : function_(function), helpers_(helpers) {}
 
   bool check() {
     for (const Statement& stmt : function_.body) {
       if (auto* let = std::get_if<Let>(&stmt.node)) {
         row_.reset();
+        seen_.clear();
         for (size_t i = 0; i < let->indices.size(); ++i) {
           if (!function_.indices[let->indices[i]].extent.isStatic()) {
             if (row_ || i != 0) {
@@ -71,8 +72,12 @@ public:
         if (concat->axis == 0 && !function_.vars[concat->var].type.dims[0].isStatic()) {
           return false;
         }
-      } else if (std::get_if<CallVjp>(&stmt.node) || std::get_if<Grad>(&stmt.node)) {
-        return false; // what a helper mixes is not looked at
+      } else if (auto* call = std::get_if<CallVjp>(&stmt.node)) {
+        if (!Rowwise(helpers_[call->primal], helpers_).check()) {
+          return false;
+        }
+      } else if (std::get_if<Grad>(&stmt.node)) {
+        return false; // a loss joins all rows
       }
     }
     return true;
@@ -80,6 +85,7 @@ public:
 
 private:
   const Function& function_;
+  const std::vector<Function>& helpers_;
   std::optional<IndexId> row_;
   std::set<const Scalar*> seen_;
 
@@ -108,6 +114,9 @@ private:
         }
       }
     }
+    if (!seen_.insert(s.get()).second) {
+      return true; // looked at before, within this let
+    }
     bool ok = true;
     forEachChild(*s, [&](const ScalarPtr& child) { ok = ok && expression(child); });
     return ok;
@@ -116,7 +125,8 @@ private:
 
 } // namespace
 
-FunctionBuilder& Instantiator::beginEntry(plan::Entry::Kind kind, const std::string& function, const std::string& name) {
+FunctionBuilder& Instantiator::beginEntry(plan::Entry::Kind kind, const std::string& function,
+                                          const std::string& name) {
   FunctionBuilder& entry = entries_.emplace_back();
   entry.function.name = function;
   entry.function.kind = kind;
@@ -130,8 +140,28 @@ FunctionBuilder& Instantiator::beginEntry(plan::Entry::Kind kind, const std::str
   return entry;
 }
 
+void Instantiator::checkSizes(const FunctionBuilder& function) {
+  for (const Statement& stmt : function.function.body) {
+    auto* let = std::get_if<Let>(&stmt.node);
+    auto* read = std::get_if<ReadPersistent>(&stmt.node);
+    if (!let && !read) {
+      continue;
+    }
+    VarId var = let ? let->var : read->var;
+    int64_t count = 1;
+    for (const Dim& d : function.type(var).dims) {
+      if (__builtin_mul_overflow(count, d.max(function.symbols()), &count) || count > INT32_MAX) {
+        error<DiagId::tensor_too_large>(stmt.range, function.function.vars[var].name,
+                                        function.type(var).str(function.symbols()));
+        break;
+      }
+    }
+  }
+}
+
 void Instantiator::endEntry(size_t position) {
   FunctionBuilder& entry = entries_[position];
+  checkSizes(entry);
   entry.finish();
   plan::Entry& plan = program_.plan.entries[position];
   for (PersistentId id : entry.updates()) {
@@ -322,9 +352,12 @@ void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict
     inner.scope->bind(param.name.text, variable(var), param.name.range);
   }
   std::optional<Value> result = runBlock(predict.body, inner);
-  if (!result) {
+  if (!result && frame.failed) {
+    ok = false;
+  } else if (!result) {
     error<DiagId::missing_return>(predict.name.range, predict.name.text);
-  } else if (ok && matchType(*predict.result, *result, returnRange_, inner, {}, "the result of `" + predict.name.text + "`")) {
+  } else if (ok && matchType(*predict.result, *result, returnRange_, inner, {},
+                             "the result of `" + predict.name.text + "`")) {
     auto* tuple = result->as<TupleValue>();
     std::vector<Value> items = tuple ? tuple->items : std::vector<Value>{*result};
     for (size_t i = 0; i < items.size(); ++i) {
@@ -338,7 +371,7 @@ void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict
       program_.plan.entries[position].outputs.push_back(portOf(name, out_->type(var)));
     }
   }
-  program_.plan.entries[position].rowwise = Rowwise(out_->function).check();
+  program_.plan.entries[position].rowwise = Rowwise(out_->function, program_.helpers).check();
   endEntry(position);
 }
 

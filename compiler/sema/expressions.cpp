@@ -222,9 +222,9 @@ Value Instantiator::evalReduce(const ast::Expr& e, const ast::Reduce& reduce, En
   DType type = body->type.dtype;
   if (logical != (type == DType::Bool) || (reduce.kind == ast::ReduceKind::Mean && !isFloat(type))) {
     error<DiagId::wrong_element_type>(reduce.body->range, "`" + word + "`",
-                                      logical                                   ? "bool"
+                                      logical                                ? "bool"
                                       : reduce.kind == ast::ReduceKind::Mean ? "float"
-                                                                                : "numeric",
+                                                                             : "numeric",
                                       nameOf(type));
     return Poison{};
   }
@@ -257,7 +257,8 @@ std::optional<Tensor> Instantiator::toTensor(const Value& value, SourceRange ran
     return *t;
   }
   if (auto* n = value.as<StaticInt>()) {
-    Tensor t = scalar(n->value.isStatic() ? makeInteger(n->value.constant(), DType::I32, range)
+    bool small = n->value.isStatic() && n->value.constant() >= INT32_MIN && n->value.constant() <= INT32_MAX;
+    Tensor t = scalar(n->value.isStatic() ? makeInteger(n->value.constant(), small ? DType::I32 : DType::I64, range)
                                           : makeExtent(n->value, range));
     t.weak = n->value.isStatic();
     return t;

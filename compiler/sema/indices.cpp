@@ -19,7 +19,8 @@ struct Found {
 /// Visits the subscripts of an expression in the order of the text, skipping what an `if` decides now.
 class Subscripts {
 public:
-  Subscripts(std::function<void(const ast::Subscript&)> visit, std::function<std::optional<bool>(const ast::Expr&)> decide)
+  Subscripts(std::function<void(const ast::Subscript&)> visit,
+             std::function<std::optional<bool>(const ast::Expr&)> decide)
       : visit_(std::move(visit)), decide_(std::move(decide)) {}
 
   void walk(const ast::Expr& e) {
@@ -77,8 +78,9 @@ void collectBinders(const ast::Expr& e, std::set<std::string>& names) {
 
 } // namespace
 
-bool Instantiator::bindIndices(const std::vector<ast::IndexBinder>& binders, const std::vector<const ast::Expr*>& bodies,
-                               Env& env, std::vector<IndexId>& indices, std::optional<int64_t> examples) {
+bool Instantiator::bindIndices(const std::vector<ast::IndexBinder>& binders,
+                               const std::vector<const ast::Expr*>& bodies, Env& env, std::vector<IndexId>& indices,
+                               std::optional<int64_t> examples) {
   std::map<std::string, Found> found;
   std::set<std::string> wanted;  // binders without a range so far
   std::set<std::string> unbound; // names that mean nothing yet where a body is asked
@@ -102,6 +104,9 @@ bool Instantiator::bindIndices(const std::vector<ast::IndexBinder>& binders, con
     } else if (std::optional<Dim> extent = evalDim(*binder.extent, env)) {
       if (extent->min(out_->symbols()) < 1) {
         error<DiagId::extent_not_positive>(binder.extent->range, name, str(*extent));
+        ok = false;
+      } else if (extent->max(out_->symbols()) > INT32_MAX) {
+        error<DiagId::extent_too_large>(binder.extent->range, name, str(*extent));
         ok = false;
       }
       found[name] = {{*extent}, binder.extent->range};
@@ -197,9 +202,7 @@ bool Instantiator::bindIndices(const std::vector<ast::IndexBinder>& binders, con
         const Binding* b = unbound.contains(pack->name.text) ? nullptr : env.scope->find(pack->name.text);
         auto* known = b ? b->value.as<IndexPack>() : nullptr;
         auto it = found.find(pack->name.text);
-        size_t width = item.get() == open ? rank - taken
-                       : known            ? known->indices.size()
-                                          : it->second.dims.size();
+        size_t width = item.get() == open ? rank - taken : known ? known->indices.size() : it->second.dims.size();
         if (wanted.erase(pack->name.text) != 0) {
           auto first = t->type.dims.begin() + static_cast<std::ptrdiff_t>(at);
           found[pack->name.text] = {{first, first + static_cast<std::ptrdiff_t>(width)}, item->range};

@@ -3,9 +3,9 @@
 // construction.
 //
 // An expression has one of two surroundings. At the level of statements it speaks of whole tensors: `(a + b) * 2` is an
-// element expression over indices of its own, and a name that is bound to it becomes a variable. Inside an indexed let or
-// a reduction (`Env::element`) it speaks of one element: scalars are expressions over the indices around them and are
-// never stored.
+// element expression over indices of its own, and a name that is bound to it becomes a variable. Inside an indexed let
+// or a reduction (`Env::element`) it speaks of one element: scalars are expressions over the indices around them and
+// are never stored.
 #pragma once
 
 #include "compiler/diag/diagnostics.h"
@@ -32,13 +32,14 @@ struct DrawSite {
 struct Frame {
   enum class Kind : uint8_t { Fn, Layer, Optimizer, Entry, Initial };
   Kind kind = Kind::Fn;
-  std::string path;         // of the calls down to here; the stem of draw sites
-  InstancePtr instance;     // Layer
-  std::string optimizer;    // Optimizer: "o"
-  std::string parameter;    // Optimizer: "net.fc1.w"
-  std::string statement;    // name of what is being defined
-  std::map<std::string, int> ordinals;     // of calls, by statement
+  std::string path;                             // of the calls down to here; the stem of draw sites
+  InstancePtr instance;                         // Layer
+  std::string optimizer;                        // Optimizer: "o"
+  std::string parameter;                        // Optimizer: "net.fc1.w"
+  std::string statement;                        // name of what is being defined
+  std::map<std::string, int> ordinals;          // of calls, by statement
   std::map<std::string, SourceRange> instances; // made in this body, by name
+  bool failed = false;                          // a `when` could not be decided: that nothing is returned is no news
   std::optional<int64_t> examples;              // Entry of a generated source: how many
   std::map<std::string, PersistentId> states;   // what `update` may name
 };
@@ -144,8 +145,8 @@ private:
   std::optional<std::vector<Dim>> evalDims(const std::vector<ast::ExprPtr>& items, Env& env);
   /// Checks that a value has the declared type, and binds the dimensions that the type names for the first time.
   /// `fixed`: names that are no new dimensions. `what`: "argument `x`". Converts literals.
-  bool matchType(const ast::Type& type, Value& value, SourceRange valueRange, Env& env, const std::set<std::string>& fixed,
-                 const std::string& what);
+  bool matchType(const ast::Type& type, Value& value, SourceRange valueRange, Env& env,
+                 const std::set<std::string>& fixed, const std::string& what);
   bool matchTensor(const ast::TensorType& type, SourceRange typeRange, Tensor& value, SourceRange valueRange, Env& env,
                    const std::set<std::string>& fixed, const std::string& what);
   bool matchDim(const ast::Expr& declared, const Dim& actual, size_t position, const Tensor& value,
@@ -234,6 +235,8 @@ private:
   std::optional<uint32_t> everyEpochs(const std::optional<ast::Every>& every, Env& env);
   FunctionBuilder& beginEntry(plan::Entry::Kind kind, const std::string& function, const std::string& name);
   void endEntry(size_t position);
+  /// Kernels count elements in 32 bits.
+  void checkSizes(const FunctionBuilder& function);
 
   // --- minimize.cpp ---
   void runMinimize(const ast::Stmt& stmt, const ast::Minimize& minimize, Env& env);
@@ -266,9 +269,9 @@ private:
   diag::Diagnostics& diags_;
 
   Program program_;
-  std::deque<FunctionBuilder> entries_; // parallel to program_.plan.entries
-  FunctionBuilder* out_ = nullptr;      // the function that statements go to
-  FunctionBuilder train_;               // what the train block itself would compute: nothing
+  std::deque<FunctionBuilder> entries_;               // parallel to program_.plan.entries
+  FunctionBuilder* out_ = nullptr;                    // the function that statements go to
+  FunctionBuilder train_;                             // what the train block itself would compute: nothing
   std::map<std::string, PersistentId> persistentIds_; // by path
   std::vector<Source> sources_;                       // parallel to program_.plan.sources
   std::set<const ast::ConstDecl*> openConstants_;
@@ -279,11 +282,14 @@ private:
   std::map<std::string, InstancePtr> instances_;             // by path
   std::vector<ScopePtr> fileScopes_;
   std::vector<ScopePtr> trainScopes_;
-  SourceRange returnRange_;                                  // of the last `return` that ran
+  SourceRange returnRange_; // of the last `return` that ran
   bool training_ = false;
   /// Calls inside calls; more is a recursion that does not end. And what the stack holds of nested expressions.
   static constexpr int kMaxDepth = 100;
   static constexpr int kMaxEvalDepth = 1500;
+  /// Calls in all; more is an explosion (`f` calls `g` twice, which calls `h` twice, …).
+  static constexpr int kMaxCalls = 200000;
+  int calls_ = 0;
   int depth_ = 0;
   int evalDepth_ = 0;
   bool tooDeep_ = false; // reported; unwinds without further words

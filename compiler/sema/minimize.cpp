@@ -1,5 +1,5 @@
-// minimize loss over parameters with optimizer: a gradient for exactly these parameters, then the optimizer's body once for
-// each of them. Later reads in the step see the new values.
+// minimize loss over parameters with optimizer: a gradient for exactly these parameters, then the optimizer's body once
+// for each of them. Later reads in the step see the new values.
 #include "compiler/sema/instantiator.h"
 #include "compiler/sema/suggest.h"
 #include "compiler/support/assert.h"
@@ -211,8 +211,8 @@ void Instantiator::runMinimize(const ast::Stmt& stmt, const ast::Minimize& minim
     std::vector<Argument> args = {{nullptr, readPersistent(id, stmt.range), stmt.range},
                                   {nullptr, variable(grad.results[i]), stmt.range},
                                   {nullptr, variable(*stepNumber_), stmt.range}};
-    Value value = runBody(signature, use.def.decl->body, use.def.scope, use.statics, std::move(args), stmt.range, frame,
-                          inner);
+    Value value =
+        runBody(signature, use.def.decl->body, use.def.scope, use.statics, std::move(args), stmt.range, frame, inner);
     auto* t = value.as<Tensor>();
     if (t) {
       out_->update(id, store(*t, path.substr(path.rfind('.') + 1), stmt.range), stmt.range);

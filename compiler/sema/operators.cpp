@@ -121,7 +121,7 @@ bool Instantiator::convertTo(Tensor& t, DType to) {
     return true;
   }
   // A literal takes any type that holds it; a float literal is no integer.
-  if (!t.weak || to == DType::Bool || (isFloat(t.type.dtype) && !isFloat(to))) {
+  if (!t.weak || to == DType::Bool || !literalsFit(t.body, to)) {
     return false;
   }
   t.body = convertLiterals(t.body, to);
@@ -365,8 +365,8 @@ Value Instantiator::evalBinary(const ast::Expr& e, const ast::Binary& binary, En
       Value b = forced(eval(*binary.right, env), binary.right->range, env);
       auto* t = b.as<Tensor>();
       if (!b.poisoned() && !b.as<StaticBool>() && !(t && t->type.dtype == DType::Bool)) {
-        error<DiagId::wrong_element_type>(binary.right->range, "`" + std::string(ast::spelling(binary.op)) + "`", "bool",
-                                          t ? std::string(nameOf(t->type.dtype)) : describe(b));
+        error<DiagId::wrong_element_type>(binary.right->range, "`" + std::string(ast::spelling(binary.op)) + "`",
+                                          "bool", t ? std::string(nameOf(t->type.dtype)) : describe(b));
         return Poison{};
       }
       return b;
@@ -424,8 +424,7 @@ Value Instantiator::evalIf(const ast::Expr& e, const ast::If& branch, Env& env) 
   }
   auto* test = condition.as<Tensor>();
   if (!test || test->type.dtype != DType::Bool) {
-    error<DiagId::not_a_condition>(branch.condition->range, "`if`",
-                                   test ? str(test->type) : describe(condition));
+    error<DiagId::not_a_condition>(branch.condition->range, "`if`", test ? str(test->type) : describe(condition));
     return Poison{};
   }
   std::optional<Tensor> a = evalTensor(*branch.whenTrue, env);
@@ -438,11 +437,11 @@ Value Instantiator::evalIf(const ast::Expr& e, const ast::If& branch, Env& env) 
   if (!unifyTypes(sides, {branch.whenTrue->range, branch.whenFalse->range}, "`if`", e.range)) {
     return Poison{};
   }
-  Value out = pointwise({*test, sides[0], sides[1]},
-                        {branch.condition->range, branch.whenTrue->range, branch.whenFalse->range}, "`if`", e.range,
-                        [&](std::vector<ScalarPtr> elements) {
-                          return makeApply(ScalarOp::Select, std::move(elements), e.range);
-                        });
+  Value out =
+      pointwise({*test, sides[0], sides[1]}, {branch.condition->range, branch.whenTrue->range, branch.whenFalse->range},
+                "`if`", e.range, [&](std::vector<ScalarPtr> elements) {
+                  return makeApply(ScalarOp::Select, std::move(elements), e.range);
+                });
   if (weak && out.as<Tensor>()) {
     Tensor t = *out.as<Tensor>();
     t.weak = true;

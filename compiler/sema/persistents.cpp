@@ -6,7 +6,7 @@ namespace dnn::sema {
 Value Instantiator::nameInstances(Value value, const ast::Name& name, Env& env) {
   // Instances that were given to the layer as statics belong to it, under the names of its statics.
   std::function<void(const InstancePtr&, const std::string&)> assign = [&](const InstancePtr& instance,
-                                                                          const std::string& path) {
+                                                                           const std::string& path) {
     instance->path = path;
     instances_[path] = instance;
     for (auto& [staticName, part] : instance->statics) {
@@ -29,7 +29,8 @@ Value Instantiator::nameInstances(Value value, const ast::Name& name, Env& env) 
   };
   auto* instance = value.as<InstancePtr>();
   auto* list = value.as<InstanceList>();
-  bool fresh = (instance && (*instance)->path.empty()) || (list && !list->items.empty() && list->items[0]->path.empty());
+  bool fresh =
+      (instance && (*instance)->path.empty()) || (list && !list->items.empty() && list->items[0]->path.empty());
   if (!fresh) {
     return value;
   }

@@ -1,6 +1,6 @@
-// The instantiated program: what is left of a source file after checking. No statics, packs, layers or names to resolve:
-// only typed tensors defined in index notation, for each entry point. Every user mistake has been reported before this
-// exists; `compiler/build` turns it into the graph without a way to fail. Printed by `dnnc emit program`.
+// The instantiated program: what is left of a source file after checking. No statics, packs, layers or names to
+// resolve: only typed tensors defined in index notation, for each entry point. Every user mistake has been reported
+// before this exists; `compiler/build` turns it into the graph without a way to fail. Printed by `dnnc emit program`.
 //
 //   step tr [N <= 64] (x: f32[N, 64], y: i32[N] < 10) {
 //     w = param net.fc1.w : f32[64, 10]
@@ -36,26 +36,43 @@ using PersistentId = uint32_t;
 struct Scalar;
 using ScalarPtr = std::shared_ptr<const Scalar>; // shared: instantiation reuses subtrees; immutable
 
-struct Number { double value = 0; };              // of a float type
-struct Integer { int64_t value = 0; };            // of an integer or bool type
-struct IndexRef { IndexId index = 0; };           // i32
-struct ExtentRef { Dim extent; };                 // i32
-struct Access {                                   // var[subscripts; fill]
+struct Number {
+  double value = 0;
+}; // of a float type
+struct Integer {
+  int64_t value = 0;
+}; // of an integer or bool type
+struct IndexRef {
+  IndexId index = 0;
+}; // i32
+struct ExtentRef {
+  Dim extent;
+};              // i32
+struct Access { // var[subscripts; fill]
   VarId var = 0;
-  std::vector<ScalarPtr> subscripts;              // integers; each proved in range unless there is a fill
+  std::vector<ScalarPtr> subscripts; // integers; each proved in range unless there is a fill
   std::optional<double> fill;
 };
-struct Apply { ScalarOp op = ScalarOp::Add; std::vector<ScalarPtr> args; };
-struct Cast { ScalarPtr value; };                 // to the node's dtype
+struct Apply {
+  ScalarOp op = ScalarOp::Add;
+  std::vector<ScalarPtr> args;
+};
+struct Cast {
+  ScalarPtr value;
+}; // to the node's dtype
 struct Reduce {
   enum class Kind : uint8_t { Sum, Prod, Max, Min, Mean, ArgMax, ArgMin, Any, All };
   Kind kind = Kind::Sum;
   std::vector<IndexId> indices;
-  ScalarPtr guard;                                // bool, may be null; points where it is false do not count
+  ScalarPtr guard; // bool, may be null; points where it is false do not count
   ScalarPtr body;
 };
 /// One draw per point of the enclosing let. Coordinates are the let's indices, in order.
-struct Draw { Distribution distribution = Distribution::Uniform; uint32_t site = 0; std::vector<IndexId> coordinates; };
+struct Draw {
+  Distribution distribution = Distribution::Uniform;
+  uint32_t site = 0;
+  std::vector<IndexId> coordinates;
+};
 
 struct Scalar {
   DType dtype = DType::F32;
@@ -79,33 +96,64 @@ struct Let {
   std::vector<IndexId> indices;
   ScalarPtr value;
 };
-struct ReadPersistent { VarId var = 0; PersistentId persistent = 0; };
+struct ReadPersistent {
+  VarId var = 0;
+  PersistentId persistent = 0;
+};
 /// i32 scalar: the number of the step, from 0, or the epoch, from 0.
-struct ReadEnv { VarId var = 0; enum class What : uint8_t { Step, Epoch } what = What::Step; };
+struct ReadEnv {
+  VarId var = 0;
+  enum class What : uint8_t { Step, Epoch } what = What::Step;
+};
 /// The same elements in row-major order under another shape.
-struct Reshape { VarId var = 0; VarId from = 0; };
-struct Concat { VarId var = 0; std::vector<VarId> parts; uint32_t axis = 0; };
+struct Reshape {
+  VarId var = 0;
+  VarId from = 0;
+};
+struct Concat {
+  VarId var = 0;
+  std::vector<VarId> parts;
+  uint32_t axis = 0;
+};
 /// results[i] = d loss / d wrt[i]. The loss is a float scalar.
-struct Grad { VarId loss = 0; std::vector<VarId> wrt; std::vector<VarId> results; };
+struct Grad {
+  VarId loss = 0;
+  std::vector<VarId> wrt;
+  std::vector<VarId> results;
+};
 /// results = helper(args), with a derivative rule of its own: rule(args…, d results…) → d args, one for each float
 /// argument. Both are indices into Program::helpers.
-struct CallVjp { std::vector<VarId> results; std::vector<VarId> args; uint32_t primal = 0; uint32_t rule = 0; };
+struct CallVjp {
+  std::vector<VarId> results;
+  std::vector<VarId> args;
+  uint32_t primal = 0;
+  uint32_t rule = 0;
+};
 /// The persistent tensor takes this value when the function ends.
-struct Update { PersistentId persistent = 0; VarId value = 0; };
+struct Update {
+  PersistentId persistent = 0;
+  VarId value = 0;
+};
 /// Leaves the function under this name: a log scalar, a result of predict, a field of generate.
-struct Output { std::string name; VarId value = 0; };
+struct Output {
+  std::string name;
+  VarId value = 0;
+};
 
 struct Statement {
   diag::SourceRange range;
   std::variant<Let, ReadPersistent, ReadEnv, Reshape, Concat, Grad, CallVjp, Update, Output> node;
 };
 
-struct Input { VarId var = 0; std::string name; };
+struct Input {
+  VarId var = 0;
+  std::string name;
+};
 
 struct Function {
-  std::string name;            // "init", "step", "eval.te", "predict.digit", "generate.d"; helpers: the fn's name
+  std::string name; // "init", "step", "eval.te", "predict.digit", "generate.d"; helpers: the fn's name
   plan::Entry::Kind kind = plan::Entry::Kind::Step; // not meaningful for helpers
-  std::vector<Symbol> symbols; // the batch N with its declared size as max
+  std::vector<Symbol> symbols;                      // the batch N with its declared size as max
   std::vector<Var> vars;
   std::vector<IndexInfo> indices;
   std::vector<Input> inputs;
@@ -124,8 +172,8 @@ struct Program {
   std::vector<Persistent> persistents;
   std::vector<Function> functions; // entries, in the plan's order; the first is init
   std::vector<Function> helpers;   // primals and rules of custom vjps
-  /// Everything the runtime needs that sema knows: sources, ports (types, bounds), logs, run, checkpoint rules. Offsets,
-  /// sizes, fingerprint and target are filled in after code generation.
+  /// Everything the runtime needs that sema knows: sources, ports (types, bounds), logs, run, checkpoint rules.
+  /// Offsets, sizes, fingerprint and target are filled in after code generation.
   plan::Plan plan;
 };
 

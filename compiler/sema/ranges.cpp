@@ -1,10 +1,11 @@
-// A subscript such as `2*i + u - 1` is bounded term by term: each index takes its first or its last value, whichever makes
-// the sum extreme. That is exact for affine forms, because an index occurs in one term only after like terms are joined.
-// Anything that is not affine becomes a term of its own with an interval.
+// A subscript such as `2*i + u - 1` is bounded term by term: each index takes its first or its last value, whichever
+// makes the sum extreme. That is exact for affine forms, because an index occurs in one term only after like terms are
+// joined. Anything that is not affine becomes a term of its own with an interval.
 #include "compiler/sema/ranges.h"
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 namespace dnn::sema {
 
@@ -73,7 +74,19 @@ private:
     return form;
   }
 
+  /// By node: an expression shares its parts, and is walked as a graph.
+  std::unordered_map<const Scalar*, Linear> known_;
+
   Linear linear(const ScalarPtr& s) {
+    if (auto it = known_.find(s.get()); it != known_.end()) {
+      return it->second;
+    }
+    Linear form = compute(s);
+    known_[s.get()] = form;
+    return form;
+  }
+
+  Linear compute(const ScalarPtr& s) {
     if (auto* integer = std::get_if<Integer>(&s->node)) {
       return {Dim(integer->value), {}};
     }
@@ -180,7 +193,8 @@ private:
     int64_t divisor = b.lo->constant();
     std::span<const Symbol> symbols = function_.symbols();
     if (apply.op == ScalarOp::Mod) {
-      bool same = a.lo && a.hi && provedAtMost(Dim(0), *a.lo, symbols) && provedAtMost(*a.hi, Dim(divisor - 1), symbols);
+      bool same =
+          a.lo && a.hi && provedAtMost(Dim(0), *a.lo, symbols) && provedAtMost(*a.hi, Dim(divisor - 1), symbols);
       return same ? a : Interval{Dim(0), Dim(divisor - 1)};
     }
     // floor((d·form + c) / d) = form + floor(c / d); a form that d does not divide is bounded by a number.

@@ -2,6 +2,8 @@
 
 #include "compiler/support/assert.h"
 
+#include <algorithm>
+#include <functional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -138,6 +140,42 @@ std::set<IndexId> freeIndices(const ScalarPtr& root) {
 
 ScalarPtr substitute(FunctionBuilder& function, const ScalarPtr& root, const std::map<IndexId, ScalarPtr>& replace) {
   return replace.empty() ? root : Substitution{function, replace, {}}.run(root);
+}
+
+bool literalsFit(const ScalarPtr& root, DType to) {
+  if (auto* integer = std::get_if<Integer>(&root->node); integer && root->dtype != DType::Bool) {
+    switch (to) {
+    case DType::F32:
+    case DType::F64:
+    case DType::I64: return true;
+    case DType::I32: return integer->value >= INT32_MIN && integer->value <= INT32_MAX;
+    case DType::U32: return integer->value >= 0 && integer->value <= UINT32_MAX;
+    case DType::U8: return integer->value >= 0 && integer->value <= UINT8_MAX;
+    case DType::Bool: return false;
+    }
+  }
+  if (std::get_if<Number>(&root->node)) {
+    return isFloat(to);
+  }
+  bool fit = true;
+  auto* apply = std::get_if<Apply>(&root->node);
+  for (size_t i = apply && apply->op == ScalarOp::Select ? 1 : 0; apply && i < apply->args.size(); ++i) {
+    fit = fit && literalsFit(apply->args[i], to);
+  }
+  return fit;
+}
+
+int64_t treeSize(const ScalarPtr& root, int64_t limit) {
+  std::unordered_map<const Scalar*, int64_t> known;
+  std::function<int64_t(const ScalarPtr&)> size = [&](const ScalarPtr& s) {
+    if (auto it = known.find(s.get()); it != known.end()) {
+      return it->second;
+    }
+    int64_t nodes = 1;
+    forEachChild(*s, [&](const ScalarPtr& child) { nodes = std::min(limit, nodes + size(child)); });
+    return known[s.get()] = nodes;
+  };
+  return size(root);
 }
 
 ScalarPtr convertLiterals(const ScalarPtr& root, DType to) {

@@ -46,10 +46,15 @@ template <class F> void forEachChild(const Scalar& s, F&& visit) {
 /// The indices that the expression uses and does not bind, in ascending order.
 std::set<IndexId> freeIndices(const ScalarPtr& root);
 
-/// The expression with indices replaced. Reductions that change get new indices, so nothing is captured. Subtrees that do
-/// not change stay the same pointer.
+/// How many nodes the expression has as a tree, as it is printed and compiled; at most `limit`.
+int64_t treeSize(const ScalarPtr& root, int64_t limit);
+
+/// The expression with indices replaced. Reductions that change get new indices, so nothing is captured. Subtrees that
+/// do not change stay the same pointer.
 ScalarPtr substitute(FunctionBuilder& function, const ScalarPtr& root, const std::map<IndexId, ScalarPtr>& replace);
 
+/// Do all literals of the expression, and of what is computed from them, make sense in this type?
+bool literalsFit(const ScalarPtr& root, DType to);
 /// An expression made of literals, as one of this float or integer type.
 ScalarPtr convertLiterals(const ScalarPtr& root, DType to);
 

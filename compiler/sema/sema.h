@@ -31,8 +31,8 @@ public:
 };
 
 struct Options {
-  std::string program;           // the train block to take; "" = the only one
-  std::optional<uint64_t> seed;  // instead of the seed that `run` says
+  std::string program;                                       // the train block to take; "" = the only one
+  std::optional<uint64_t> seed;                              // instead of the seed that `run` says
   std::map<std::string, std::vector<std::string>> dataPaths; // by data source, instead of the paths in the file
 };
 
@@ -49,8 +49,8 @@ struct Analysis {
 };
 
 /// Checks everything that can be checked before anything runs, and instantiates the train block. Whatever is wrong is
-/// reported to `diags`; the program is set only if there were no errors. A main file without a train block is a library:
-/// its names are checked, nothing is instantiated.
+/// reported to `diags`; the program is set only if there were no errors. A main file without a train block is a
+/// library: its names are checked, nothing is instantiated.
 Analysis analyze(const Files& files, const Options& options, DataProbe& probe, diag::Diagnostics& diags);
 
 } // namespace dnn::sema

@@ -163,7 +163,8 @@ bool Instantiator::readPaths(const ast::Call& call, plan::Source& plan, Env& env
   }
   if (auto given = options_.dataPaths.find(plan.name); given != options_.dataPaths.end()) {
     if (given->second.size() != plan.paths.size()) {
-      error<DiagId::wrong_path_count>(call.callee->range, plan.name, counted(plan.paths.size(), "file"), given->second.size());
+      error<DiagId::wrong_path_count>(call.callee->range, plan.name, counted(plan.paths.size(), "file"),
+                                      given->second.size());
       return false;
     }
     plan.paths = given->second;
@@ -259,7 +260,8 @@ bool Instantiator::readCsv(const ast::Expr& e, const ast::Call& call, plan::Sour
     plan.columns.push_back({*from, *to});
   }
   if (ok && source.rows.empty()) {
-    error<DiagId::no_fields>(e.range, plan.name).hint("name the columns: `x = \"first\"..\"last\", y = \"label\" < 10`");
+    error<DiagId::no_fields>(e.range, plan.name)
+        .hint("name the columns: `x = \"first\"..\"last\", y = \"label\" < 10`");
     ok = false;
   }
   return ok;
@@ -450,7 +452,6 @@ bool Instantiator::readGenerate(const ast::GenerateSource& generate, plan::Sourc
   size_t position = entries_.size();
   plan.generateEntry = static_cast<uint32_t>(position);
   beginEntry(plan::Entry::Kind::Generate, "generate." + plan.name, plan.name);
-  program_.plan.entries[position].source = plan.name;
   Frame frame;
   frame.kind = Frame::Kind::Entry;
   frame.path = "generate." + plan.name;
@@ -460,7 +461,7 @@ bool Instantiator::readGenerate(const ast::GenerateSource& generate, plan::Sourc
   inner.scope = std::make_shared<Scope>(env.scope);
   std::optional<Value> result = runBlock(generate.body, inner);
   bool ok = result && !result->poisoned();
-  if (!result) {
+  if (!result && !frame.failed) {
     error<DiagId::missing_return>(generate.range, "generate");
   }
   if (ok) {

@@ -146,7 +146,8 @@ std::optional<Value> Instantiator::runWhen(const ast::When& when, Env& env) {
   for (const ast::When::Branch& branch : when.branches) {
     std::optional<bool> condition = evalStaticBool(*branch.condition, env, "the condition of `when`");
     if (!condition) {
-      return Poison{};
+      env.frame->failed = true;
+      return std::nullopt;
     }
     if (*condition) {
       return runBlock(branch.body, env);

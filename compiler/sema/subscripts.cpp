@@ -122,7 +122,8 @@ Value Instantiator::evalSubscript(const ast::Expr& e, const ast::Subscript& subs
     return Poison{};
   }
   if (items->size() != t->type.rank()) {
-    error<DiagId::wrong_subscript_count>(e.range, counted(items->size(), "subscript"), ast::print(*subscript.base), str(t->type));
+    error<DiagId::wrong_subscript_count>(e.range, counted(items->size(), "subscript"), ast::print(*subscript.base),
+                                         str(t->type));
     return Poison{};
   }
   bool ok = true;
@@ -176,8 +177,7 @@ bool Instantiator::checkSubscript(const ScalarPtr& value, const ast::Expr& item,
         .hint("bound it (`i32[N] < " + str(extent) + "`), or give a fill value: `" + ast::print(base) + "[…; 0]`");
     return false;
   }
-  if (provedAtMost(Dim(0), *range.lo, out_->symbols()) &&
-      provedAtMost(*range.hi, extent - Dim(1), out_->symbols())) {
+  if (provedAtMost(Dim(0), *range.lo, out_->symbols()) && provedAtMost(*range.hi, extent - Dim(1), out_->symbols())) {
     return true;
   }
   error<DiagId::subscript_out_of_range>(item.range, text, str(*range.lo), str(*range.hi), position, ast::print(base),

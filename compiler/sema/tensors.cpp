@@ -37,6 +37,10 @@ VarId Instantiator::store(const Tensor& t, const std::string& name, SourceRange 
       return access->var;
     }
   }
+  constexpr int64_t kMaxNodes = 20000;
+  if (treeSize(t.body, kMaxNodes) == kMaxNodes) {
+    error<DiagId::expression_too_large>(range, kMaxNodes);
+  }
   TensorType type = t.type;
   type.bound.reset();
   if (isInteger(type.dtype)) {

@@ -69,6 +69,7 @@ std::optional<Program> Instantiator::instantiate(const ast::TrainDecl& train, co
   env.frame = &frame;
   trainScopes_.push_back(env.scope);
   runTrain(train, env);
+  checkSizes(entries_[0]);
   if (diags_.hasErrors()) {
     return std::nullopt;
   }
@@ -179,6 +180,11 @@ void Instantiator::runTrainLet(const ast::Stmt& stmt, const ast::Let& let, Env& 
 }
 
 void Instantiator::runOpt(const ast::Opt& opt, Env& env) {
+  if (const Binding* known = env.scope->findHere(opt.name.text); known && known->value.as<OptimizerPtr>()) {
+    // States are named after the optimizer.
+    error<DiagId::duplicate_name>(opt.name.range, opt.name.text).note(known->where, "the first one is here");
+    return;
+  }
   Value value = eval(*opt.value, env);
   auto* use = value.as<OptimizerPtr>();
   if (!use) {

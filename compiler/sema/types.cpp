@@ -1,5 +1,5 @@
-// Types as written against types of values. A dimension that is a bare name is bound by the first type that shows it; what
-// it was bound to, and where, is remembered for the message about the second.
+// Types as written against types of values. A dimension that is a bare name is bound by the first type that shows it;
+// what it was bound to, and where, is remembered for the message about the second.
 #include "compiler/sema/ast_walk.h"
 #include "compiler/sema/instantiator.h"
 #include "compiler/sema/suggest.h"
@@ -152,7 +152,9 @@ bool Instantiator::matchTensor(const ast::TensorType& type, SourceRange typeRang
     }
   }
   if (taken > rank || (!open && taken != rank)) {
-    error<DiagId::rank_mismatch>(valueRange, what, open ? std::to_string(taken) + " or more dimensions" : counted(taken, "dimension"), str(value.type))
+    error<DiagId::rank_mismatch>(valueRange, what,
+                                 open ? std::to_string(taken) + " or more dimensions" : counted(taken, "dimension"),
+                                 str(value.type))
         .note(typeRange, "it is declared here");
     return false;
   }
@@ -194,7 +196,8 @@ bool Instantiator::matchTensor(const ast::TensorType& type, SourceRange typeRang
     const ast::Name* name = nameOf(*type.bound);
     if (name && !env.scope->findHere(name->text) && !fixed.contains(name->text)) {
       if (!value.type.bound) {
-        error<DiagId::bound_missing>(valueRange, what, name->text, str(value.type)).note(typeRange, "it is declared here");
+        error<DiagId::bound_missing>(valueRange, what, name->text, str(value.type))
+            .note(typeRange, "it is declared here");
         return false;
       }
       env.scope->bind(name->text, StaticInt{*value.type.bound}, valueRange);
@@ -210,7 +213,8 @@ bool Instantiator::matchTensor(const ast::TensorType& type, SourceRange typeRang
       }
     }
     if (!value.type.bound) {
-      error<DiagId::bound_missing>(valueRange, what, str(*bound), str(value.type)).note(typeRange, "it is declared here");
+      error<DiagId::bound_missing>(valueRange, what, str(*bound), str(value.type))
+          .note(typeRange, "it is declared here");
       return false;
     }
     if ((*bound - *value.type.bound).min(out_->symbols()) < 0) {

@@ -37,8 +37,8 @@ struct StaticStr {
   std::string value;
 };
 
-/// A value of run time. Either a whole variable, or an element expression: its element at `indices` is `body` (which may
-/// also use indices that enclose it). Element expressions of rank > 0 are temporaries with one user.
+/// A value of run time. Either a whole variable, or an element expression: its element at `indices` is `body` (which
+/// may also use indices that enclose it). Element expressions of rank > 0 are temporaries with one user.
 struct Tensor {
   TensorType type;
   const FunctionBuilder* owner = nullptr;
@@ -86,8 +86,8 @@ struct LayerDef {
 struct Instance {
   LayerDef layer;
   Statics statics;
-  SourceRange made;          // the application that made it
-  std::string path;          // "" until something names it
+  SourceRange made; // the application that made it
+  std::string path; // "" until something names it
 };
 using InstancePtr = std::shared_ptr<Instance>; // shared: values are copied, an instance is one thing
 /// repeat(n, Layer(…)): applied one after the other.

@@ -1,5 +1,5 @@
-// A fn with a derivative rule of its own stays a call: the primal and the rule become helper functions of the program, on
-// the types that the call has.
+// A fn with a derivative rule of its own stays a call: the primal and the rule become helper functions of the program,
+// on the types that the call has.
 #include "compiler/sema/instantiator.h"
 #include "compiler/sema/suggest.h"
 
@@ -135,7 +135,8 @@ Value Instantiator::callWithRule(const FnValue& fn, std::vector<Argument> args, 
   frame.path = callPath(env);
   inner.element = lifted.has_value();
   auto [indices, subscripts] = liftedIndices();
-  Value result = runBody(signature, fn.decl->body, fn.scope, statics, asArguments(inputs, subscripts), range, frame, inner);
+  Value result =
+      runBody(signature, fn.decl->body, fn.scope, statics, asArguments(inputs, subscripts), range, frame, inner);
   bool ok = !result.poisoned();
   std::vector<TensorType> resultTypes;
   for (const Value& item : itemsOf(result)) {
@@ -151,7 +152,8 @@ Value Instantiator::callWithRule(const FnValue& fn, std::vector<Argument> args, 
   begin(rule, signature.name.text + ".vjp");
   const ast::VjpRule& vjp = *fn.decl->vjp;
   if (ok && vjp.params.size() != resultTypes.size()) {
-    error<DiagId::wrong_vjp_params>(vjp.range, signature.name.text, counted(resultTypes.size(), "gradient"), vjp.params.size());
+    error<DiagId::wrong_vjp_params>(vjp.range, signature.name.text, counted(resultTypes.size(), "gradient"),
+                                    vjp.params.size());
     ok = false;
   }
   if (ok) {
@@ -191,7 +193,8 @@ Value Instantiator::callWithRule(const FnValue& fn, std::vector<Argument> args, 
     std::vector<Value> items = gradients ? itemsOf(*gradients) : std::vector<Value>{};
     ok = gradients && !gradients->poisoned();
     if (!gradients || (ok && items.size() != floats.size())) {
-      error<DiagId::wrong_vjp_results>(vjp.range, signature.name.text, counted(floats.size(), "gradient"), items.size());
+      error<DiagId::wrong_vjp_results>(vjp.range, signature.name.text, counted(floats.size(), "gradient"),
+                                       items.size());
       ok = false;
     }
     for (size_t i = 0; ok && i < items.size(); ++i) {
