@@ -221,11 +221,11 @@ Value Instantiator::evalReduce(const ast::Expr& e, const ast::Reduce& reduce, En
   }
   DType type = body->type.dtype;
   if (logical != (type == DType::Bool) || (reduce.kind == ast::ReduceKind::Mean && !isFloat(type))) {
-    error<DiagId::wrong_element_type>(reduce.body->range, "`" + word + "`",
-                                      logical                                ? "bool"
-                                      : reduce.kind == ast::ReduceKind::Mean ? "float"
-                                                                             : "numeric",
-                                      nameOf(type));
+    std::string_view wanted = logical ? "bool" : reduce.kind == ast::ReduceKind::Mean ? "float" : "numeric";
+    auto report = error<DiagId::wrong_element_type>(reduce.body->range, "`" + word + "`", wanted, nameOf(type));
+    if (logical) {
+      report.hint("a reducer takes what follows up to the first `+` or `>`; write `" + word + "[…] (a > b)`");
+    }
     return Poison{};
   }
   switch (reduce.kind) {

@@ -358,6 +358,10 @@ bool Instantiator::readTable(const ast::TableSource& table, plan::Source& plan, 
       error<DiagId::tuple_type_here>(field.type->range);
     }
     std::optional<int64_t> bound = type && type->bound ? evalStaticInt(*type->bound, env, "a bound") : std::nullopt;
+    if (bound && (*bound < 1 || *bound > INT32_MAX)) {
+      error<DiagId::option_out_of_range>(type->bound->range, "bound", *bound, 1);
+      bound.reset();
+    }
     if (!dtype || (type->bound && !bound)) {
       ok = false;
       continue;

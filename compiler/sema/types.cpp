@@ -71,6 +71,10 @@ std::optional<TensorType> Instantiator::evalType(const ast::Type& type, Env& env
     error<DiagId::bound_on_float>(t->bound->range, nameOf(*dtype));
     return std::nullopt;
   }
+  if (bound && (bound->min(out_->symbols()) < 1 || bound->max(out_->symbols()) > INT32_MAX)) {
+    error<DiagId::option_out_of_range>(t->bound->range, "bound", bound->min(out_->symbols()), 1);
+    return std::nullopt;
+  }
   return TensorType{*dtype, std::move(*dims), bound};
 }
 
