@@ -16,7 +16,7 @@ Status differentiateAll(graph::Module& module, const PassOptions& options) {
 }
 
 Status optimize(graph::Module& module, const PassOptions& options) {
-  const std::array passes = {
+  const std::array simplification = {
       findPass("fold-indexing"),      // constants and broadcasts disappear into the bodies
       findPass("simplify"),           // what they make trivial goes
       findPass("inline-elementwise"), // chains of adjoints become one body each, and cancel
@@ -25,7 +25,15 @@ Status optimize(graph::Module& module, const PassOptions& options) {
       findPass("reuse-values"),       // parts of bodies too
       findPass("dce"),                // values with one reader less may now be inlined
   };
-  auto reports = runToFixpoint(module, passes, options);
+  if (auto reports = runToFixpoint(module, simplification, options); !reports) {
+    return reports.error();
+  }
+  const std::array finish = {
+      findPass("hoist-invariants"), // last: bodies are as long as they get
+      findPass("cse"),              // several bodies had the same part
+      findPass("dce"),
+  };
+  auto reports = runPasses(module, finish, options);
   return reports ? success() : Status(reports.error());
 }
 
