@@ -25,7 +25,28 @@ Term SumAlgebra::commonFactor(const Sum& sum) const {
     }
     std::erase_if(common.powers, [](const Power& power) { return power.exponent == 0; });
   }
+  if (!alwaysCounts(sum, common.guards)) {
+    common.powers.clear();
+  }
   return common;
+}
+
+/// Whether, given the guards, some term counts at every point. Else a factor of all terms must stay behind their
+/// guards: outside it would meet a sum that is 0 where it may be infinite.
+bool SumAlgebra::alwaysCounts(const Sum& sum, const std::vector<ExprRef>& given) const {
+  std::vector<ExprRef> alone; // guards of terms that have no other
+  for (const Term& term : sum) {
+    std::vector<ExprRef> guards = term.guards;
+    std::erase_if(guards, [&](ExprRef g) { return std::ranges::find(given, g) != given.end(); });
+    if (guards.empty()) {
+      return true;
+    }
+    if (guards.size() == 1) {
+      alone.push_back(guards[0]);
+    }
+  }
+  return std::ranges::any_of(
+      alone, [&](ExprRef a) { return std::ranges::any_of(alone, [&](ExprRef b) { return contradict(a, b); }); });
 }
 
 Sum SumAlgebra::dividedBy(const Sum& sum, const Term& factor) const {

@@ -293,7 +293,10 @@ DType SumAlgebra::dtypeOf(const Sum&) const { return dtype_; }
 /// same base.
 Term SumAlgebra::asFactor(const Sum& sum, DType dtype) {
   Term common = commonFactor(sum);
-  common.guards.clear();
+  if (!common.guards.empty()) {
+    common.guards.clear();
+    common.powers.clear();
+  }
   Sum rest = dividedBy(sum, common);
   std::ranges::stable_sort(rest, [&](const Term& a, const Term& b) {
     auto key = [&](const Term& t) {

@@ -57,7 +57,8 @@ public:
 
   /// As an expression, common factors taken out.
   ExprRef emit(const Sum& sum, DType dtype);
-  /// The powers (towards 0) and guards that all terms have, with the factor 1; and the sum without them.
+  /// The powers (towards 0) and guards that all terms have, with the factor 1; and the sum without them. The powers may
+  /// stand outside of the sum only behind these guards.
   Term commonFactor(const Sum& sum) const;
   Sum dividedBy(const Sum& sum, const Term& factor) const;
 
@@ -76,6 +77,7 @@ private:
   void addTerm(Sum& sum, Term term) const;
   Sum collect(const Sum& sum) const;
   size_t orderOf(ExprRef e);
+  bool alwaysCounts(const Sum& sum, const std::vector<ExprRef>& given) const;
   bool contradict(ExprRef a, ExprRef b) const;
   DType dtypeOf(const Sum& sum) const;
 

@@ -137,9 +137,10 @@ Comparison compare(Line& line, double analytic, double scale, double tolerance) 
     double numeric = (4 * fine - coarse) / 3;
     double largest = std::max({std::fabs(plus), std::fabs(minus), std::fabs(center), 1e-3});
     double noise = 4e-14 * largest / h; // rounding of the loss, as a derivative
-    double size = std::max(std::fabs(analytic), std::fabs(numeric));
-    double difference = std::max(0.0, std::fabs(analytic - numeric) - noise);
-    double error = difference == 0 ? 0 : difference / size;
+    // Relative to the derivative, or to what rounding leaves of it: a difference within the noise is within the
+    // tolerance.
+    double size = std::max({std::fabs(analytic), std::fabs(numeric), noise / tolerance});
+    double error = std::fabs(analytic - numeric) / size;
     if (std::isfinite(numeric) && error < best.error) {
       best = {true, numeric, error};
     }

@@ -227,7 +227,9 @@ private:
       return nullptr;
     }
     Term outside = algebra_.commonFactor(*sum);
-    outside.guards.clear();
+    if (!outside.guards.empty()) {
+      return nullptr; // a factor stays behind the guards of its terms
+    }
     std::erase_if(outside.powers, [&](const Power& power) { return varies(power.base); });
     if (outside.powers.empty()) {
       return nullptr;

@@ -54,7 +54,85 @@ public:
     return std::move(program_);
   }
 
+  RandomProgram runExtreme() {
+    constexpr double points[] = {0, 1, -1, 0.5, -2, 3, 1000, -1000};
+    constexpr int count = 24;
+    for (int p = 0; p < 3; ++p) {
+      addInput("x" + std::to_string(p), count, points);
+    }
+    for (int i = between(1, 4); i > 0; --i) {
+      vars_ = {{"i", Dim(count)}};
+      operands_.clear();
+      finishComp(1, Reduction::None, extremeBody(between(2, 4)));
+      Op* output = function_->append(OpKind::Output, {pool_.back()}, {}, {});
+      output->symbol = "y" + std::to_string(outputs_++);
+    }
+    vars_ = {{"i", Dim(count)}};
+    operands_.clear();
+    ExprRef last = exprs().access(operand(pool_.back()), DType::F32, {index(0)});
+    ExprRef all = exprs().access(operand(pool_[0]), DType::F32, {index(0)});
+    finishComp(0, Reduction::Add, apply(ScalarOp::Add, {last, all}));
+    addGrad(pool_.back(), {pool_[0]});
+    return std::move(program_);
+  }
+
 private:
+  void addInput(const std::string& name, int count, std::span<const double> points) {
+    Op* op = function_->append(OpKind::Input, {}, {{DType::F32, {Dim(count)}, std::nullopt}}, {});
+    op->symbol = name;
+    op->results[0]->name = name;
+    Tensor tensor = Tensor::zeros(DType::F32, {count});
+    for (int i = 0; i < count; ++i) {
+      tensor.set(i, points[static_cast<size_t>(between(0, static_cast<int>(points.size()) - 1))]);
+    }
+    program_.environment.inputs[name] = tensor;
+    pool_.push_back(op->results[0]);
+  }
+
+  /// Any operator of any value; parts are often used twice, so that there is something to cancel.
+  ExprRef extremeBody(int depth) {
+    if (depth <= 0) {
+      return chance(15) ? number(between(-2, 2)) : exprs().access(operand(pick(pool_)), DType::F32, {index(0)});
+    }
+    auto one = [&] { return extremeBody(depth - 1); };
+    // Conditions are of inputs: a comparison would turn a NaN into a choice.
+    auto input = [&] {
+      return exprs().access(operand(pool_[static_cast<size_t>(between(0, 2))]), DType::F32, {index(0)});
+    };
+    ExprRef a = one();
+    ExprRef b = chance(40) ? a : one();
+    ExprRef zero = number(0);
+    auto plusOne = [&](ExprRef e) { return apply(ScalarOp::Add, {number(1), e}); };
+    auto neg = [&](ExprRef e) { return apply(ScalarOp::Neg, {e}); };
+    auto exp = [&](ExprRef e) { return apply(ScalarOp::Exp, {e}); };
+    switch (between(0, 20)) {
+    case 0:
+    case 1: return apply(ScalarOp::Add, {a, b});
+    case 2:
+    case 3: return apply(ScalarOp::Sub, {a, b});
+    case 4:
+    case 5: return apply(ScalarOp::Mul, {a, b});
+    case 6:
+    case 7: return apply(ScalarOp::Div, {a, b});
+    case 8: return exp(a);
+    case 9: return apply(ScalarOp::Log, {a});
+    case 10: return apply(ScalarOp::Sqrt, {a});
+    case 11: return apply(ScalarOp::Div, {number(1), plusOne(exp(neg(a)))});
+    case 12: return apply(ScalarOp::Div, {exp(a), plusOne(exp(a))});
+    case 13: return apply(ScalarOp::Log1p, {exp(neg(apply(ScalarOp::Abs, {input()})))});
+    case 14: return apply(ScalarOp::Max, {input(), zero});
+    case 15: return apply(ScalarOp::Select, {apply(ScalarOp::Gt, {input(), zero}), a, b});
+    case 16: {
+      ExprRef x = input();
+      return apply(ScalarOp::Select, {apply(ScalarOp::Gt, {x, zero}), apply(ScalarOp::Log, {x}), zero});
+    }
+    case 17: return apply(ScalarOp::Sub, {number(1), a});
+    case 18: return apply(ScalarOp::Tanh, {a});
+    case 19: return apply(ScalarOp::Pow, {a, number(2)});
+    default: return apply(ScalarOp::Div, {number(1), apply(ScalarOp::Add, {a, b})});
+    }
+  }
+
   graph::ExprPool& exprs() { return program_.module->exprs; }
   std::span<const Symbol> symbols() const { return function_->symbols; }
   int between(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
@@ -464,5 +542,7 @@ private:
 RandomProgram makeRandomProgram(uint64_t seed, const RandomProgramOptions& options) {
   return Generator(seed, options).run();
 }
+
+RandomProgram makeExtremeProgram(uint64_t seed) { return Generator(seed, {}).runExtreme(); }
 
 } // namespace dnn::test

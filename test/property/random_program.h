@@ -22,4 +22,8 @@ struct RandomProgram {
 /// scatters, reshapes, concats and shared values.
 RandomProgram makeRandomProgram(uint64_t seed, const RandomProgramOptions& options = {});
 
+/// Scalar expressions without safety margins (exp, log, quotients, roots, logistic functions) of a few inputs of ordinary
+/// size, 0 and ±1000, and a gradient through them.
+RandomProgram makeExtremeProgram(uint64_t seed);
+
 } // namespace dnn::test
