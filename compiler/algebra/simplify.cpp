@@ -100,10 +100,10 @@ ExprRef Simplifier::runDiscrete(ExprRef e, const std::vector<ExprRef>& args) {
     return decide(notPositive, positive);
   }
   if (made->op == ScalarOp::Eq) {
-    return decide(false, negative || positive);
+    return decide(notNegative && notPositive, negative || positive);
   }
   if (made->op == ScalarOp::Ne) {
-    return decide(negative || positive, false);
+    return decide(negative || positive, notNegative && notPositive);
   }
   return made;
 }
@@ -205,12 +205,16 @@ ExprRef Simplifier::bestForm(ExprRef e, ExprRef plain) {
   };
   std::optional<Sum> sum = algebra.read(plain);
   consider(sum);
-  std::optional<Sum> quotients = sum ? algebra.multiplyOut(*sum, false) : std::nullopt;
-  consider(quotients);
-  std::optional<Sum> expanded = sum ? algebra.multiplyOut(quotients ? *quotients : *sum, true) : std::nullopt;
-  consider(expanded);
-  std::optional<Sum> base = expanded ? expanded : quotients ? quotients : sum;
-  std::optional<Sum> split = base ? algebra.splitFractions(*base) : std::nullopt;
+  // Quotients first, then everything; a stage in which nothing cancels is dropped.
+  for (bool all : {false, true}) {
+    int before = algebra.cancellations();
+    std::optional<Sum> expanded = sum ? algebra.multiplyOut(*sum, all) : std::nullopt;
+    if (expanded && algebra.cancellations() > before) {
+      consider(expanded);
+      sum = expanded;
+    }
+  }
+  std::optional<Sum> split = sum ? algebra.splitFractions(*sum) : std::nullopt;
   consider(split);
   consider(split ? algebra.reflectLogistics(*split) : std::nullopt);
   return best;

@@ -168,6 +168,7 @@ std::optional<Term> SumAlgebra::normalize(Term term) {
       merged.push_back(power);
     }
     if (merged.back().exponent == 0) {
+      ++cancellations_;
       merged.pop_back();
     }
   }
@@ -178,9 +179,10 @@ std::optional<Term> SumAlgebra::normalize(Term term) {
   return isZero ? std::nullopt : std::optional(std::move(term));
 }
 
-void SumAlgebra::addTerm(Sum& sum, Term term) const {
+void SumAlgebra::addTerm(Sum& sum, Term term) {
   for (size_t i = 0; i < sum.size(); ++i) {
     if (sum[i].sameProduct(term)) {
+      ++cancellations_;
       double largest = std::max(std::fabs(sum[i].factor), std::fabs(term.factor));
       sum[i].factor += term.factor;
       if (std::fabs(sum[i].factor) <= 1e-15 * largest) {
@@ -193,7 +195,7 @@ void SumAlgebra::addTerm(Sum& sum, Term term) const {
 }
 
 /// Joins [c]·m + [not c]·m to m.
-Sum SumAlgebra::collect(const Sum& sum) const {
+Sum SumAlgebra::collect(const Sum& sum) {
   Sum result = sum;
   for (size_t i = 0; i < result.size(); ++i) {
     for (size_t j = i + 1; j < result.size(); ++j) {

@@ -52,6 +52,10 @@ public:
   /// 1 / (1 + exp(u))  =  1 - 1 / (1 + exp(-u)), unless u is -v already.
   std::optional<Sum> reflectLogistics(const Sum& sum);
 
+  /// How many terms have met an equal one, and how many powers have cancelled, so far. Multiplying out is only worth
+  /// anything if this grows: else it gives up accuracy for nothing (r·log y + (1 - r)·log(1 - y) for y near 1).
+  int cancellations() const { return cancellations_; }
+
   /// Each term replaced by what `rewrite` makes of it (none = unchanged), brought to normal form again.
   Sum rewriteTerms(const Sum& sum, const std::function<std::optional<Term>(const Term&)>& rewrite);
 
@@ -74,8 +78,8 @@ private:
   std::optional<Term> normalize(Term term);
   Sum guarded(ExprRef condition, const Sum& sum);
   bool cancelsInside(ExprRef base, const Term& term) const;
-  void addTerm(Sum& sum, Term term) const;
-  Sum collect(const Sum& sum) const;
+  void addTerm(Sum& sum, Term term);
+  Sum collect(const Sum& sum);
   size_t orderOf(ExprRef e);
   bool alwaysCounts(const Sum& sum, const std::vector<ExprRef>& given) const;
   bool contradict(ExprRef a, ExprRef b) const;
@@ -91,6 +95,7 @@ private:
   const Builder& b_;
   std::function<ExprRef(ExprRef)> atom_;
   DType dtype_ = DType::F32;
+  int cancellations_ = 0;
   std::unordered_map<ExprRef, size_t> order_;
   std::unordered_map<ExprRef, Sum> sums_; // what the bases that are sums stand for
   std::unordered_map<ExprRef, std::optional<Sum>> known_;

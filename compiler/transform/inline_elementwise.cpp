@@ -28,15 +28,24 @@ using graph::ExprRef;
 using graph::Op;
 using graph::Value;
 
+const Dim& extentOf(const Op& op, uint32_t index) {
+  return index < op.dims.size() ? op.dims[index].extent : op.reduced[index - op.dims.size()].extent;
+}
+
 /// Every point of the op's domain reads another element.
 bool readsEachOnce(const Op& user, ExprRef access) {
   std::set<uint32_t> indices;
   for (ExprRef subscript : access->args) {
-    if (subscript->kind == ExprKind::Index) {
+    if (subscript->kind == ExprKind::Index && !(extentOf(user, subscript->index) == Dim(1))) {
       indices.insert(subscript->index);
     }
   }
-  return indices.size() == user.dims.size() + user.reduced.size();
+  size_t needed = 0;
+  for (const auto* vars : {&user.dims, &user.reduced}) {
+    needed += static_cast<size_t>(
+        std::ranges::count_if(*vars, [](const graph::IndexVar& var) { return !(var.extent == Dim(1)); }));
+  }
+  return indices.size() == needed;
 }
 
 class State {
