@@ -301,6 +301,23 @@ RDom PipelineBuilder::domainOf(const std::vector<Expr>& extents, const std::stri
   return RDom(region, name);
 }
 
+namespace {
+
+/// The value as a function of the domain. Halide runs an update once, not over its domain, when the update does not
+/// mention the domain at all (a sum of a constant); a condition that always holds mentions it.
+Expr mentioning(const RDom& domain, const Expr& value) {
+  return Halide::select(domain[0] >= 0, value, Halide::cast(value.type(), 0));
+}
+
+/// Whether the expression uses an index from position `first` on.
+bool dependsOn(graph::ExprRef body, size_t first) {
+  bool found = false;
+  graph::forEachNode(body, [&](graph::ExprRef e) { found |= e->kind == graph::ExprKind::Index && e->index >= first; });
+  return found;
+}
+
+} // namespace
+
 void PipelineBuilder::addStage(const std::string& name, Stage stage, const schedule::StageSchedule& how) {
   toSchedule_.emplace_back(name, &how);
   stages_.emplace(name, std::move(stage));
@@ -367,6 +384,9 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     bodies.replace(pack.part, fromStorage(stages_.at(name + "_pack" + std::to_string(i)).func(args), pack.part->dtype));
   }
   Expr value = bodies.lower(op.body);
+  if (!dependsOn(op.body, op.dims.size())) {
+    value = mentioning(domain, value);
+  }
   std::vector<Expr> args = innermostFirst(asExprs(vars));
   Func& func = stage.func;
   if (isArg(op.reduction)) {
@@ -410,6 +430,9 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
     }
     args.insert(args.begin(), lane);
     Expr value = lowering(op, indices).lower(op.body);
+    if (!dependsOn(op.body, op.dims.size())) {
+      value = mentioning(domain, value);
+    }
     func(args) = toStorage(combine(op.reduction, fromStorage(func(args), dtype), value), dtype);
     stage.loops.push_back(std::move(names));
   };
@@ -467,7 +490,7 @@ void PipelineBuilder::defineScatter(const Op& op, const std::string& name) {
     Expr at = Halide::cast<int32_t>(bodies.lower(op.at[d]));
     target.push_back(promised(op.at[d], at, extent(type.dims[d])));
   }
-  Expr value = bodies.lower(op.body);
+  Expr value = mentioning(domain, bodies.lower(op.body));
   stage.func(innermostFirst(vars)) = constant(0, type.dtype);
   std::vector<Expr> args = innermostFirst(target);
   stage.func(args) = stage.func(args) + value;
