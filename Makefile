@@ -20,7 +20,8 @@ fuzz: ## build the libFuzzer targets and run each for a minute (FUZZ_SECONDS=600
 	@scripts/run-fuzzers
 
 format: ## format the C++ sources
-	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
+	@scripts/install-deps --format
+	@git ls-files '*.cpp' '*.h' | xargs clang-format-22 -i
 
 clean: ## remove what was built, but keep the downloaded Halide
 	@rm -rf build/release build/debug build/asan build/fuzz
