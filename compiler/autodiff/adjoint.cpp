@@ -398,8 +398,9 @@ private:
         ExprRef inside = pool().apply(
             ScalarOp::And, {pool().apply(ScalarOp::Ge, {place, zero}), pool().apply(ScalarOp::Lt, {place, extent})});
         condition = condition == nullptr ? inside : b_.both(condition, inside);
+        // The limit stands first: it is the bound that the range analysis then keeps.
         place = pool().apply(ScalarOp::Min,
-                             {pool().apply(ScalarOp::Max, {place, zero}), b_.sub(extent, pool().integer(1))});
+                             {b_.sub(extent, pool().integer(1)), pool().apply(ScalarOp::Max, {place, zero})});
       }
       target.push_back(place);
     }

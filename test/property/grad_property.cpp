@@ -45,12 +45,14 @@ Status optimizeVerified(Module& module) {
   return dnn::transform::optimize(module, options);
 }
 
-/// |a - b| relative to the larger one, with rounding of f32 constants and of differently ordered sums allowed for.
-bool close(double a, double b) {
+/// |a - b| relative to the larger one. Constants of f32 programs are folded in f32, and some programs amplify that;
+/// those in f64 differ by the order of sums.
+bool close(double a, double b, bool wide) {
   if (std::isnan(a) || std::isnan(b)) {
     return std::isnan(a) && std::isnan(b);
   }
-  return std::fabs(a - b) <= 1e-6 * std::fmax(1.0, std::fmax(std::fabs(a), std::fabs(b)));
+  double tolerance = wide ? 1e-8 : 1e-4;
+  return std::fabs(a - b) <= tolerance * std::fmax(1.0, std::fmax(std::fabs(a), std::fabs(b)));
 }
 
 void checkGradients(Tally& tally, uint64_t seed, const RandomProgram& program) {
@@ -122,7 +124,7 @@ std::string describe(const std::string& name, int64_t i, double before, double a
 }
 
 /// The outputs, gradients among them, are the same with and without optimisation.
-void checkValues(Tally& tally, uint64_t seed, const RandomProgram& program) {
+void checkValues(Tally& tally, uint64_t seed, const RandomProgram& program, bool wide) {
   Result<Pair> pair = makePair(program);
   if (!pair) {
     fail(tally, seed, "differentiation or optimisation", pair.error().message, program.module.get());
@@ -132,7 +134,7 @@ void checkValues(Tally& tally, uint64_t seed, const RandomProgram& program) {
   Status status =
       compareOutputs(*pair, program.environment, [&](const std::string& name, int64_t i, double before, double after) {
         // A NaN may become a number.
-        if (wrong.empty() && std::isfinite(before) && !close(before, after)) {
+        if (wrong.empty() && std::isfinite(before) && !close(before, after, wide)) {
           wrong = describe(name, i, before, after);
         }
       });
@@ -188,7 +190,8 @@ void checkExtremes(Tally& tally, uint64_t seed) {
 void checkProgram(Tally& tally, uint64_t seed) {
   ++tally.programs;
   dnn::test::RandomProgramOptions options;
-  options.secondOrder = seed % 8 == 0;
+  options.wide = seed % 2 == 0;
+  options.secondOrder = seed % 4 == 0; // in f64: second derivatives amplify rounded constants
   RandomProgram program = dnn::test::makeRandomProgram(seed, options);
   if (Status status = dnn::graph::verify(*program.module); !status) {
     fail(tally, seed, "the generator made a program that does not verify", status.error().message,
@@ -196,7 +199,7 @@ void checkProgram(Tally& tally, uint64_t seed) {
     return;
   }
   checkGradients(tally, seed, program);
-  checkValues(tally, seed, program);
+  checkValues(tally, seed, program, options.wide);
   checkExtremes(tally, seed);
 }
 

@@ -21,7 +21,8 @@ namespace {
 
 class Generator {
 public:
-  Generator(uint64_t seed, const RandomProgramOptions& options) : random_(seed), options_(options) {
+  Generator(uint64_t seed, const RandomProgramOptions& options)
+      : random_(seed), options_(options), dtype_(options.wide ? DType::F64 : DType::F32) {
     program_.module = std::make_unique<graph::Module>();
     function_ = &program_.module->addFunction(graph::FunctionKind::Step, "f");
   }
@@ -171,7 +172,7 @@ private:
 
   /// Parameters have static extents; a tensor over N is an input.
   void addParameter() {
-    TensorType type;
+    TensorType type{dtype_, {}, std::nullopt};
     int rank = between(0, 3);
     for (int i = 0; i < rank; ++i) {
       type.dims.push_back(randomExtent());
@@ -218,7 +219,7 @@ private:
   ExprRef index(size_t i) { return exprs().index(static_cast<uint32_t>(i)); }
   ExprRef integer(int64_t i) { return exprs().integer(i); }
   ExprRef apply(ScalarOp op, std::vector<ExprRef> args) { return exprs().apply(op, std::move(args)); }
-  ExprRef number(double x) { return exprs().number(static_cast<float>(x)); }
+  ExprRef number(double x) { return exprs().number(static_cast<float>(x), dtype_); }
   uint32_t operand(Value* value) { return algebra::operandPosition(operands_, value); }
 
   ExprRef affine() {
@@ -340,15 +341,14 @@ private:
     }
     case 23: {
       ExprRef value = one();
-      return vars_.empty() ? value : apply(ScalarOp::Mul, {exprs().cast(DType::F32, affine()), value});
+      return vars_.empty() ? value : apply(ScalarOp::Mul, {exprs().cast(dtype_, affine()), value});
     }
     default: return apply(ScalarOp::Rsqrt, {apply(ScalarOp::Add, {number(0.75), square(one())})});
     }
   }
 
   void finishComp(size_t dims, Reduction reduction, ExprRef body) {
-    TensorType type;
-    Op* op = function_->append(OpKind::Comp, operands_, {type}, {});
+    Op* op = function_->append(OpKind::Comp, operands_, {{dtype_, {}, std::nullopt}}, {});
     op->dims.assign(vars_.begin(), vars_.begin() + static_cast<std::ptrdiff_t>(dims));
     op->reduced.assign(vars_.begin() + static_cast<std::ptrdiff_t>(dims), vars_.end());
     for (const IndexVar& var : op->dims) {
@@ -377,7 +377,7 @@ private:
 
   void addScatter() {
     startComp(between(1, 2), 0, pick(pool_));
-    TensorType type{DType::F32, {randomExtent()}, std::nullopt};
+    TensorType type{dtype_, {randomExtent()}, std::nullopt};
     ExprRef at = nullptr;
     ExprRef value = body(2);
     if (chance(50)) {
@@ -406,7 +406,7 @@ private:
     for (const Dim& dim : value->type.dims) {
       size *= dim.constant();
     }
-    TensorType type;
+    TensorType type{dtype_, {}, std::nullopt};
     if (size % 2 == 0 && chance(60)) {
       type.dims = {Dim(2), Dim(size / 2)};
     } else {
@@ -490,7 +490,7 @@ private:
       for (size_t d = 0; d < value->type.rank(); ++d) {
         vars_.push_back({"k" + std::to_string(d), value->type.dims[d]});
         subscripts.push_back(index(d));
-        ExprRef position = exprs().cast(DType::F32, index(d));
+        ExprRef position = exprs().cast(dtype_, index(d));
         weight = apply(ScalarOp::Add, {weight, apply(ScalarOp::Mul, {number(real(-0.4, 0.6)), position})});
       }
       ExprRef element = exprs().access(operand(value), value->type.dtype, subscripts);
@@ -504,8 +504,8 @@ private:
     for (size_t i = 1; i < parts.size(); ++i) {
       vars_.clear();
       operands_.clear();
-      ExprRef a = exprs().access(operand(loss), DType::F32, {});
-      ExprRef b = exprs().access(operand(parts[i]), DType::F32, {});
+      ExprRef a = exprs().access(operand(loss), dtype_, {});
+      ExprRef b = exprs().access(operand(parts[i]), dtype_, {});
       finishComp(0, Reduction::None, apply(ScalarOp::Add, {a, b}));
       loss = pool_.back();
       pool_.pop_back();
@@ -530,6 +530,7 @@ private:
 
   std::mt19937_64 random_;
   RandomProgramOptions options_;
+  DType dtype_;
   RandomProgram program_;
   graph::Function* function_ = nullptr;
   std::vector<Value*> pool_; // float values

@@ -10,6 +10,7 @@ namespace dnn::test {
 
 struct RandomProgramOptions {
   bool secondOrder = false; ///< the loss of a second grad contains the first one's results
+  bool wide = false;        ///< f64, where folded constants are not rounded
 };
 
 struct RandomProgram {
@@ -22,8 +23,8 @@ struct RandomProgram {
 /// scatters, reshapes, concats and shared values.
 RandomProgram makeRandomProgram(uint64_t seed, const RandomProgramOptions& options = {});
 
-/// Scalar expressions without safety margins (exp, log, quotients, roots, logistic functions) of a few inputs of ordinary
-/// size, 0 and ±1000, and a gradient through them.
+/// Scalar expressions without safety margins (exp, log, quotients, roots, logistic functions) of a few inputs of
+/// ordinary size, 0 and ±1000, and a gradient through them.
 RandomProgram makeExtremeProgram(uint64_t seed);
 
 } // namespace dnn::test
