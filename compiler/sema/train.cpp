@@ -149,6 +149,10 @@ void Instantiator::runTrain(const ast::TrainDecl& train, Env& env) {
   if (single.contains("step") && !seenRun) {
     error<DiagId::missing_run>(train.name.range, train.name.text).hint("write `run epochs = 10, seed = 1`");
   }
+  if (seenRun && !single.contains("step")) {
+    error<DiagId::missing_step>(single.at("run"), train.name.text)
+        .hint("write `step (x, y) in DATA { minimize LOSS over NET with OPT }`, or leave `run` away");
+  }
   checkMetrics();
 }
 
