@@ -12,9 +12,11 @@ namespace dnn::runtime {
 
 namespace {
 
-constexpr int64_t spinNanoseconds = 50'000;
-constexpr uint64_t open = 1;      // in state_: workers may join
-constexpr uint64_t oneWorker = 2; // in state_: one worker joined
+constexpr int64_t spinNanoseconds = 50'000;     // a worker without work watches for the next loop without a pause,
+constexpr int64_t watchNanoseconds = 2'000'000; // then lets others run in between, then sleeps
+constexpr int64_t worthWaking = 50'000;         // about what it takes until a worker that slept helps
+constexpr uint64_t open = 1;                    // in state_: workers may join
+constexpr uint64_t oneWorker = 2;               // in state_: one worker joined
 constexpr uint64_t joinedMask = 0xFFFFFFFE;
 
 int64_t now() {
@@ -37,8 +39,24 @@ void futexWakeAll(std::atomic<uint32_t>& word) {
   syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
-/// Waits with short pauses until `done()`; false after about 50 µs without it.
-template <class Done> bool spinUntil(Done done) {
+/// If this thread shares a CPU with the caller, moves it to another one. A thread that has just been woken often lies
+/// on the CPU of the one that woke it and stays there, because threads that give way look idle to the scheduler.
+void leaveCpu(int callerCpu) {
+  if (sched_getcpu() != callerCpu) {
+    return;
+  }
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) {
+    return;
+  }
+  cpu_set_t others = allowed;
+  CPU_CLR(callerCpu, &others);
+  sched_setaffinity(0, sizeof others, &others); // moves at once
+  sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+/// Waits until `done()`, after a while giving the CPU to whoever else wants it; false after about 2 ms without it.
+template <class Done, class Round> bool watchUntil(Done done, Round eachRound) {
   int64_t start = 0;
   for (int round = 0;; ++round) {
     for (int i = 0; i < 32; ++i) {
@@ -47,10 +65,14 @@ template <class Done> bool spinUntil(Done done) {
       }
       pause();
     }
+    eachRound();
     int64_t time = now();
     start = round == 0 ? time : start;
-    if (time - start > spinNanoseconds) {
+    if (time - start > watchNanoseconds) {
       return false;
+    }
+    if (time - start > spinNanoseconds) {
+      sched_yield();
     }
   }
 }
@@ -102,7 +124,13 @@ void Pool::setThreads(int threads) {
   }
 }
 
-void Pool::runTasks(bool fromLowEnd) {
+void Pool::wakeWorkers() {
+  if (sleepers_.exchange(0) != 0) {
+    futexWakeAll(signal_);
+  }
+}
+
+void Pool::runTasks(bool fromLowEnd, int64_t wakeAt) {
   uint64_t range = range_.load(std::memory_order_relaxed);
   while (true) {
     auto lo = static_cast<uint32_t>(range);
@@ -121,8 +149,26 @@ void Pool::runTasks(bool fromLowEnd) {
       range_.store(0, std::memory_order_relaxed);
       return;
     }
+    if (wakeAt != never && now() >= wakeAt) {
+      wakeWorkers();
+      wakeAt = never;
+    }
     range = range_.load(std::memory_order_relaxed);
   }
+}
+
+void Pool::runTasksBesideSleepers() {
+  int64_t wakeAt = never;
+  if (!lastWasShort_) {
+    wakeWorkers();
+  } else {
+    wakeAt = now() + worthWaking - alone_;
+  }
+  int64_t start = now();
+  runTasks(true, wakeAt);
+  int64_t took = now() - start;
+  lastWasShort_ = took < worthWaking;
+  alone_ = sleepers_.load() != 0 ? alone_ + took : 0;
 }
 
 void Pool::work() {
@@ -135,7 +181,7 @@ void Pool::work() {
       state = state_.load(std::memory_order_acquire);
       return ((state & open) != 0 && state >> 32 != seen) || stop_.load(std::memory_order_relaxed);
     };
-    if (!spinUntil(isNew)) {
+    if (!watchUntil(isNew, [&] { leaveCpu(callerCpu_.load(std::memory_order_relaxed)); })) {
       // The order matters: the caller changes the signal first and looks for sleepers then, so either it sees this one
       // or the wait returns at once.
       sleepers_.store(1);
@@ -149,7 +195,7 @@ void Pool::work() {
       continue; // the loop has ended, or another worker joined first
     }
     seen = state >> 32;
-    runTasks(false);
+    runTasks(false, never);
     state_.fetch_sub(oneWorker, std::memory_order_release);
   }
 }
@@ -164,6 +210,7 @@ int Pool::parallelFor(void* context, Task task, int min, int size, uint8_t* clos
     }
     return 0;
   }
+  callerCpu_.store(sched_getcpu(), std::memory_order_relaxed);
   context_ = context;
   task_ = task;
   min_ = min;
@@ -173,19 +220,18 @@ int Pool::parallelFor(void* context, Task task, int min, int size, uint8_t* clos
   uint64_t loop = (state_.load(std::memory_order_relaxed) >> 32) + 1;
   state_.store(loop << 32 | open, std::memory_order_release);
   signal_.fetch_add(1);
-  if (sleepers_.load() != 0 && sleepers_.exchange(0) != 0) {
-    futexWakeAll(signal_);
-  }
-
   insideTask = true;
-  runTasks(true);
+  if (sleepers_.load() == 0) {
+    runTasks(true, never);
+  } else {
+    runTasksBesideSleepers();
+  }
   insideTask = false;
 
   // Nobody may join any more; those who did are in their last task.
   state_.fetch_and(~open, std::memory_order_acq_rel);
   auto allLeft = [&] { return (state_.load(std::memory_order_acquire) & joinedMask) == 0; };
-  while (!spinUntil(allLeft)) {
-    sched_yield(); // more threads than CPUs
+  while (!watchUntil(allLeft, [] {})) {
   }
   int error = error_.load(std::memory_order_relaxed);
   busy_.clear(std::memory_order_release);

@@ -2,9 +2,11 @@
 // closely, so the pool is made for that:
 //  - The tasks of a loop are one packed (lo, hi) range. The calling thread takes from the low end, workers from the
 //    high end, one at a time, so that with two threads each keeps its half of the data from kernel to kernel.
-//  - A worker without work watches for the next loop for about 50 µs, then sleeps on a futex.
+//  - A worker without work watches for the next loop for about 2 ms, most of them giving way to other threads, then
+//    sleeps on a futex: until a worker that sleeps takes part, 20 to 150 µs pass, and a step has serial stretches.
 //  - The caller never waits for a sleeping worker: whoever is awake takes tasks; it waits only for tasks that have
-//    been started.
+//    been started. Waking costs the caller several µs, so workers that sleep are left alone by a loop that will be
+//    over before they could help: one that follows a short one, until short ones have added up.
 // Which thread runs a task never changes what the task computes.
 #pragma once
 
@@ -39,8 +41,13 @@ public:
   int parallelFor(void* context, Task task, int min, int size, uint8_t* closure);
 
 private:
+  static constexpr int64_t never = INT64_MAX;
+
   void work();
-  void runTasks(bool fromLowEnd);
+  /// Takes tasks until none is left. The workers are woken after the first task that ends at `wakeAt` or later.
+  void runTasks(bool fromLowEnd, int64_t wakeAt);
+  void runTasksBesideSleepers();
+  void wakeWorkers();
   void stopWorkers();
 
   // What the current loop runs; written by the caller while no worker has joined.
@@ -49,6 +56,7 @@ private:
   int min_ = 0;
   uint8_t* closure_ = nullptr;
   std::atomic<int> error_{0};
+  std::atomic<int> callerCpu_{-1}; // where workers should not be
 
   alignas(64) std::atomic<uint64_t> range_{0}; // tasks left: lo in the low half, hi in the high half
   // Number of the loop in the high half; below it 2·(workers that joined) + (open to join).
@@ -57,6 +65,10 @@ private:
   std::atomic<uint32_t> sleepers_{0};
   std::atomic<bool> stop_{false};
   std::atomic_flag busy_;
+
+  // Of loops that began with workers asleep; the calling thread's.
+  bool lastWasShort_ = false;
+  int64_t alone_ = 0; // nanoseconds that such loops took since workers were last woken
 
   int threads_ = 1;
   std::vector<pthread_t> workers_;

@@ -44,13 +44,20 @@ TEST_P(PoolThreads, EveryTaskRunsOnceInEachOfManyLoops) {
   }
 }
 
+int slowCountTask(void* context, int task, uint8_t* closure) {
+  usleep(20);
+  return countTask(context, task, closure);
+}
+
 TEST_P(PoolThreads, LoopsAfterThePoolFellAsleepRunToo) {
   Pool pool;
   pool.setThreads(GetParam());
   Counts counts;
   for (int loop = 0; loop < 20; ++loop) {
-    usleep(500); // longer than a worker spins
-    ASSERT_EQ(pool.parallelFor(nullptr, countTask, 0, 300, reinterpret_cast<uint8_t*>(&counts)), 0);
+    usleep(3000); // longer than a worker watches
+    // Long and short ones in turn: whether sleepers are woken depends on the loop before.
+    auto* task = loop % 6 < 3 ? countTask : slowCountTask;
+    ASSERT_EQ(pool.parallelFor(nullptr, task, 0, 300, reinterpret_cast<uint8_t*>(&counts)), 0);
   }
   for (const std::atomic<int>& runs : counts.runs) {
     ASSERT_EQ(runs.load(), 20);
