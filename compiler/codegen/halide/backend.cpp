@@ -1,0 +1,7 @@
+#include "compiler/codegen/halide/backend.h"
+
+extern "C" const dnn::codegen::HalideFunctions dnnc_halide_functions = {
+    &dnn::codegen::compileKernel,
+    &dnn::codegen::loopNest,
+    &dnn::codegen::assembly,
+};

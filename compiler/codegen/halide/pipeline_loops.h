@@ -1,0 +1,47 @@
+// Names and orders of a stage's loops, for the files that define stages.
+#pragma once
+
+#include "compiler/codegen/halide/pipeline.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace dnn::codegen {
+
+inline std::string dimLoop(size_t position) { return "i" + std::to_string(position); }
+inline std::string reducedLoop(size_t position) { return "r" + std::to_string(position); }
+
+inline std::vector<Halide::Var> dimVars(size_t rank) {
+  std::vector<Halide::Var> vars;
+  for (size_t d = 0; d < rank; ++d) {
+    vars.emplace_back(dimLoop(d));
+  }
+  return vars;
+}
+
+inline std::vector<Halide::Expr> asExprs(const std::vector<Halide::Var>& vars) { return {vars.begin(), vars.end()}; }
+
+/// Halide's order of dimensions: innermost first.
+template <class T> std::vector<T> innermostFirst(std::vector<T> rowMajor) {
+  std::ranges::reverse(rowMajor);
+  return rowMajor;
+}
+
+inline LoopNames dimLoops(const std::vector<Halide::Var>& vars) {
+  LoopNames loops;
+  for (const Halide::Var& v : vars) {
+    loops.emplace(v.name(), v);
+  }
+  return loops;
+}
+
+inline bool isArg(Reduction reduction) { return reduction == Reduction::ArgMax || reduction == Reduction::ArgMin; }
+
+/// The value as a function of the domain. Halide runs an update once, not over its domain, when the update does not
+/// mention the domain at all (a sum of a constant); a condition that always holds mentions it.
+inline Halide::Expr mentioning(const Halide::RDom& domain, const Halide::Expr& value) {
+  return Halide::select(domain[0] >= 0, value, Halide::cast(value.type(), 0));
+}
+
+} // namespace dnn::codegen

@@ -1,0 +1,179 @@
+// Reductions: plain, and in lanes.
+#include "compiler/codegen/halide/pipeline_loops.h"
+#include "compiler/codegen/halide/scalar_math.h"
+#include "compiler/support/assert.h"
+
+namespace dnn::codegen {
+
+using graph::Op;
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Var;
+
+namespace {
+
+Expr identity(Reduction reduction, DType dtype) {
+  switch (reduction) {
+  case Reduction::None:
+  case Reduction::Add:
+  case Reduction::Any: return constant(0, dtype);
+  case Reduction::Mul:
+  case Reduction::All: return constant(1, dtype);
+  case Reduction::Max:
+  case Reduction::ArgMax: return storageType(dtype).min();
+  case Reduction::Min:
+  case Reduction::ArgMin: return storageType(dtype).max();
+  }
+  DNN_UNREACHABLE("every reduction has an identity");
+}
+
+/// Combines values as valueType.
+Expr combine(Reduction reduction, const Expr& a, const Expr& b) {
+  switch (reduction) {
+  case Reduction::Add: return a + b;
+  case Reduction::Mul: return a * b;
+  case Reduction::Max: return maxPropagating(a, b);
+  case Reduction::Min: return minPropagating(a, b);
+  case Reduction::Any: return a || b;
+  case Reduction::All: return a && b;
+  case Reduction::None:
+  case Reduction::ArgMax:
+  case Reduction::ArgMin: break;
+  }
+  DNN_UNREACHABLE("argmax and argmin combine pairs");
+}
+
+Expr tree(Reduction reduction, const std::vector<Expr>& values, size_t from, size_t count) {
+  if (count == 1) {
+    return values[from];
+  }
+  size_t half = count / 2;
+  return combine(reduction, tree(reduction, values, from, half), tree(reduction, values, from + half, count - half));
+}
+
+/// Whether the expression uses an index from position `first` on.
+bool dependsOn(graph::ExprRef body, size_t first) {
+  bool found = false;
+  graph::forEachNode(body, [&](graph::ExprRef e) { found |= e->kind == graph::ExprKind::Index && e->index >= first; });
+  return found;
+}
+
+} // namespace
+
+void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
+  DType dtype = op.body->dtype;
+  std::vector<Var> vars = dimVars(op.dims.size());
+  std::vector<Expr> extents, indices = asExprs(vars);
+  for (const graph::IndexVar& index : op.reduced) {
+    extents.push_back(extent(index.extent));
+  }
+  for (uint32_t d : how.clamped) {
+    indices[d] = Halide::clamp(indices[d], 0, extent(op.dims[d].extent) - 1);
+  }
+  RDom domain = domainOf(innermostFirst(extents), "r");
+  Stage stage{Func(name_ + "_" + name), {dimLoops(vars), dimLoops(vars)}};
+  for (size_t q = 0; q < op.reduced.size(); ++q) {
+    Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
+    indices.push_back(r);
+    stage.loops[1]->emplace(reducedLoop(q), r);
+  }
+  ExprLowering bodies = lowering(op, indices);
+  for (size_t i = 0; i < how.packs.size(); ++i) {
+    const schedule::Pack& pack = how.packs[i];
+    // A pack is padded, so its own index may run past the end; it is not clamped.
+    std::vector<Expr> args = {pack.along < vars.size() ? Expr(vars[pack.along]) : indices[pack.along]};
+    for (uint32_t other : pack.others) {
+      args.push_back(indices[other]);
+    }
+    bodies.replace(pack.part, fromStorage(stages_.at(name + "_pack" + std::to_string(i)).func(args), pack.part->dtype));
+  }
+  Expr value = bodies.lower(op.body);
+  if (!dependsOn(op.body, op.dims.size())) {
+    value = mentioning(domain, value);
+  }
+  std::vector<Expr> args = innermostFirst(asExprs(vars));
+  Func& func = stage.func;
+  if (isArg(op.reduction)) {
+    Expr at = 0;
+    for (size_t q = 0; q < op.reduced.size(); ++q) {
+      at = at * extent(op.reduced[q].extent) + indices[vars.size() + q];
+    }
+    func(innermostFirst(vars)) = Halide::Tuple(Expr(0), identity(op.reduction, dtype));
+    Expr best = func(args)[1];
+    Expr better = op.reduction == Reduction::ArgMax ? lessThan(best, value) : lessThan(value, best);
+    func(args) = Halide::Tuple(Halide::select(better, at, func(args)[0]), Halide::select(better, value, best));
+  } else {
+    func(innermostFirst(vars)) = toStorage(identity(op.reduction, dtype), dtype);
+    func(args) = toStorage(combine(op.reduction, fromStorage(func(args), dtype), value), dtype);
+  }
+  addStage(name, std::move(stage), how.stage);
+}
+
+void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
+  const schedule::Lanes& lanes = *how.lanes;
+  DType dtype = op.body->dtype;
+  int32_t width = static_cast<int32_t>(lanes.width);
+  std::vector<Var> vars = dimVars(op.dims.size());
+  Var u("u");
+  std::vector<Var> laneVars = innermostFirst(vars);
+  laneVars.insert(laneVars.begin(), u);
+  LoopNames loops = dimLoops(vars);
+  loops.emplace("u", u);
+  Stage stage{Func(name_ + "_" + name + "_lanes"), {loops}};
+  Func& func = stage.func;
+  func(laneVars) = toStorage(identity(op.reduction, dtype), dtype);
+
+  Expr whole = extent(op.reduced[lanes.reduced].extent);
+  // One update: lane `lane` takes the point at base + lane, for all values of the domain.
+  auto update = [&](const RDom& domain, const Expr& lane, const Expr& along, LoopNames names) {
+    std::vector<Expr> indices = asExprs(vars), args = innermostFirst(asExprs(vars));
+    for (size_t q = 0; q < op.reduced.size(); ++q) {
+      Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
+      indices.push_back(q == lanes.reduced ? along : Expr(r));
+      names.emplace(reducedLoop(q), r);
+    }
+    args.insert(args.begin(), lane);
+    Expr value = lowering(op, indices).lower(op.body);
+    if (!dependsOn(op.body, op.dims.size())) {
+      value = mentioning(domain, value);
+    }
+    func(args) = toStorage(combine(op.reduction, fromStorage(func(args), dtype), value), dtype);
+    stage.loops.push_back(std::move(names));
+  };
+  std::vector<Expr> chunks, rest;
+  for (size_t q = 0; q < op.reduced.size(); ++q) {
+    Expr size = extent(op.reduced[q].extent);
+    chunks.push_back(q == lanes.reduced ? Halide::Internal::simplify(size / width) : size);
+    rest.push_back(q == lanes.reduced ? Halide::Internal::simplify(size % width) : size);
+  }
+  int at = static_cast<int>(op.reduced.size() - 1 - lanes.reduced);
+  if (!Halide::Internal::is_const_zero(chunks[lanes.reduced])) {
+    RDom main = domainOf(innermostFirst(chunks), "r");
+    update(main, u, main[at] * width + u, loops);
+  } else {
+    stage.loops.push_back(std::nullopt);
+  }
+  if (!Halide::Internal::is_const_zero(rest[lanes.reduced])) {
+    RDom tail = domainOf(innermostFirst(rest), "t");
+    Expr lane = Halide::Internal::is_const(rest[lanes.reduced])
+                    ? Expr(tail[at])
+                    : Halide::unsafe_promise_clamped(tail[at], 0, width - 1);
+    update(tail, lane, Halide::Internal::simplify(whole / width) * width + tail[at], dimLoops(vars));
+  }
+  std::string laneName = name + "_lanes";
+  func.bound(u, 0, width);
+  addStage(laneName, stage, lanes.stage);
+
+  std::vector<Expr> parts;
+  for (int32_t lane = 0; lane < width; ++lane) {
+    std::vector<Expr> args = innermostFirst(asExprs(vars));
+    args.insert(args.begin(), lane);
+    parts.push_back(fromStorage(func(args), dtype));
+  }
+  Stage total{Func(name_ + "_" + name), {dimLoops(vars)}};
+  total.func(innermostFirst(vars)) = toStorage(tree(op.reduction, parts, 0, parts.size()), dtype);
+  addStage(name, std::move(total), how.stage);
+}
+
+} // namespace dnn::codegen

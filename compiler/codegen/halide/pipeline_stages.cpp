@@ -1,0 +1,124 @@
+// Stages without a reduction: scatters, packs, outputs.
+#include "compiler/codegen/halide/pipeline_loops.h"
+
+namespace dnn::codegen {
+
+using graph::Op;
+using graph::Value;
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Var;
+
+void PipelineBuilder::defineScatter(const Op& op, const std::string& name) {
+  const TensorType& type = op.results[0]->type;
+  std::vector<Var> vars = dimVars(type.rank());
+  std::vector<Expr> extents, indices, target;
+  for (const graph::IndexVar& index : op.dims) {
+    extents.push_back(extent(index.extent));
+  }
+  RDom domain = domainOf(innermostFirst(extents), "r");
+  Stage stage{Func(name_ + "_" + name), {dimLoops(vars), LoopNames{}}};
+  for (size_t d = 0; d < op.dims.size(); ++d) {
+    Halide::RVar r = domain[static_cast<int>(op.dims.size() - 1 - d)];
+    indices.push_back(r);
+    stage.loops[1]->emplace(dimLoop(d), r);
+  }
+  ExprLowering bodies = lowering(op, indices);
+  for (size_t d = 0; d < type.rank(); ++d) {
+    Expr at = Halide::cast<int32_t>(bodies.lower(op.at[d]));
+    target.push_back(promised(op.at[d], at, extent(type.dims[d])));
+  }
+  Expr value = mentioning(domain, bodies.lower(op.body));
+  stage.func(innermostFirst(vars)) = constant(0, type.dtype);
+  std::vector<Expr> args = innermostFirst(target);
+  stage.func(args) = stage.func(args) + value;
+  addStage(name, std::move(stage), scheduleOf_.at(&op)->stage);
+}
+
+void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const std::string& name) {
+  auto extentOf = [&](uint32_t index) {
+    return extent(index < op.dims.size() ? op.dims[index].extent : op.reduced[index - op.dims.size()].extent);
+  };
+  auto loopOf = [&](uint32_t index) {
+    return index < op.dims.size() ? dimLoop(index) : reducedLoop(index - op.dims.size());
+  };
+  Var along(loopOf(pack.along));
+  std::vector<Var> vars = {along};
+  std::vector<Expr> indices(op.dims.size() + op.reduced.size());
+  Stage stage{Func(name_ + "_" + name), {}};
+  for (uint32_t other : pack.others) {
+    vars.emplace_back(loopOf(other));
+    indices[other] = vars.back();
+  }
+  Expr size = extentOf(pack.along);
+  RDom domain(0, size, "p");
+  indices[pack.along] = domain.x;
+  std::vector<Expr> args = asExprs(vars);
+  args[0] = domain.x;
+  stage.func(vars) = Halide::undef(storageType(pack.part->dtype));
+  stage.func(args) = toStorage(lowering(op, indices).lower(pack.part), pack.part->dtype);
+  stage.loops = {dimLoops(vars), dimLoops(vars)};
+  stage.loops[1]->insert_or_assign(along.name(), domain.x);
+  int32_t multiple = static_cast<int32_t>(pack.multiple);
+  stage.func.bound(along, 0, Halide::Internal::simplify((size + multiple - 1) / multiple * multiple));
+  for (uint32_t i = 0; i < pack.others.size(); ++i) {
+    stage.func.bound(vars[i + 1], 0, extentOf(pack.others[i]));
+  }
+  addStage(name, std::move(stage), pack.stage);
+}
+
+void PipelineBuilder::defineOutput(uint32_t number, BuiltPipeline&) {
+  const schedule::OutputSchedule& output = schedule_.outputs[number];
+  std::string name = "out" + std::to_string(number);
+  const TensorType& type = function_.returns.at(output.returns.front())->type;
+  std::vector<Var> vars = dimVars(type.rank());
+  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  bool single = output.returns.size() == 1;
+  bool inPlace = false;
+  std::vector<const Value*> inputs(inputNumber_.size());
+  for (const auto& [value, index] : inputNumber_) {
+    inputs[index] = value;
+  }
+  std::vector<Expr> undefined;
+  for (size_t i = 0; i < output.returns.size(); ++i) {
+    uint32_t index = output.returns[i];
+    undefined.push_back(Halide::undef(storageType(function_.returns[index]->type.dtype)));
+    if (index < kernel_.inPlace.size() && kernel_.inPlace[index]) {
+      inPlace = true;
+      overwritten_[inputs[*kernel_.inPlace[index]]] = {stage.func, single ? -1 : static_cast<int>(i)};
+    }
+  }
+  std::vector<Var> order = innermostFirst(vars);
+  if (inPlace) {
+    // Defined as nothing, then updated at each point from its own old value: the buffers are read before written.
+    if (single) {
+      stage.func(order) = undefined[0];
+    } else {
+      stage.func(order) = Halide::Tuple(undefined);
+    }
+  }
+  std::vector<Expr> point = asExprs(vars), values;
+  for (uint32_t index : output.returns) {
+    const Value* v = function_.returns[index];
+    values.push_back(toStorage(element(v, point), v->type.dtype));
+  }
+  if (single) {
+    stage.func(order) = values[0];
+  } else {
+    stage.func(order) = Halide::Tuple(values);
+  }
+  if (inPlace) {
+    stage.loops.push_back(stage.loops[0]);
+  }
+  std::vector<Halide::OutputImageParam> buffers = stage.func.output_buffers();
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    bindOutput(buffers[i], function_.returns[output.returns[i]]->type, i == 0);
+  }
+  for (size_t d = 0; d < vars.size(); ++d) {
+    stage.func.bound(vars[d], 0, extent(type.dims[d]));
+  }
+  addStage(name, std::move(stage), output.stage);
+}
+
+} // namespace dnn::codegen

@@ -1,0 +1,112 @@
+// Elements: what a body reads, where ops without a buffer are computed.
+#include "compiler/codegen/halide/pipeline_loops.h"
+#include "compiler/support/assert.h"
+
+namespace dnn::codegen {
+
+using graph::Op;
+using graph::OpKind;
+using graph::Value;
+using Halide::Expr;
+using Halide::Func;
+
+Expr PipelineBuilder::element(const Value* v, const std::vector<Expr>& subscripts) {
+  const Op& def = *v->def;
+  std::vector<Expr> args = innermostFirst(subscripts);
+  switch (def.kind) {
+  case OpKind::Input: {
+    auto over = overwritten_.find(v);
+    if (over == overwritten_.end()) {
+      return fromStorage(images_.at(v)(args), v->type.dtype);
+    }
+    const Overwritten& place = over->second;
+    Expr old = place.element < 0 ? Expr(place.func(args)) : Expr(place.func(args)[place.element]);
+    return fromStorage(old, v->type.dtype);
+  }
+  case OpKind::Env: {
+    bool isStep = def.symbol == "step";
+    (isStep ? usesStep_ : usesEpoch_) = true;
+    return Halide::cast<int32_t>(isStep ? Expr(step_) : Expr(epoch_));
+  }
+  case OpKind::Comp:
+  case OpKind::Scatter:
+  case OpKind::Reshape:
+  case OpKind::Concat: break;
+  default: DNN_UNREACHABLE("a kernel has no other kinds of ops");
+  }
+  if (isInline(def)) {
+    return inlined(def, subscripts);
+  }
+  const Stage& stage = stages_.at("op" + std::to_string(scheduleOf_.at(&def)->op));
+  if (isArg(def.reduction)) {
+    return stage.func(args)[0];
+  }
+  return fromStorage(stage.func(args), v->type.dtype);
+}
+
+Expr PipelineBuilder::inlined(const Op& op, const std::vector<Expr>& point) {
+  switch (op.kind) {
+  case OpKind::Comp: {
+    DNN_ASSERT(op.reduction == Reduction::None, "a reduction has a stage of its own");
+    return lowering(op, point).lower(op.body);
+  }
+  case OpKind::Reshape: {
+    const std::vector<Dim>& to = op.results[0]->type.dims;
+    const std::vector<Dim>& from = op.operands[0]->type.dims;
+    Expr position = 0;
+    for (size_t d = 0; d < to.size(); ++d) {
+      position = position * extent(to[d]) + point[d];
+    }
+    std::vector<Expr> subscripts(from.size());
+    for (size_t d = from.size(); d-- > 0;) {
+      Expr size = extent(from[d]);
+      subscripts[d] = Halide::unsafe_promise_clamped(d == 0 ? position : position % size, 0, size - 1);
+      position = position / size;
+    }
+    return element(op.operands[0], subscripts);
+  }
+  case OpKind::Concat: {
+    Expr value, start = 0;
+    std::vector<std::pair<Expr, Expr>> parts; // where it ends, its element
+    for (const Value* operand : op.operands) {
+      Expr size = extent(operand->type.dims[op.axis]);
+      std::vector<Expr> subscripts = point;
+      subscripts[op.axis] = Halide::clamp(point[op.axis] - start, 0, size - 1);
+      start = Halide::Internal::simplify(start + size);
+      parts.emplace_back(start, element(operand, subscripts));
+    }
+    for (size_t i = parts.size(); i-- > 0;) {
+      value =
+          value.defined() ? Halide::select(point[op.axis] < parts[i].first, parts[i].second, value) : parts[i].second;
+    }
+    return value;
+  }
+  default: DNN_UNREACHABLE("only comps, reshapes and concats are inlined");
+  }
+}
+
+ExprLowering PipelineBuilder::lowering(const Op& op, std::vector<Expr> point) {
+  ExprLowering bodies(*this, op, function_.symbols, std::move(point));
+  auto found = once_.find(&op);
+  for (size_t i = 0; found != once_.end() && i < found->second.size(); ++i) {
+    graph::ExprRef part = scheduleOf_.at(&op)->once[i];
+    bodies.replace(part, fromStorage(found->second[i](), part->dtype));
+  }
+  return bodies;
+}
+
+void PipelineBuilder::defineOnce(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
+  std::vector<Expr> nowhere(op.dims.size() + op.reduced.size());
+  std::vector<Func> values;
+  for (graph::ExprRef part : how.once) {
+    Func value(name_ + "_" + name + "_once" + std::to_string(values.size()));
+    value() = toStorage(ExprLowering(*this, op, function_.symbols, nowhere).lower(part), part->dtype);
+    value.compute_root();
+    values.push_back(value);
+  }
+  if (!values.empty()) {
+    once_[&op] = std::move(values);
+  }
+}
+
+} // namespace dnn::codegen
