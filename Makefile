@@ -1,5 +1,5 @@
 # The front door: each target does all of the set-up that it needs. CMake does the building.
-.PHONY: run test build fuzz format clean help
+.PHONY: run test build bench fuzz format clean help
 
 run: ## train the digits example: compile it to a native executable and run that
 	@scripts/install-deps
@@ -14,6 +14,9 @@ test: ## run the whole test suite; ends with `N passed, N failed`
 build: ## build everything
 	@scripts/install-deps
 	@scripts/build
+
+bench: ## measure dnnc beside PyTorch and JAX on this machine, and write the tables of docs/performance.md
+	@bench/run
 
 fuzz: ## build the libFuzzer targets and run each for a minute (FUZZ_SECONDS=600 for ten)
 	@scripts/install-deps --fuzz

@@ -176,6 +176,14 @@ Result<CompiledProgram> compileProgram(graph::Module& module, plan::Plan plan, c
     program.objects.push_back(std::move(kernel.bytes));
   }
   program.objects.push_back(std::move(*object));
+  if (options.timed) {
+    compiled->steps.timed = true;
+    auto timed = stepObject(compiled->steps);
+    if (!timed) {
+      return timed.error();
+    }
+    program.timedSteps = std::move(*timed);
+  }
   program.plan = std::move(compiled->lowered.plan);
   program.kernels = compiled->kernels.size();
   program.cachedKernels = compiled->foundInCache;

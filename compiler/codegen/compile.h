@@ -17,12 +17,16 @@ struct CompileOptions {
   int threads = 1;             ///< kernels compiled at the same time
   std::string cacheFolder;     ///< compiled kernels on disk, see kernel_cache.h; "" = none
   bool checked = false;        ///< kernels that check every access and argument, for tests
+  bool timed = false;          ///< make CompiledProgram::timedSteps too
 };
 
 struct CompiledProgram {
   plan::Plan plan; ///< complete: the one that is encoded in the code
   /// Relocatable ELF objects, the kernels in order of first use, then the step functions with `dnn_module`.
   std::vector<std::vector<uint8_t>> objects;
+  /// In the place of the last object: step functions that measure each call (StepProgram::timed). The calls of an entry
+  /// are the groups of its function, in order.
+  std::vector<uint8_t> timedSteps;
   size_t kernels = 0;       ///< distinct ones
   size_t cachedKernels = 0; ///< of these, taken from the cache
   std::string cacheProblem; ///< why the cache folder was not used, for a warning; "" if it was

@@ -2,6 +2,7 @@
 
 #include "compiler/driver/exit_code.h"
 #include "runtime/pool/cpus.h"
+#include "runtime/pool/kernel_abi.h"
 
 #include <cstdio>
 
@@ -10,11 +11,18 @@ namespace dnn::driver {
 codegen::CompileOptions compileOptions(const Options& options) {
   codegen::CompileOptions compile;
   compile.target = options.target;
+  compile.timed = options.command == Command::Time;
   compile.threads = options.threads > 0 ? options.threads : runtime::availableCpus();
   if (options.useCache) {
     compile.cacheFolder = options.cacheDir.empty() ? codegen::defaultCacheFolder() : options.cacheDir;
   }
   return compile;
+}
+
+std::vector<codegen::HostSymbol> hostSymbols() {
+  return {{"halide_do_par_for", reinterpret_cast<void*>(&halide_do_par_for)},
+          {"halide_malloc", reinterpret_cast<void*>(&halide_malloc)},
+          {"halide_free", reinterpret_cast<void*>(&halide_free)}};
 }
 
 int failToCompile(const Error& error) {

@@ -2,12 +2,16 @@
 #pragma once
 
 #include "compiler/codegen/compile.h"
+#include "compiler/codegen/llvm/jit.h"
 #include "compiler/driver/options.h"
 #include "compiler/driver/pipeline.h"
 
 namespace dnn::driver {
 
 codegen::CompileOptions compileOptions(const Options& options);
+
+/// What compiled code imports, but for libc and libm.
+std::vector<codegen::HostSymbol> hostSymbols();
 
 /// A checked program is compiled or the compiler is wrong: prints that and returns the exit code.
 int failToCompile(const Error& error);

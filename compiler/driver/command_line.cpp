@@ -47,6 +47,7 @@ Examples:
   dnnc check digits.dnn                        only look for mistakes
   dnnc emit backward digits.dnn                the gradients, as text
   dnnc gradcheck digits.dnn                    compare them with finite differences
+  dnnc time digits.dnn                         how long each kernel of a step takes, and how far that is from the limit
 
 Exit codes: 0 ok, 1 an error in the input, 2 a wrong command line, 3 training diverged or a gradient is wrong,
 4 a file could not be read or written, 70 a bug in dnnc.)";
@@ -93,6 +94,10 @@ struct CommandLine {
     add("summary", Command::Summary, "Print the parameters, their number, and the memory that training needs");
     add("gradcheck", Command::GradCheck, "Compare every parameter's gradient with finite differences")
         ->add_flag("--random", options.randomInputs, "Made-up inputs instead of the first batch of the data");
+    CLI::App* time = add("time", Command::Time, "Run the step on its data and print each kernel with its time");
+    time->add_option("--steps", options.steps, "How many steps to measure; 0 = for about a second")
+        ->check(CLI::Range(0, 1000000000));
+    time->add_flag("--json", options.jsonReport, "Print JSON");
   }
 
 private:

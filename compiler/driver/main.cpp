@@ -21,6 +21,7 @@ int runCommandOf(const Options& options, std::function<int()>& program) {
   case Command::Emit: return emitCommand(options);
   case Command::Summary: return summaryCommand(options);
   case Command::GradCheck: return gradCheckCommand(options);
+  case Command::Time: return timeCommand(options);
   }
   DNN_UNREACHABLE("every command is carried out");
 }

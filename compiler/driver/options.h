@@ -8,7 +8,7 @@
 
 namespace dnn::driver {
 
-enum class Command : uint8_t { Check, Run, Build, Emit, Summary, GradCheck };
+enum class Command : uint8_t { Check, Run, Build, Emit, Summary, GradCheck, Time };
 
 /// What `dnnc emit STAGE` prints, in the order in which the stages run.
 enum class EmitStage : uint8_t { Ast, Program, Graph, Backward, Optimized, Fused, Memory, Schedule, Halide, Llvm, Asm };
@@ -31,6 +31,8 @@ struct Options {
   bool timePasses = false;
   bool verifyEach = false;   ///< check the graph's rules after every pass
   bool randomInputs = false; ///< gradcheck: made-up inputs, not the first batch of the data
+  int64_t steps = 0;         ///< time: how many to measure; 0 = for about a second
+  bool jsonReport = false;   ///< time: the report as JSON
   bool interpret = false;    ///< run: by the reference interpreter, not as machine code
 };
 

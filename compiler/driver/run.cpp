@@ -1,10 +1,8 @@
-#include "compiler/codegen/llvm/jit.h"
 #include "compiler/driver/code.h"
 #include "compiler/driver/commands.h"
 #include "compiler/driver/exit_code.h"
 #include "compiler/driver/interpreted_program.h"
 #include "runtime/cli/run_main.h"
-#include "runtime/pool/kernel_abi.h"
 
 #include <cstdio>
 #include <memory>
@@ -12,13 +10,6 @@
 namespace dnn::driver {
 
 namespace {
-
-/// What compiled code imports, but for libc and libm.
-std::vector<codegen::HostSymbol> hostSymbols() {
-  return {{"halide_do_par_for", reinterpret_cast<void*>(&halide_do_par_for)},
-          {"halide_malloc", reinterpret_cast<void*>(&halide_malloc)},
-          {"halide_free", reinterpret_cast<void*>(&halide_free)}};
-}
 
 /// The program's command line: what stood behind FILE, after those of dnnc's options that are the program's too.
 std::vector<std::string> programArguments(const Options& options) {

@@ -5,6 +5,7 @@
 
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/IntrinsicsX86.h>
 
 namespace dnn::codegen {
 
@@ -76,6 +77,7 @@ private:
   llvm::GlobalVariable* dimensions_ = nullptr; // [n x halide_dimension]
   llvm::GlobalVariable* persistent_ = nullptr; // base addresses
   llvm::GlobalVariable* arena_ = nullptr;
+  llvm::GlobalVariable* ticks_ = nullptr; // timed programs: [0 x i64], the host's
 
   llvm::GlobalVariable* global(llvm::Type* type, llvm::Constant* value, const char* name, bool constant) {
     return new llvm::GlobalVariable(*module_, type, constant, llvm::GlobalValue::InternalLinkage, value, name);
@@ -137,6 +139,27 @@ private:
     buffers_ = global(buffersType, llvm::ConstantArray::get(buffersType, buffers), "buffers", false);
     persistent_ = global(ptr_, null(), "persistent", false);
     arena_ = global(ptr_, null(), "arena", false);
+    if (program_.timed) {
+      ticks_ = new llvm::GlobalVariable(*module_, llvm::ArrayType::get(i64_, 0), false,
+                                        llvm::GlobalValue::ExternalLinkage, nullptr, "dnn_ticks");
+    }
+  }
+
+  /// The time stamp, once everything before it has been executed; null in programs that are not timed.
+  llvm::Value* readTicks() {
+    return ticks_ == nullptr ? nullptr
+                             : ir_.CreateExtractValue(ir_.CreateIntrinsic(llvm::Intrinsic::x86_rdtscp, {}), 0, "now");
+  }
+
+  /// Adds what has passed since `last` to element i, and begins anew.
+  void noteTicks(llvm::Value*& last, size_t i) {
+    if (ticks_ == nullptr) {
+      return;
+    }
+    llvm::Value* now = readTicks();
+    llvm::Constant* element = elementAddress(ticks_, i);
+    ir_.CreateStore(ir_.CreateAdd(ir_.CreateLoad(i64_, element), ir_.CreateSub(now, last)), element);
+    last = now;
   }
 
   llvm::ConstantInt* int32(int64_t value) {
@@ -226,7 +249,9 @@ private:
     }
     auto* failed = llvm::BasicBlock::Create(context_, "failed", function);
     llvm::PHINode* code = llvm::PHINode::Create(i32_, 0, "code", failed);
-    for (const KernelCallCode& call : entry.calls) {
+    llvm::Value* ticks = readTicks();
+    for (size_t i = 0; i < entry.calls.size(); ++i) {
+      const KernelCallCode& call = entry.calls[i];
       std::vector<llvm::Value*> args;
       for (const CallArg& arg : call.args) {
         switch (arg.kind) {
@@ -243,10 +268,12 @@ private:
       code->addIncoming(result, ir_.GetInsertBlock());
       ir_.CreateCondBr(ir_.CreateICmpEQ(result, ir_.getInt32(0)), next, failed);
       ir_.SetInsertPoint(next);
+      noteTicks(ticks, i);
     }
     for (const Copy& copy : entry.copies) {
       ir_.CreateMemCpy(addressOf(copy.to), llvm::Align(64), addressOf(copy.from), llvm::Align(64), copy.bytes);
     }
+    noteTicks(ticks, entry.calls.size());
     ir_.CreateRet(ir_.getInt32(0));
     if (code->getNumIncomingValues() == 0) {
       failed->eraseFromParent();

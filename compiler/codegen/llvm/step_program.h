@@ -67,6 +67,9 @@ struct StepProgram {
   std::vector<KernelSymbol> kernels;
   std::vector<EntryCode> entries; ///< in the plan's order
   std::vector<uint8_t> plan;      ///< encoded
+  /// Entries measure themselves: each adds the time-stamp ticks of its call i to dnn_ticks[i], and those of its copies
+  /// to the element behind the last call. The host gives `uint64_t dnn_ticks[]`.
+  bool timed = false;
 };
 
 } // namespace dnn::codegen

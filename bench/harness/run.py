@@ -1,0 +1,238 @@
+"""Runs workloads in PyTorch, JAX and dnnc, in turns, each measurement in a process of its own, and keeps what they say in
+build/bench/results.json; then writes the tables. `bench/run` sets up what this needs and calls it."""
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import tables
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+OUT = ROOT / "build/bench"
+VARIANTS = [("torch", "eager"), ("torch", "compiled"), ("torch", "one-graph"), ("jax", "jit"), ("jax", "loop"),
+            ("dnnc", "step")]
+COLD_VARIANTS = [("dnnc", "no cache"), ("jax", "jit"), ("dnnc", "cache"), ("torch", "eager"), ("dnnc", "executable")]
+
+
+def parse_arguments():
+    names = sorted(p.parent.name for p in (ROOT / "bench/workloads").glob("*/workload.json"))
+    parser = argparse.ArgumentParser(prog="bench/run", description="Measures dnnc beside PyTorch and JAX and writes the "
+                                     "tables of docs/performance.md. Results of earlier calls stay in the tables.")
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="of " + ", ".join(names) + "; default: all")
+    parser.add_argument("--threads", help="1, 2 or 1,2; default: 1 and 2")
+    parser.add_argument("--only", action="append", choices=["steps", "cold", "mnist"],
+                        help="leave the other kinds of measurement out")
+    parser.add_argument("--frameworks", help="of torch,jax,dnnc; default: all")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of measuring in each process (1)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each process is run, in turns (3)")
+    parser.add_argument("--quick", action="store_true", help="half a second, one round")
+    parser.add_argument("--no-docs", action="store_true", help="print the tables instead of writing docs/performance.md")
+    parser.add_argument("--build", default="build/release", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.quick:
+        options.seconds, options.rounds = 0.5, 1
+    for name in options.workloads:
+        if name not in names:
+            parser.error(f"there is no workload `{name}`; there are " + ", ".join(names))
+    options.workloads = options.workloads or names
+    options.threads = [int(t) for t in (options.threads or "1,2").split(",")]
+    options.frameworks = (options.frameworks or "torch,jax,dnnc").split(",")
+    options.only = options.only or ["steps", "cold", "mnist"]
+    return options
+
+
+class Results:
+    """What has been measured, by kind, workload, threads and variant. Another machine starts anew."""
+
+    def __init__(self, machine):
+        self.path = OUT / "results.json"
+        self.all = json.loads(self.path.read_text()) if self.path.exists() else {}
+        if self.all.get("machine") != machine:
+            self.all = {"machine": machine}
+
+    def put(self, kind, key, value):
+        self.all.setdefault(kind, {})[key] = value
+        self.path.write_text(json.dumps(self.all, indent=1))
+
+
+def processor():
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    name = re.search(r"model name\s*: (.*)", text).group(1)
+    wide = "AVX-512" if " avx512f " in text else "AVX2"
+    return {"processor": f"{name}, {wide}", "cpus": len(os.sched_getaffinity(0))}
+
+
+def environment(framework, threads):
+    """The strongest fair settings of a peer."""
+    env = dict(os.environ, BENCH_START=str(time.monotonic()))
+    env.update({"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
+                # Memory once taken is kept: 32 MiB is the largest threshold that glibc accepts.
+                "MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+                "MALLOC_TOP_PAD_": str(64 << 20), "TF_CPP_MIN_LOG_LEVEL": "3", "TORCH_LOGS": "-all",
+                "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(OUT / "inductor"))})
+    if framework == "torch" and "AMD" in processor()["processor"]:
+        env["LD_PRELOAD"] = str(OUT / "intel_cpu.so")
+    return env
+
+
+def pinned(threads):
+    """JAX takes as many threads as it may use CPUs, and one thread on two CPUs wanders."""
+    cpus = sorted(os.sched_getaffinity(0))[:threads]
+    return ["taskset", "-c", ",".join(map(str, cpus))]
+
+
+def run(command, env, cwd=None):
+    done = subprocess.run(command, env=env, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode != 0:
+        sys.exit(f"bench: `{' '.join(map(str, command))}` ended with {done.returncode}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def peer(framework, variant, workload, threads, seconds, env=None):
+    runner = ROOT / f"bench/harness/{framework}_runner.py"
+    command = pinned(threads) + [sys.executable, runner, ROOT / "bench/workloads" / workload, variant, str(threads),
+                                 str(seconds)]
+    return json.loads(run(command, env or environment(framework, threads)).splitlines()[-1])
+
+
+class Dnnc:
+    def __init__(self, build):
+        self.bin = (ROOT / build / "bin").resolve()
+        self.version = run([self.bin / "dnnc", "--version"], os.environ).split()[-1]
+        self.cache = OUT / "kernels"
+
+    def step(self, workload, threads):
+        model = ROOT / "bench/workloads" / workload / "model.dnn"
+        report = json.loads(run(pinned(threads) + [self.bin / "dnnc", "time", model, "--json", "--threads", str(threads),
+                                                   "--cache-dir", self.cache], os.environ))
+        step = report["step"]
+        return {"version": self.version, "min_us": step["min_us"], "median_us": step["median_us"],
+                "bound_us": step["bound_us"], "samples": report["steps"]}
+
+    def launch(self, command, cwd=None):
+        with tempfile.NamedTemporaryFile() as file:
+            run([self.bin / "launch", file.name, *command], os.environ, cwd)
+            report = json.loads(pathlib.Path(file.name).read_text())
+        return {"version": self.version, "first_step_s": report["wall_s"], "peak_mb": report["peak_kb"] / 1024}
+
+    def first_step(self, workload, variant, threads):
+        """The whole process, from its start to its end, with one step in it."""
+        model = ROOT / "bench/workloads" / workload / "model.dnn"
+        train = ["train", "--steps", "1", "--quiet"]
+        with tempfile.TemporaryDirectory() as folder:
+            if variant == "executable":
+                run([self.bin / "dnnc", "build", model, "-o", f"{folder}/model"], os.environ)
+                return self.launch(pinned(threads) + [f"{folder}/model", *train], folder)
+            how = ["--no-cache"] if variant == "no cache" else ["--cache-dir", self.cache]
+            command = pinned(threads) + [self.bin / "dnnc", "run", *how, model, *train]
+            if variant == "cache":
+                run(command, os.environ, folder) # fills the cache
+            return self.launch(command, folder)
+
+
+def best_of(reports):
+    """Minimum of the minima, median of the medians."""
+    best = dict(min(reports, key=lambda r: r["min_us"]))
+    medians = sorted(r["median_us"] for r in reports)
+    best["median_us"] = medians[len(medians) // 2]
+    return best
+
+
+def measure_steps(options, results, dnnc):
+    for workload in options.workloads:
+        for threads in options.threads:
+            machine = json.loads(run(pinned(threads) + [dnnc.bin / "machine_bench", str(threads)], os.environ))
+            results.put("limits", str(threads), machine)
+            reports = {}
+            for _ in range(options.rounds):
+                for framework, variant in VARIANTS:
+                    if framework in options.frameworks:
+                        say(f"{workload}, {threads} threads: {framework} {variant}")
+                        report = (dnnc.step(workload, threads) if framework == "dnnc" else
+                                  peer(framework, variant, workload, threads, options.seconds))
+                        reports.setdefault((framework, variant), []).append(report)
+            for (framework, variant), found in reports.items():
+                results.put("steps", f"{workload}/{threads}/{framework}/{variant}", best_of(found))
+
+
+def measure_cold(options, results, dnnc):
+    """From the start of a process to the end of the first step, with every thread."""
+    threads = max(options.threads)
+    workload = "mlp-b64" if "mlp-b64" in options.workloads else options.workloads[0]
+    reports = {}
+    for round_ in range(options.rounds):
+        for framework, variant in COLD_VARIANTS + ([("torch", "compiled")] if round_ == 0 else []):
+            if framework not in options.frameworks:
+                continue
+            say(f"{workload}, first step: {framework} {variant}")
+            if framework == "dnnc":
+                report = dnnc.first_step(workload, variant, threads)
+            else:
+                with tempfile.TemporaryDirectory() as folder: # nothing that an earlier process compiled
+                    env = dict(os.environ, BENCH_START=str(time.monotonic()), TORCHINDUCTOR_CACHE_DIR=folder)
+                    report = peer(framework, variant, workload, threads, 0, env)
+            reports.setdefault(f"{framework}/{variant}", []).append(report)
+    for variant, found in reports.items():
+        best = min(found, key=lambda r: r["first_step_s"])
+        best["peak_mb"] = min(r["peak_mb"] for r in found)
+        results.put("cold", f"{workload}/{variant}", best)
+
+
+def measure_mnist(options, results, dnnc):
+    data = pathlib.Path(os.environ.get("DNN_DATA_DIR", "")) / "mnist"
+    files = [data / name for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz",
+                                      "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")]
+    if not all(f.exists() for f in files):
+        say("mnist: skipped; DNN_DATA_DIR must name a folder with mnist/train-images-idx3-ubyte.gz and its companions")
+        return
+    threads = max(options.threads)
+    for framework in options.frameworks:
+        if framework == "jax":
+            continue
+        say(f"mnist, 5 epochs: {framework}")
+        with tempfile.TemporaryDirectory() as folder:
+            for file in files:
+                (pathlib.Path(folder) / file.name).symlink_to(file.resolve())
+            shutil.copy(ROOT / "examples/mnist/mnist.dnn", folder)
+            command = [dnnc.bin / "dnnc", "run", "--no-cache", "mnist.dnn"]
+            if framework == "torch":
+                command = [sys.executable, ROOT / "examples/mnist/mnist_pytorch.py"]
+            report = OUT / "mnist.json"
+            env = environment(framework, threads) if framework == "torch" else os.environ
+            text = run([dnnc.bin / "launch", report, *pinned(threads), *command], env, folder)
+            accuracy = re.findall(r"acc\w*[ =:]+([0-9.]+)", text)
+            found = json.loads(report.read_text())
+            results.put("mnist", framework, {"wall_s": found["wall_s"], "peak_mb": found["peak_kb"] / 1024,
+                                             "accuracy": float(accuracy[-1]) if accuracy else None})
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def main():
+    options = parse_arguments()
+    OUT.mkdir(parents=True, exist_ok=True)
+    results = Results(processor())
+    dnnc = Dnnc(options.build)
+    if "steps" in options.only:
+        measure_steps(options, results, dnnc)
+    if "cold" in options.only:
+        measure_cold(options, results, dnnc)
+    if "mnist" in options.only:
+        measure_mnist(options, results, dnnc)
+    text = tables.render(results.all, ROOT / "bench/workloads")
+    if options.no_docs:
+        for body in text.values():
+            print(body)
+    else:
+        tables.write(ROOT / "docs/performance.md", text)
+
+
+main()

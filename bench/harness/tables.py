@@ -1,0 +1,114 @@
+"""The tables of docs/performance.md, from what run.py has kept. Each stands between two comments that name it."""
+import json
+import re
+
+MARK = "<!-- bench: {} -->"
+END = "<!-- end -->"
+NAMES = {"torch/eager": "PyTorch eager", "torch/compiled": "PyTorch compiled", "torch/one-graph": "PyTorch compiled, one graph",
+         "jax/jit": "JAX jit", "jax/loop": "JAX, loop in jit", "dnnc/step": "dnnc", "dnnc/no cache": "`dnnc run --no-cache`",
+         "dnnc/cache": "`dnnc run`", "dnnc/executable": "executable of `dnnc build`"}
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
+
+
+def microseconds(value):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def workloads(folder):
+    found = [(p.parent.name, json.loads(p.read_text())) for p in folder.glob("*/workload.json")]
+    return sorted(found, key=lambda w: w[1]["order"])
+
+
+def bound(workload, limits):
+    """The least microseconds: arithmetic at the peak, or every byte once at the speed of the level that holds them."""
+    bytes_ = workload["bytes"]
+    level = next((l for l in limits["levels"] if bytes_ <= 2 * l["bytes"]), limits["levels"][-1])
+    speed = max(level["read_gb_s"], level["update_gb_s"])
+    flop_time = workload["mflop"] * 1e3 / limits["gflop_s"]
+    byte_time = bytes_ / speed * 1e-3
+    if flop_time >= byte_time:
+        return flop_time, f"{limits['gflop_s']:.0f} GFLOP/s"
+    return byte_time, f"{speed:.0f} GB/s, {level['name']}"
+
+
+def steps(results, folder):
+    """One table a number of threads."""
+    text = []
+    for threads, limits in sorted(results.get("limits", {}).items()):
+        measured = {tuple(key.split("/", 2)): value for key, value in results.get("steps", {}).items()
+                    if key.split("/")[1] == threads}
+        variants = ["torch/eager", "torch/compiled", "torch/one-graph", "jax/jit", "jax/loop", "dnnc/step"]
+        rows = []
+        for name, workload in workloads(folder):
+            cells = {v: measured.get((name, threads, v)) for v in variants}
+            if not any(cells.values()):
+                continue
+            least, why = bound(workload, limits)
+            row = [workload["title"]]
+            row += [f"{microseconds(c['min_us'])} ({microseconds(c['median_us'])})" if c else "" for c in cells.values()]
+            ours, peers = cells["dnnc/step"], [c["min_us"] for v, c in cells.items() if c and v != "dnnc/step"]
+            wanted = workload.get("target", {}).get(threads)
+            row.append(f"{ours['min_us'] / min(peers):.2f}" if ours and peers else "")
+            row.append(f"≤ {wanted:.2f}" if wanted else "")
+            row += [f"{microseconds(least)} ({why})", f"{least / ours['min_us']:.0%}" if ours else ""]
+            rows.append(row)
+        head = ["step, µs: min (median)"] + [NAMES[v] for v in variants] + ["ratio to the best peer", "target", "bound", "of it"]
+        text.append(f"{threads} thread{'s' if threads != '1' else ''}:\n\n" + table(head, rows))
+    return "\n\n".join(text)
+
+
+def machine(results):
+    versions = {key.split("/")[2]: value["version"] for key, value in results.get("steps", {}).items()}
+    text = f"{results['machine']['processor']}, {results['machine']['cpus']} CPUs"
+    text += "".join(f"; {name} {versions[key]}" for key, name in
+                    (("torch", "PyTorch"), ("jax", "JAX"), ("dnnc", "dnnc")) if key in versions) + ".\n\n"
+    rows = []
+    for threads, limits in sorted(results.get("limits", {}).items()):
+        cells = [f"{l['read_gb_s']:.0f} / {l['update_gb_s']:.0f} / {l['write_gb_s']:.0f} / {l['triad_gb_s']:.0f}"
+                 for l in limits["levels"]]
+        rows.append([threads, f"{limits['gflop_s']:.0f}"] + cells)
+    names = [f"{l['name']}" for l in next(iter(results["limits"].values()))["levels"]] if results.get("limits") else []
+    return text + table(["threads", "GFLOP/s"] + [f"GB/s {n}: read / update / write / triad" for n in names], rows)
+
+
+def cold(results):
+    rows = []
+    found = {key.split("/", 1)[1]: value for key, value in results.get("cold", {}).items()}
+    for variant in ("dnnc/no cache", "dnnc/cache", "dnnc/executable", "jax/jit", "torch/eager", "torch/compiled"):
+        if variant in found:
+            mine = found[variant]
+            rows.append([NAMES[variant], f"{mine['first_step_s']:.3f}"] +
+                        [f"{mine['first_step_s'] / found[v]['first_step_s']:.3f}" if v in found else ""
+                         for v in ("jax/jit", "torch/compiled")] + [f"{mine['peak_mb']:.0f}"])
+    return table(["whole process", "first step done, s", "÷ JAX jit", "÷ PyTorch compiled", "peak memory, MB"], rows)
+
+
+def mnist(results):
+    found = results.get("mnist", {})
+    if not found:
+        return "Not measured: the files of MNIST were not there."
+    rows = [[{"torch": "PyTorch", "dnnc": "`dnnc run --no-cache`"}[k], f"{v['wall_s']:.1f}", f"{v['peak_mb']:.0f}",
+             f"{v['accuracy']:.4f}" if v["accuracy"] else ""] for k, v in found.items()]
+    text = table(["MNIST, 5 epochs", "whole process, s", "peak memory, MB", "accuracy"], rows)
+    if "torch" in found and "dnnc" in found:
+        text += f"\n\nRatio of the times: {found['dnnc']['wall_s'] / found['torch']['wall_s']:.3f} (target ≤ 0.25)."
+    return text
+
+
+def render(results, folder):
+    """Text by the name of its table."""
+    return {"machine": machine(results), "steps": steps(results, folder), "cold": cold(results), "mnist": mnist(results)}
+
+
+def write(page, texts):
+    text = page.read_text()
+    for name, body in texts.items():
+        pattern = re.escape(MARK.format(name)) + ".*?" + re.escape(END)
+        text, count = re.subn(pattern, lambda _: MARK.format(name) + "\n" + body + "\n" + END, text, flags=re.S)
+        if count != 1:
+            raise SystemExit(f"bench: {page} has {count} places for the table `{name}`, not one")
+    page.write_text(text)
