@@ -1,5 +1,6 @@
 #include "compiler/schedule/schedule.h"
 
+#include "compiler/schedule/contraction.h"
 #include "compiler/schedule/templates.h"
 #include "compiler/support/assert.h"
 
@@ -9,8 +10,11 @@ namespace dnn::schedule {
 
 Schedule chooseSchedule(const Kernel& kernel, const Machine& machine) {
   Analysis analysis(kernel);
-  if (std::optional<Schedule> schedule = scheduleContraction(analysis, machine)) {
-    return std::move(*schedule);
+  if (std::optional<ContractionShape> shape = contractionShape(analysis, machine)) {
+    ContractionPlan plan = contractionPlans(*shape, machine).front();
+    if (std::optional<Schedule> schedule = scheduleContraction(analysis, machine, *shape, plan)) {
+      return std::move(*schedule);
+    }
   }
   return scheduleGeneral(analysis, machine);
 }
@@ -22,6 +26,7 @@ std::string_view nameOf(Tail tail) {
   case Tail::Guard: return "guard";
   case Tail::Predicate: return "predicate";
   case Tail::RoundUp: return "round up";
+  case Tail::Shift: return "shift";
   }
   DNN_UNREACHABLE("every tail has a name");
 }
@@ -77,11 +82,16 @@ std::string print(const Schedule& schedule) {
       const Pack& pack = op.packs[i];
       std::string part = name + "_pack" + std::to_string(i);
       printStage(out, part, pack.stage);
-      out << "    along index " << pack.along << " in multiples of " << pack.multiple << "\n";
+      out << "    along index " << pack.along << " in panels of " << pack.multiple << (pack.padded ? ", padded" : "")
+          << "\n";
+      if (pack.block) {
+        printStage(out, part + "_block", *pack.block);
+      }
     }
     if (op.lanes) {
       printStage(out, name + "_lanes", op.lanes->stage);
-      out << "    " << op.lanes->width << " lanes along r" << op.lanes->reduced << "\n";
+      out << "    " << op.lanes->width << " lanes along r" << op.lanes->reduced
+          << (op.lanes->inVectors ? ", summed in vectors" : "") << "\n";
     }
     printStage(out, name, op.stage);
     for (uint32_t d : op.clamped) {

@@ -17,8 +17,9 @@
 namespace dnn::schedule {
 
 /// What happens to the points of a split past the loop's end: skipped one by one, skipped by masked loads and stores,
-/// or computed (only where they are known to exist or never read).
-enum class Tail : uint8_t { Guard, Predicate, RoundUp };
+/// or computed (only where they are known to exist or never read), or the last piece starts earlier and computes some
+/// points again (only for definitions without a reduction, of at least one piece).
+enum class Tail : uint8_t { Guard, Predicate, RoundUp, Shift };
 
 /// for loop → for outer { for inner < factor }
 struct Split {
@@ -56,17 +57,23 @@ struct StageSchedule {
 struct Lanes {
   uint32_t reduced = 0; ///< position in Op::reduced
   int64_t width = 1;
-  StageSchedule stage; ///< definitions: start, whole vectors, the rest
+  bool inVectors = false; ///< the lanes are summed by vector instructions; the stage of the op has a loop `l` over them
+  StageSchedule stage;    ///< definitions: start, whole vectors, the rest
 };
 
-/// A part of the op's body that is computed beforehand into a buffer of its own, contiguous along index `along` and
-/// padded to a multiple of `multiple` there; the padding is never part of a result.
+/// A part of the op's body that is computed beforehand into a buffer of its own, in panels of `multiple` along index
+/// `along`: within a panel that index is innermost, the panels are outermost (loop `panel`). What the last panel has
+/// past the end of the index is never part of a result.
 struct Pack {
   graph::ExprRef part = nullptr;
   uint32_t along = 0;           ///< position in the op's domain
   std::vector<uint32_t> others; ///< the other indices the part depends on, innermost first
-  int64_t multiple = 1;
-  StageSchedule stage; ///< definitions: none (the padding stays undefined), the elements
+  int64_t multiple = 0;         ///< 0: one panel as long as the index, and no loop `panel`
+  bool padded = false;          ///< the end of the last panel stays undefined
+  StageSchedule stage;          ///< definitions: the elements; if padded, nothing comes before
+  /// A stage between the operand and the pack, computed at a loop of the pack's stage: a block that is loaded as memory
+  /// runs and stored as the pack does. Past the end of `along` it repeats the last element.
+  std::optional<StageSchedule> block;
 };
 
 struct OpSchedule {

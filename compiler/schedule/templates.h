@@ -8,9 +8,6 @@
 
 namespace dnn::schedule {
 
-/// One contraction, tiled in registers, whose epilogue writes the outputs. None if the kernel has another form.
-std::optional<Schedule> scheduleContraction(const Analysis& analysis, const Machine& machine);
-
 /// Any kernel: reductions and shared expensive values in buffers, everything else inlined; vectors where memory is
 /// contiguous.
 Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine);

@@ -10,6 +10,7 @@ Halide::TailStrategy strategyOf(schedule::Tail tail) {
   case schedule::Tail::Guard: return Halide::TailStrategy::GuardWithIf;
   case schedule::Tail::Predicate: return Halide::TailStrategy::Predicate;
   case schedule::Tail::RoundUp: return Halide::TailStrategy::RoundUp;
+  case schedule::Tail::Shift: return Halide::TailStrategy::ShiftInwards;
   }
   DNN_UNREACHABLE("every tail has a strategy");
 }
@@ -44,6 +45,9 @@ void applyNest(Halide::Stage definition, const schedule::Nest& nest, LoopNames& 
     definition.reorder(order);
   }
   for (const std::string& loop : nest.vectorized) {
+    if (loop == "l") {
+      definition.atomic(); // the lanes of a reduction are combined within a vector
+    }
     definition.vectorize(find(loop));
   }
   for (const std::string& loop : nest.unrolled) {

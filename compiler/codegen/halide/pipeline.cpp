@@ -81,6 +81,10 @@ BuiltPipeline PipelineBuilder::build() {
   scalar(usesSeed_, seedHi_, KernelArg::Kind::SeedHi);
   scalar(usesStep_, step_, KernelArg::Kind::Step);
   scalar(usesEpoch_, epoch_, KernelArg::Kind::Epoch);
+  for (const auto& [site, param] : sites_) {
+    built.arguments.push_back(param);
+    built.kernelArgs.push_back({KernelArg::Kind::Site, site});
+  }
   built.kernelArgs.insert(built.kernelArgs.end(), outputArgs.begin(), outputArgs.end());
   return built;
 }
@@ -138,7 +142,11 @@ Expr PipelineBuilder::extent(const Dim& dim) {
 
 Expr PipelineBuilder::drawn(const graph::Expr& e, const Expr& lo, const Expr& hi) {
   usesSeed_ = usesStep_ = true;
-  return draw(e.distribution, {seedLo_, seedHi_, step_}, e.site, lo, hi);
+  auto [site, isNew] = sites_.try_emplace(e.site);
+  if (isNew) {
+    site->second = Halide::Param<uint32_t>("site_" + std::to_string(e.site));
+  }
+  return draw(e.distribution, {seedLo_, seedHi_, step_}, site->second, lo, hi);
 }
 
 bool PipelineBuilder::isInline(const Op& op) const { return scheduleOf_.at(&op)->stage.placement == Placement::Inline; }

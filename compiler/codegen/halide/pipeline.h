@@ -45,6 +45,7 @@ private:
 
   std::vector<Halide::Param<int32_t>> symbols_;
   Halide::Param<uint32_t> seedLo_, seedHi_, step_, epoch_;
+  std::map<uint32_t, Halide::Param<uint32_t>> sites_; ///< of the draws
   bool usesSeed_ = false, usesStep_ = false, usesEpoch_ = false;
 
   std::unordered_map<const graph::Value*, Halide::ImageParam> images_;

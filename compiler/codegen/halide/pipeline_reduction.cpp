@@ -81,10 +81,15 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
   ExprLowering bodies = lowering(op, indices);
   for (size_t i = 0; i < how.packs.size(); ++i) {
     const schedule::Pack& pack = how.packs[i];
-    // A pack is padded, so its own index may run past the end; it is not clamped.
-    std::vector<Expr> args = {pack.along < vars.size() ? Expr(vars[pack.along]) : indices[pack.along]};
+    // The last panel is padded, so the pack's own index may run past the end; it is not clamped.
+    Expr along = pack.along < vars.size() ? Expr(vars[pack.along]) : indices[pack.along];
+    int32_t width = static_cast<int32_t>(pack.multiple);
+    std::vector<Expr> args = {width > 0 ? along % width : along};
     for (uint32_t other : pack.others) {
       args.push_back(indices[other]);
+    }
+    if (width > 0) {
+      args.push_back(along / width);
     }
     bodies.replace(pack.part, fromStorage(stages_.at(name + "_pack" + std::to_string(i)).func(args), pack.part->dtype));
   }
@@ -128,6 +133,9 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
   // One update: lane `lane` takes the point at base + lane, for all values of the domain.
   auto update = [&](const RDom& domain, const Expr& lane, const Expr& along, LoopNames names) {
     std::vector<Expr> indices = asExprs(vars), args = innermostFirst(asExprs(vars));
+    for (uint32_t d : how.clamped) {
+      indices[d] = Halide::clamp(indices[d], 0, extent(op.dims[d].extent) - 1);
+    }
     for (size_t q = 0; q < op.reduced.size(); ++q) {
       Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
       indices.push_back(q == lanes.reduced ? along : Expr(r));
@@ -165,13 +173,24 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
   func.bound(u, 0, width);
   addStage(laneName, stage, lanes.stage);
 
+  Stage total{Func(name_ + "_" + name), {dimLoops(vars)}};
+  if (lanes.inVectors) {
+    RDom lane(0, width, "l");
+    std::vector<Expr> args = innermostFirst(asExprs(vars)), laneArgs = args;
+    laneArgs.insert(laneArgs.begin(), lane.x);
+    total.func(innermostFirst(vars)) = toStorage(identity(op.reduction, dtype), dtype);
+    total.func(args) = combine(op.reduction, total.func(args), func(laneArgs));
+    total.loops.push_back(dimLoops(vars));
+    total.loops[1]->emplace("l", lane.x);
+    addStage(name, std::move(total), how.stage);
+    return;
+  }
   std::vector<Expr> parts;
   for (int32_t lane = 0; lane < width; ++lane) {
     std::vector<Expr> args = innermostFirst(asExprs(vars));
     args.insert(args.begin(), lane);
     parts.push_back(fromStorage(func(args), dtype));
   }
-  Stage total{Func(name_ + "_" + name), {dimLoops(vars)}};
   total.func(innermostFirst(vars)) = toStorage(tree(op.reduction, parts, 0, parts.size()), dtype);
   addStage(name, std::move(total), how.stage);
 }
