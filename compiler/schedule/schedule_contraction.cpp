@@ -1,13 +1,14 @@
 // Products of matrices, their transposes, convolutions: register tiles.
 //
-//   for each tile of R rows × T columns of the result      T = t vectors; 12 to 16 accumulators stay in registers
+//   for each tile of R rows × t vectors of columns         t·R accumulators stay in registers
 //     for each point of the reduction
 //       t loads of the operand that runs along the columns, R broadcasts of the other, t·R multiply-adds
 //     epilogue on the tile, written to the outputs
 //
 // "Columns" are the result's innermost dimension, "rows" the largest other one that the column operand does not depend
-// on. A column operand that is not contiguous along the columns, or whose columns do not fill vectors, is packed first;
-// so is an operand that is computed rather than loaded.
+// on. A packed column operand lies in panels as wide as a tile, one after the other as the loop reads it. Where both
+// operands are contiguous along the reduction, the accumulators may be vectors along that instead, summed at the end.
+#include "compiler/schedule/contraction.h"
 #include "compiler/schedule/templates.h"
 
 #include <algorithm>
@@ -21,35 +22,13 @@ using graph::Value;
 
 namespace {
 
-struct Tile {
-  int64_t vectors = 1;
-  int64_t rows = 1;
-};
-
-/// Rows that waste little of the last tile, between 2/3 of `most` and `most`.
-int64_t fittingRows(int64_t extent, int64_t most) {
-  if (extent <= most) {
-    return extent;
-  }
-  int64_t best = most, bestWaste = extent;
-  for (int64_t rows = most; rows * 3 >= most * 2; --rows) {
-    int64_t waste = (extent + rows - 1) / rows * rows - extent;
-    if (waste < bestWaste) {
-      best = rows;
-      bestWaste = waste;
-    }
-  }
-  return best;
-}
-
 class Contraction {
 public:
-  Contraction(const Analysis& analysis, const Machine& machine) : analysis_(analysis), machine_(machine) {}
+  Contraction(const Analysis& analysis, const Machine& machine, const ContractionShape& shape,
+              const ContractionPlan& plan)
+      : analysis_(analysis), machine_(machine), shape_(shape), plan_(plan), op_(shape.op), lanes_(shape.lanes) {}
 
   std::optional<Schedule> run() {
-    if (!findAnchor() || !findRowsAndColumns() || !outputsFit()) {
-      return std::nullopt;
-    }
     schedule_ = placeStages(analysis_, op_);
     auto home = std::ranges::find_if(schedule_.outputs, [&](const OutputSchedule& output) {
       return std::ranges::any_of(output.returns,
@@ -59,12 +38,21 @@ public:
       return std::nullopt;
     }
     outputNumber_ = static_cast<size_t>(home - schedule_.outputs.begin());
-    schedule_.family = "contraction";
-    chooseTile();
+    schedule_.family = "contraction " + print(plan_);
     how_ = &*std::ranges::find(schedule_.ops, analysis_.positionOf(*op_), &OpSchedule::op);
-    packOperands(op_->body);
     scheduleOutput();
-    scheduleAnchor();
+    if (!rowsFillTiles()) {
+      how_->clamped.push_back(shape_.row);
+    }
+    if (!columnsFillTiles()) {
+      how_->clamped.push_back(shape_.column);
+    }
+    if (inLanes()) {
+      scheduleLanes();
+    } else {
+      packOperands(op_->body);
+      scheduleColumns();
+    }
     scheduleLoops(analysis_, machine_, schedule_, op_);
     return std::move(schedule_);
   }
@@ -72,112 +60,34 @@ public:
 private:
   const Analysis& analysis_;
   const Machine& machine_;
-  const Op* op_ = nullptr;
-  uint32_t row_ = 0, column_ = 0; // positions in dims
-  int64_t lanes_ = 1;
-  Tile tile_;
+  const ContractionShape& shape_;
+  const ContractionPlan& plan_;
+  const Op* op_;
+  int64_t lanes_;
   Schedule schedule_;
   size_t outputNumber_ = 0;
   OpSchedule* how_ = nullptr;
   std::string tileLoop_; // of the output stage, around one tile
 
   static std::string dim(uint32_t d) { return "i" + std::to_string(d); }
-  int64_t tileColumns() const { return tile_.vectors * lanes_; }
-
-  bool findAnchor() {
-    for (const Op* op : analysis_.function.body.ops) {
-      if (isContraction(*op, analysis_.function.symbols)) {
-        if (op_ != nullptr) {
-          return false;
-        }
-        op_ = op;
-      }
-    }
-    return op_ != nullptr;
-  }
+  uint32_t rank() const { return static_cast<uint32_t>(op_->dims.size()); }
+  std::string loop(uint32_t index) const { return index < rank() ? dim(index) : "r" + std::to_string(index - rank()); }
+  bool inLanes() const { return plan_.accumulate == Accumulate::Lanes; }
+  std::string home() const { return "out" + std::to_string(outputNumber_); }
+  int64_t tileColumns() const { return inLanes() ? plan_.columns : plan_.columns * lanes_; }
 
   bool dependsOnAnchor(const Value* v) const {
     return v->def == op_ || std::ranges::any_of(v->def->operands, [&](const Value* o) { return dependsOnAnchor(o); });
   }
 
-  /// Everything computed from the anchor is elementwise at its own point.
-  bool outputsFit() const {
-    const Dim& columns = analysis_.dimOf(*op_, column_);
-    bool ragged = !columns.isStatic() || columns.constant() % (4 * machine_.lanes(4)) != 0;
-    if (ragged && std::ranges::any_of(analysis_.function.body.ops, [&](const Op* op) {
-          return op->kind == graph::OpKind::Comp && analysis_.loadsOf(*op) == Loads::Backward;
-        })) {
-      return false;
-    }
-    for (const Op* op : analysis_.function.body.ops) {
-      for (const Value* operand : op->operands) {
-        if (dependsOnAnchor(operand) && !usesPointwise(*op, operand)) {
-          return false;
-        }
-      }
-    }
-    return true;
-  }
-
-  bool findRowsAndColumns() {
-    bool found = false;
-    for (uint32_t d = 0; d < op_->dims.size(); ++d) {
-      if (analysis_.extentOf(*op_, d) > 1) {
-        column_ = d;
-        found = true;
-      }
-    }
-    if (!found) {
-      return false;
-    }
-    std::vector<bool> reused(op_->dims.size()); // dims that some access along the columns does not depend on
-    graph::forEachNode(op_->body, [&](ExprRef e) {
-      if (e->kind == ExprKind::Access) {
-        std::vector<bool> used = indicesOf(e, op_->dims.size() + op_->reduced.size());
-        for (uint32_t d = 0; d < op_->dims.size() && used[column_]; ++d) {
-          reused[d] = reused[d] || !used[d];
-        }
-      }
-    });
-    int64_t best = 1;
-    for (uint32_t d = 0; d < op_->dims.size(); ++d) {
-      if (d != column_ && reused[d] && analysis_.extentOf(*op_, d) > best) {
-        best = analysis_.extentOf(*op_, d);
-        row_ = d;
-      }
-    }
-    return best > 1;
-  }
-
-  void chooseTile() {
-    int64_t columns = analysis_.extentOf(*op_, column_);
-    lanes_ = machine_.lanes(std::max(byteSize(op_->body->dtype), 4));
-    while (lanes_ > 4 && lanes_ / 2 >= columns) {
-      lanes_ /= 2;
-    }
-    // Most rows for 1, 2, 3, 4 vectors, so that accumulators, operands and a broadcast fit the registers.
-    static constexpr int64_t rows512[] = {12, 8, 6, 4};
-    static constexpr int64_t rows256[] = {8, 6, 4, 3};
-    const auto& rows = machine_.vectorRegisters >= 32 ? rows512 : rows256;
-    int64_t widest = machine_.vectorRegisters >= 32 ? 4 : 2;
-    int64_t vectors = (columns + lanes_ - 1) / lanes_;
-    tile_.vectors = std::min(widest, vectors);
-    if (analysis_.dimOf(*op_, column_).isStatic()) {
-      while (vectors % tile_.vectors != 0) {
-        --tile_.vectors;
-      }
-    }
-    tile_.rows = fittingRows(analysis_.extentOf(*op_, row_), rows[tile_.vectors - 1]);
-  }
-
   bool columnsFillTiles() const {
-    const Dim& columns = analysis_.dimOf(*op_, column_);
+    const Dim& columns = analysis_.dimOf(*op_, shape_.column);
     return columns.isStatic() && columns.constant() % tileColumns() == 0;
   }
 
   bool rowsFillTiles() const {
-    const Dim& rows = analysis_.dimOf(*op_, row_);
-    return rows.isStatic() && rows.constant() % tile_.rows == 0;
+    const Dim& rows = analysis_.dimOf(*op_, shape_.row);
+    return rows.isStatic() && rows.constant() % plan_.rows == 0;
   }
 
   static bool hasAccess(ExprRef e) {
@@ -187,19 +97,19 @@ private:
   }
 
   void packOperands(ExprRef e) {
-    std::vector<bool> used = indicesOf(e, op_->dims.size() + op_->reduced.size());
-    bool alongColumns = used[column_], alongRows = used[row_];
+    std::vector<bool> used = indicesOf(e, rank() + op_->reduced.size());
+    bool alongColumns = used[shape_.column], alongRows = used[shape_.row];
     bool computed = e->kind == ExprKind::Apply && costOf(e) > 3 && hasAccess(e);
     if (alongColumns && !alongRows && hasAccess(e)) {
-      bool direct =
-          e->kind == ExprKind::Access && columnsFillTiles() && analysis_.strideOf(*op_, e, column_) == Stride::Unit;
+      bool direct = plan_.packing == Packing::None && e->kind == ExprKind::Access && columnsFillTiles() &&
+                    analysis_.strideOf(*op_, e, shape_.column) == Stride::Unit;
       bool cheapSum = e->kind == ExprKind::Apply && !computed;
       if (!direct && !cheapSum) {
-        pack(e, column_, tileColumns(), used);
+        packColumns(e, used);
         return;
       }
     } else if (alongRows && !alongColumns && computed) {
-      pack(e, innermostUsed(used), 1, used);
+      packComputed(e, used);
       return;
     }
     if (e->kind == ExprKind::Apply || e->kind == ExprKind::Cast) {
@@ -209,101 +119,169 @@ private:
     }
   }
 
-  static uint32_t innermostUsed(const std::vector<bool>& used) {
-    uint32_t last = 0;
-    for (uint32_t i = 0; i < used.size(); ++i) {
-      last = used[i] ? i : last;
-    }
-    return last;
+  bool isPacked(ExprRef part) const {
+    return std::ranges::any_of(how_->packs, [&](const Pack& p) { return p.part == part; });
   }
 
-  void pack(ExprRef part, uint32_t along, int64_t multiple, const std::vector<bool>& used) {
-    if (std::ranges::any_of(how_->packs, [&](const Pack& p) { return p.part == part; })) {
-      return;
-    }
-    Pack result;
-    result.part = part;
-    result.along = along;
-    result.multiple = multiple;
-    double elements = static_cast<double>(analysis_.extentOf(*op_, along));
+  /// The other indices that the part depends on, innermost first.
+  void addOthers(Pack& pack, const std::vector<bool>& used) const {
     for (uint32_t i = static_cast<uint32_t>(used.size()); i-- > 0;) {
-      if (used[i] && i != along) {
-        result.others.push_back(i);
-        elements *= static_cast<double>(analysis_.extentOf(*op_, i));
+      if (used[i] && i != pack.along) {
+        pack.others.push_back(i);
       }
     }
-    auto loop = [&](uint32_t i) {
-      uint32_t rank = static_cast<uint32_t>(op_->dims.size());
-      return i < rank ? dim(i) : "r" + std::to_string(i - rank);
-    };
+  }
+
+  /// The column operand in panels as wide as a tile.
+  void packColumns(ExprRef part, const std::vector<bool>& used) {
+    if (isPacked(part)) {
+      return;
+    }
+    Pack pack;
+    pack.part = part;
+    pack.along = shape_.column;
+    pack.multiple = tileColumns();
+    addOthers(pack, used);
+    const Dim& columns = analysis_.dimOf(*op_, shape_.column);
+    pack.padded = !columnsFillTiles();
+    bool whole = plan_.packing == Packing::Whole || plan_.tasks == Tasks::Rows;
+    if (whole) {
+      pack.stage.placement = Placement::Root;
+    } else {
+      pack.stage.placement = Placement::At;
+      pack.stage.atStage = home();
+      pack.stage.atLoop = "column";
+    }
+    pack.stage.tile = {{loop(pack.along), pack.multiple}};
     Nest nest;
-    const Dim& extent = analysis_.dimOf(*op_, along);
-    bool whole = extent.isStatic() && extent.constant() % lanes_ == 0;
-    bool contiguous = part->kind != ExprKind::Access || analysis_.strideOf(*op_, part, along) == Stride::Unit;
-    Tail tail = whole ? Tail::RoundUp : contiguous && byteSize(part->dtype) >= 4 ? Tail::Predicate : Tail::Guard;
-    // A loop of a reduction variable may not round up, and the element loop is one.
-    nest.splits.push_back({loop(along), "vector", "lane", lanes_, whole ? Tail::Guard : tail});
+    // Where memory runs along the reduction, blocks are loaded along that and turned over in registers.
+    if (!pack.others.empty() && part->kind == ExprKind::Access && byteSize(part->dtype) == 4 && lanes_ >= 8 &&
+        analysis_.strideOf(*op_, part, shape_.column) != Stride::Unit) {
+      uint32_t inner = pack.others.front();
+      const Dim& extent = analysis_.dimOf(*op_, inner);
+      if (inner >= rank() && analysis_.strideOf(*op_, part, inner) == Stride::Unit && extent.isStatic() &&
+          extent.constant() >= 8 && analysis_.loadsOf(*op_) == Loads::Forward && columns.isStatic()) {
+        transpose(pack, loop(inner), extent.constant(), nest);
+        pack.block->atStage = "op" + std::to_string(how_->op) + "_pack" + std::to_string(how_->packs.size());
+      }
+    }
+    if (!pack.block) {
+      nest.splits.push_back({loop(pack.along), "vector", "lane", lanes_, Tail::Guard});
+      nest.vectorized = {"lane"};
+      nest.order = {"lane", "vector"};
+      if (pack.padded) {
+        pack.stage.nests.push_back({});
+      } else {
+        nest.splits.back().tail = Tail::RoundUp;
+      }
+      nest.unrolled = {"vector"};
+    }
+    if (whole && plan_.tasks != Tasks::None && columns.max(analysis_.function.symbols) > pack.multiple) {
+      nest.parallel = {"panel"};
+    }
+    pack.stage.nests.push_back(std::move(nest));
+    how_->packs.push_back(std::move(pack));
+  }
+
+  static void transpose(Pack& pack, const std::string& inner, int64_t extent, Nest& nest) {
+    constexpr int64_t block = 8;
+    pack.padded = false; // the last column again, instead of nothing
+    nest.splits.push_back({inner, "block", "step", block, extent % block == 0 ? Tail::RoundUp : Tail::Shift});
+    nest.splits.push_back({pack.stage.tile.front().first, "part", "lane", block, Tail::RoundUp});
+    nest.order = {"lane", "step", "part", "block"};
     nest.vectorized = {"lane"};
-    if (elements >= parallelWork * 4 && !result.others.empty()) {
-      uint32_t outer = result.others.back();
+    nest.unrolled = {"step"};
+    StageSchedule load;
+    load.placement = Placement::At;
+    load.atLoop = "part"; // of the pack's own stage
+    load.tile = {{pack.stage.tile.front().first, block}, {inner, block}};
+    Nest rows;
+    rows.order = {inner, pack.stage.tile.front().first};
+    rows.vectorized = {inner};
+    rows.unrolled = {pack.stage.tile.front().first};
+    load.nests = {std::move(rows)};
+    pack.block = std::move(load);
+  }
+
+  /// A row operand that is computed rather than loaded: once for each element.
+  void packComputed(ExprRef part, const std::vector<bool>& used) {
+    if (isPacked(part)) {
+      return;
+    }
+    Pack pack;
+    pack.part = part;
+    for (uint32_t i = 0; i < used.size(); ++i) {
+      pack.along = used[i] ? i : pack.along;
+    }
+    addOthers(pack, used);
+    const Dim& extent = analysis_.dimOf(*op_, pack.along);
+    bool whole = extent.isStatic() && extent.constant() % lanes_ == 0;
+    bool forward = analysis_.loadsOf(*op_) == Loads::Forward && byteSize(part->dtype) >= 4;
+    Nest nest;
+    nest.splits.push_back({loop(pack.along), "vector", "lane", lanes_,
+                           whole     ? Tail::RoundUp
+                           : forward ? Tail::Predicate
+                                     : Tail::Guard});
+    nest.vectorized = {"lane"};
+    double elements = static_cast<double>(analysis_.maxOf(extent));
+    for (uint32_t other : pack.others) {
+      elements *= static_cast<double>(analysis_.extentOf(*op_, other));
+    }
+    if (elements >= parallelWork * 4 && !pack.others.empty()) {
+      uint32_t outer = pack.others.back();
       nest.splits.push_back(
           {loop(outer), "task", "piece", taskSize(machine_, analysis_.extentOf(*op_, outer)), Tail::Guard});
       nest.parallel = {"task"};
     }
-    result.stage.placement = Placement::Root;
-    result.stage.nests = {Nest{}, std::move(nest)};
-    how_->packs.push_back(std::move(result));
+    pack.stage.placement = Placement::Root;
+    pack.stage.nests = {std::move(nest)};
+    how_->packs.push_back(std::move(pack));
   }
 
   void scheduleOutput() {
     OutputSchedule& output = schedule_.outputs[outputNumber_];
-    bool inPlace = false;
+    bool inPlace = false, unmasked = false;
     double epilogue = 0;
     for (uint32_t index : output.returns) {
       const Value* v = analysis_.function.returns[index];
       inPlace |= analysis_.isInPlace(v);
       epilogue += v->def == op_ ? 1 : costOf(v->def->body);
+      unmasked |= byteSize(v->type.dtype) < 4 || (v->def != op_ && analysis_.loadsOf(*v->def) != Loads::Forward);
     }
     Nest nest;
-    bool unmasked = std::ranges::any_of(output.returns, [&](uint32_t index) {
-      const Value* v = analysis_.function.returns[index];
-      return byteSize(v->type.dtype) < 4 || (v->def != op_ && analysis_.loadsOf(*v->def) != Loads::Forward);
-    });
     // In place the elements are an update, where computing one twice would be wrong; a guard that always holds is free.
     Tail columnTail = unmasked || inPlace ? Tail::Guard : columnsFillTiles() ? Tail::RoundUp : Tail::Predicate;
     Tail rowTail = rowsFillTiles() && !inPlace ? Tail::RoundUp : Tail::Guard;
-    nest.splits.push_back({dim(column_), "column", "lane", lanes_, columnTail});
+    nest.splits.push_back({dim(shape_.column), "column", "lane", inLanes() ? plan_.columns : lanes_, columnTail});
     std::vector<std::string> inner = {"lane"};
-    if (tile_.vectors > 1) {
-      nest.splits.back() = {dim(column_), "column", "columns", tileColumns(), columnTail};
+    if (!inLanes() && plan_.columns > 1) {
+      nest.splits.back() = {dim(shape_.column), "column", "columns", tileColumns(), columnTail};
       nest.splits.push_back({"columns", "vector", "lane", lanes_, inPlace ? Tail::Guard : Tail::RoundUp});
       inner.push_back("vector");
       nest.unrolled.push_back("vector");
     }
-    nest.splits.push_back({dim(row_), "row", "rows", tile_.rows, rowTail});
+    nest.splits.push_back({dim(shape_.row), "row", "rows", plan_.rows, rowTail});
     inner.push_back("rows");
     if (epilogue <= 8) {
       nest.unrolled.push_back("rows");
     }
     nest.vectorized = {"lane"};
-
-    int64_t columnTiles = (analysis_.extentOf(*op_, column_) + tileColumns() - 1) / tileColumns();
-    int64_t rowTiles = (analysis_.extentOf(*op_, row_) + tile_.rows - 1) / tile_.rows;
-    bool parallel = analysis_.points(*op_) / static_cast<double>(lanes_) >= parallelWork / 2;
-    // Panels of columns keep the column operand in cache. In place, two cores should not write into one page: rows.
-    bool byColumns = columnTiles >= 2 * machine_.cores && !inPlace;
     nest.order = inner;
     tileLoop_ = "row";
-    if (byColumns || !parallel || rowTiles < 2) {
+    switch (plan_.tasks) {
+    case Tasks::None: nest.order.insert(nest.order.end(), {"row", "column"}); break;
+    case Tasks::Columns:
       nest.order.insert(nest.order.end(), {"row", "column"});
-      if (parallel && columnTiles > 1) {
-        nest.parallel = {"column"};
-      }
-    } else {
+      nest.parallel = {"column"};
+      break;
+    case Tasks::Rows: {
+      int64_t rowTiles = (static_cast<int64_t>(shape_.rows) + plan_.rows - 1) / plan_.rows;
       nest.splits.push_back({"row", "task", "row_tile", taskSize(machine_, rowTiles), Tail::Guard});
       tileLoop_ = "row_tile";
       nest.order.insert(nest.order.end(), {"row_tile", "column", "task"});
       nest.parallel = {"task"};
+      break;
+    }
     }
     if (inPlace) {
       output.stage.nests.push_back({});
@@ -311,34 +289,69 @@ private:
     output.stage.nests.push_back(std::move(nest));
   }
 
-  void scheduleAnchor() {
-    how_->stage.placement = Placement::At;
-    how_->stage.atStage = "out" + std::to_string(outputNumber_);
-    how_->stage.atLoop = tileLoop_;
-    how_->stage.tile = {{dim(column_), tileColumns()}, {dim(row_), tile_.rows}};
-    if (!rowsFillTiles()) {
-      how_->clamped.push_back(row_);
-    }
-    if (!columnsFillTiles()) {
-      how_->clamped.push_back(column_);
-    }
-    Nest start;
-    start.splits = {{dim(column_), "vector", "lane", lanes_, Tail::RoundUp}};
-    start.vectorized = {"lane"};
-    start.unrolled = {"vector", dim(row_)};
-    Nest update = start;
-    update.order = {"lane", "vector", dim(row_)};
+  /// At the tile loop, for exactly one tile.
+  StageSchedule tileStage() const {
+    StageSchedule stage;
+    stage.placement = Placement::At;
+    stage.atStage = home();
+    stage.atLoop = tileLoop_;
+    stage.tile = {{dim(shape_.column), tileColumns()}, {dim(shape_.row), plan_.rows}};
+    return stage;
+  }
+
+  void addReduced(std::vector<std::string>& order) const {
     for (uint32_t q = static_cast<uint32_t>(op_->reduced.size()); q-- > 0;) {
-      update.order.push_back("r" + std::to_string(q));
+      order.push_back("r" + std::to_string(q));
     }
+  }
+
+  void scheduleColumns() {
+    how_->stage = tileStage();
+    Nest start;
+    start.splits = {{dim(shape_.column), "vector", "lane", lanes_, Tail::RoundUp}};
+    start.vectorized = {"lane"};
+    start.unrolled = {"vector", dim(shape_.row)};
+    Nest update = start;
+    update.order = {"lane", "vector", dim(shape_.row)};
+    addReduced(update.order);
     how_->stage.nests = {std::move(start), std::move(update)};
+  }
+
+  void scheduleLanes() {
+    Lanes lanes;
+    lanes.reduced = static_cast<uint32_t>(op_->reduced.size()) - 1;
+    lanes.width = lanes_;
+    lanes.inVectors = true;
+    lanes.stage = tileStage();
+    std::string column = dim(shape_.column), row = dim(shape_.row);
+    Nest start;
+    start.vectorized = {"u"};
+    start.unrolled = {column, row};
+    start.order = {"u", column, row};
+    Nest update = start;
+    addReduced(update.order);
+    Nest rest; // what does not fill the lanes, one by one
+    rest.unrolled = {column, row};
+    rest.order = {column, row};
+    addReduced(rest.order);
+    lanes.stage.nests = {std::move(start), std::move(update), std::move(rest)};
+    how_->lanes = std::move(lanes);
+    how_->stage = tileStage();
+    Nest zero;
+    zero.unrolled = {column, row};
+    Nest sum;
+    sum.order = {"l", column, row};
+    sum.vectorized = {"l"};
+    sum.unrolled = {column, row};
+    how_->stage.nests = {std::move(zero), std::move(sum)};
   }
 };
 
 } // namespace
 
-std::optional<Schedule> scheduleContraction(const Analysis& analysis, const Machine& machine) {
-  return Contraction(analysis, machine).run();
+std::optional<Schedule> scheduleContraction(const Analysis& analysis, const Machine& machine,
+                                            const ContractionShape& shape, const ContractionPlan& plan) {
+  return Contraction(analysis, machine, shape, plan).run();
 }
 
 } // namespace dnn::schedule

@@ -9,6 +9,7 @@ using Halide::Expr;
 using Halide::Func;
 using Halide::RDom;
 using Halide::Var;
+using schedule::Placement;
 
 void PipelineBuilder::defineScatter(const Op& op, const std::string& name) {
   const TensorType& type = op.results[0]->type;
@@ -43,27 +44,47 @@ void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const
   auto loopOf = [&](uint32_t index) {
     return index < op.dims.size() ? dimLoop(index) : reducedLoop(index - op.dims.size());
   };
-  Var along(loopOf(pack.along));
+  Var along(loopOf(pack.along)), panel("panel");
   std::vector<Var> vars = {along};
   std::vector<Expr> indices(op.dims.size() + op.reduced.size());
-  Stage stage{Func(name_ + "_" + name), {}};
   for (uint32_t other : pack.others) {
     vars.emplace_back(loopOf(other));
     indices[other] = vars.back();
   }
   Expr size = extentOf(pack.along);
-  RDom domain(0, size, "p");
-  indices[pack.along] = domain.x;
-  std::vector<Expr> args = asExprs(vars);
-  args[0] = domain.x;
-  stage.func(vars) = Halide::undef(storageType(pack.part->dtype));
-  stage.func(args) = toStorage(lowering(op, indices).lower(pack.part), pack.part->dtype);
-  stage.loops = {dimLoops(vars), dimLoops(vars)};
-  stage.loops[1]->insert_or_assign(along.name(), domain.x);
-  int32_t multiple = static_cast<int32_t>(pack.multiple);
-  stage.func.bound(along, 0, Halide::Internal::simplify((size + multiple - 1) / multiple * multiple));
+  int32_t width = static_cast<int32_t>(pack.multiple);
+  if (width > 0) {
+    vars.push_back(panel);
+  }
+  auto valueAt = [&](const Expr& index) {
+    indices[pack.along] = index;
+    return toStorage(lowering(op, indices).lower(pack.part), pack.part->dtype);
+  };
+  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Expr start = width > 0 ? panel * width : Expr(0);
+  if (pack.block) {
+    Stage block{Func(name_ + "_" + name + "_block"), {dimLoops(vars)}};
+    block.func(vars) = valueAt(Halide::clamp(start + along, 0, size - 1));
+    stage.func(vars) = block.func(asExprs(vars));
+    addStage(name + "_block", std::move(block), *pack.block);
+  } else if (pack.padded) {
+    RDom within(0, width, "p");
+    within.where(start + within.x < size);
+    std::vector<Expr> args = asExprs(vars);
+    args[0] = within.x;
+    stage.func(vars) = Halide::undef(storageType(pack.part->dtype));
+    stage.func(args) = valueAt(Halide::unsafe_promise_clamped(start + within.x, 0, size - 1));
+    stage.loops.push_back(dimLoops(vars));
+    stage.loops[1]->insert_or_assign(along.name(), within.x);
+  } else {
+    stage.func(vars) = valueAt(start + along);
+  }
+  stage.func.bound(along, 0, width > 0 ? Expr(width) : size);
   for (uint32_t i = 0; i < pack.others.size(); ++i) {
     stage.func.bound(vars[i + 1], 0, extentOf(pack.others[i]));
+  }
+  if (width > 0 && pack.stage.placement == Placement::Root) {
+    stage.func.bound(panel, 0, Halide::Internal::simplify((size + width - 1) / width));
   }
   addStage(name, std::move(stage), pack.stage);
 }

@@ -1,0 +1,71 @@
+// The ways to run a contraction: which there are, and about how long each takes.
+//
+// Every plan gives the right result; they differ in time alone. chooseSchedule takes the one that the model finds
+// fastest. bench/schedules compiles several and measures whether the model chose well.
+#pragma once
+
+#include "compiler/schedule/analysis.h"
+#include "compiler/schedule/machine.h"
+#include "compiler/schedule/schedule.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dnn::schedule {
+
+/// What accumulates in registers.
+enum class Accumulate : uint8_t {
+  Columns, ///< vectors along the result's columns: one load of the column operand, one broadcast of the row operand
+  Lanes,   ///< vectors along the reduction, summed at the end: both operands are contiguous there (A·Bᵀ)
+};
+
+/// Where the column operand is read.
+enum class Packing : uint8_t {
+  None,  ///< in place
+  Panel, ///< one panel of columns is copied before the tiles that use it, by the thread that uses it
+  Whole, ///< all panels are copied first
+};
+
+/// Which loop over tiles is cut into tasks.
+enum class Tasks : uint8_t { None, Columns, Rows };
+
+struct ContractionPlan {
+  Accumulate accumulate = Accumulate::Columns;
+  int64_t rows = 1;    ///< of the tile
+  int64_t columns = 1; ///< of the tile: in vectors where columns are accumulated, else in elements
+  Packing packing = Packing::None;
+  Tasks tasks = Tasks::None;
+  double cycles = 0; ///< about how long it takes
+};
+
+std::string print(const ContractionPlan& plan);
+
+/// A contraction as the model sees it.
+struct ContractionShape {
+  const graph::Op* op = nullptr;
+  uint32_t row = 0, column = 0;     ///< positions in dims
+  double rows = 1, columns = 1;     ///< extents, at most
+  double others = 1;                ///< of the result's other dims together
+  double reduction = 1;             ///< of all reduced indices together
+  int64_t lanes = 1;                ///< elements of a vector
+  int64_t bytes = 4;                ///< of an element
+  bool columnsContiguous = false;   ///< the column operand can be loaded in vectors of columns
+  double columnStride = 0;          ///< bytes between the column operand's elements of neighbouring reduced indices
+  bool reductionContiguous = false; ///< both operands can be loaded in vectors along the last reduced index
+  bool mustPack = false;            ///< the column operand is computed, or its columns end inside a vector
+  bool inPlace = false;             ///< the epilogue overwrites inputs
+  double epilogue = 1;              ///< vector instructions for one vector of the result
+};
+
+/// Nothing if the kernel is not one contraction whose users all see it at their own point.
+std::optional<ContractionShape> contractionShape(const Analysis& analysis, const Machine& machine);
+
+/// The plans that fit the shape, the fastest by the model first; at least one.
+std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, const Machine& machine);
+
+/// The kernel by this plan; nothing if the kernel's outputs do not allow it.
+std::optional<Schedule> scheduleContraction(const Analysis& analysis, const Machine& machine,
+                                            const ContractionShape& shape, const ContractionPlan& plan);
+
+} // namespace dnn::schedule

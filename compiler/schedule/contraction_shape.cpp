@@ -1,0 +1,159 @@
+// Which kernels are contractions, and what their model needs to know.
+#include "compiler/schedule/contraction.h"
+
+#include <algorithm>
+
+namespace dnn::schedule {
+
+using graph::ExprKind;
+using graph::ExprRef;
+using graph::Op;
+using graph::Value;
+
+namespace {
+
+class Finder {
+public:
+  Finder(const Analysis& analysis, const Machine& machine) : analysis_(analysis), machine_(machine) {}
+
+  std::optional<ContractionShape> run() {
+    if (!findAnchor() || !findRowsAndColumns() || !usersFit()) {
+      return std::nullopt;
+    }
+    for (uint32_t d = 0; d < op_->dims.size(); ++d) {
+      if (d != shape_.row && d != shape_.column) {
+        shape_.others *= static_cast<double>(analysis_.extentOf(*op_, d));
+      }
+    }
+    shape_.rows = static_cast<double>(analysis_.extentOf(*op_, shape_.row));
+    shape_.columns = static_cast<double>(analysis_.extentOf(*op_, shape_.column));
+    for (uint32_t q = 0; q < op_->reduced.size(); ++q) {
+      shape_.reduction *= static_cast<double>(analysis_.extentOf(*op_, rank() + q));
+    }
+    shape_.bytes = std::max(byteSize(op_->body->dtype), 4);
+    shape_.lanes = machine_.lanes(static_cast<int>(shape_.bytes));
+    while (shape_.lanes > 4 && static_cast<double>(shape_.lanes / 2) >= shape_.columns) {
+      shape_.lanes /= 2;
+    }
+    describeOperands();
+    describeEpilogue();
+    return shape_;
+  }
+
+private:
+  const Analysis& analysis_;
+  const Machine& machine_;
+  const Op* op_ = nullptr;
+  ContractionShape shape_;
+
+  uint32_t rank() const { return static_cast<uint32_t>(op_->dims.size()); }
+
+  bool findAnchor() {
+    for (const Op* op : analysis_.function.body.ops) {
+      if (isContraction(*op, analysis_.function.symbols)) {
+        if (op_ != nullptr) {
+          return false;
+        }
+        op_ = op;
+      }
+    }
+    shape_.op = op_;
+    return op_ != nullptr;
+  }
+
+  bool dependsOnAnchor(const Value* v) const {
+    return v->def == op_ || std::ranges::any_of(v->def->operands, [&](const Value* o) { return dependsOnAnchor(o); });
+  }
+
+  /// Everything computed from the anchor is elementwise at its own point.
+  bool usersFit() const {
+    const Dim& columns = analysis_.dimOf(*op_, shape_.column);
+    bool ragged = !columns.isStatic() || columns.constant() % (4 * machine_.lanes(4)) != 0;
+    for (const Op* op : analysis_.function.body.ops) {
+      if (ragged && op->kind == graph::OpKind::Comp && analysis_.loadsOf(*op) == Loads::Backward) {
+        return false;
+      }
+      for (const Value* operand : op->operands) {
+        if (dependsOnAnchor(operand) && !usesPointwise(*op, operand)) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  bool findRowsAndColumns() {
+    bool found = false;
+    for (uint32_t d = 0; d < rank(); ++d) {
+      if (analysis_.extentOf(*op_, d) > 1) {
+        shape_.column = d;
+        found = true;
+      }
+    }
+    if (!found) {
+      return false;
+    }
+    std::vector<bool> reused(rank()); // dims that some access along the columns does not depend on
+    graph::forEachNode(op_->body, [&](ExprRef e) {
+      if (e->kind == ExprKind::Access) {
+        std::vector<bool> used = indicesOf(e, rank() + op_->reduced.size());
+        for (uint32_t d = 0; d < rank() && used[shape_.column]; ++d) {
+          reused[d] = reused[d] || !used[d];
+        }
+      }
+    });
+    int64_t best = 1;
+    for (uint32_t d = 0; d < rank(); ++d) {
+      if (d != shape_.column && reused[d] && analysis_.extentOf(*op_, d) > best) {
+        best = analysis_.extentOf(*op_, d);
+        shape_.row = d;
+      }
+    }
+    return best > 1;
+  }
+
+  void describeOperands() {
+    uint32_t last = rank() + static_cast<uint32_t>(op_->reduced.size()) - 1;
+    const Dim& columns = analysis_.dimOf(*op_, shape_.column);
+    shape_.mustPack = !columns.isStatic();
+    shape_.columnsContiguous = true;
+    shape_.reductionContiguous = op_->reduction == Reduction::Add && isFloat(op_->body->dtype) &&
+                                 analysis_.loadsOf(*op_) == Loads::Forward &&
+                                 costOf(op_->body) <= 4 && // not computed again for each tile
+                                 graph::dependsOnIndex(op_->body, last);
+    graph::forEachNode(op_->body, [&](ExprRef e) {
+      if (e->kind != ExprKind::Access) {
+        return;
+      }
+      Stride along = analysis_.strideOf(*op_, e, last);
+      shape_.reductionContiguous &= along == Stride::Unit || along == Stride::None;
+      std::vector<bool> used = indicesOf(e, rank() + op_->reduced.size());
+      if (used[shape_.column]) {
+        shape_.columnsContiguous &= analysis_.strideOf(*op_, e, shape_.column) == Stride::Unit;
+        const std::vector<Dim>& dims = op_->operands[e->operand]->type.dims;
+        double stride = static_cast<double>(shape_.bytes);
+        for (size_t d = dims.size(); d-- > 0 && !graph::dependsOnIndex(e->args[d], last);) {
+          stride *= static_cast<double>(analysis_.maxOf(dims[d]));
+        }
+        shape_.columnStride = std::max(shape_.columnStride, stride);
+      }
+    });
+  }
+
+  void describeEpilogue() {
+    for (const Value* v : analysis_.function.returns) {
+      if (v->def != op_ && v->def->body != nullptr && dependsOnAnchor(v)) {
+        shape_.epilogue += costOf(v->def->body);
+        shape_.inPlace |= analysis_.isInPlace(v);
+      }
+    }
+  }
+};
+
+} // namespace
+
+std::optional<ContractionShape> contractionShape(const Analysis& analysis, const Machine& machine) {
+  return Finder(analysis, machine).run();
+}
+
+} // namespace dnn::schedule
