@@ -46,7 +46,13 @@ std::string describe(const Value& value) {
   case OpKind::Grad:
   case OpKind::Update:
   case OpKind::Output:
-  case OpKind::Group: return value.name.empty() ? "a value" : "`" + value.name + "`";
+  case OpKind::Group:
+  case OpKind::Scan:
+  case OpKind::Counter:
+  case OpKind::Carry:
+  case OpKind::Slice:
+  case OpKind::Next:
+  case OpKind::Emit: return value.name.empty() ? "a value" : "`" + value.name + "`";
   }
   DNN_UNREACHABLE("every kind of op is handled");
 }
@@ -139,6 +145,7 @@ private:
     case OpKind::Reshape: return visitReshape(op);
     case OpKind::Concat: return visitConcat(op);
     case OpKind::CallVjp: return visitCall(op);
+    case OpKind::Scan: return at(op, "a scan has no derivative yet");
     case OpKind::Input:
     case OpKind::Param:
     case OpKind::State:
@@ -146,7 +153,12 @@ private:
     case OpKind::Grad:
     case OpKind::Update:
     case OpKind::Output:
-    case OpKind::Group: break;
+    case OpKind::Group:
+    case OpKind::Counter:
+    case OpKind::Carry:
+    case OpKind::Slice:
+    case OpKind::Next:
+    case OpKind::Emit: break;
     }
     DNN_UNREACHABLE("grads before this one are expanded, groups are made later, the rest has no results");
   }

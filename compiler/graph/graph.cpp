@@ -1,5 +1,6 @@
 #include "compiler/graph/graph.h"
 
+#include "compiler/graph/scan.h"
 #include "compiler/support/assert.h"
 
 #include <algorithm>
@@ -13,32 +14,165 @@ constexpr OpInfo opTable[] = {
 #include "compiler/graph/ops.def"
 };
 
-bool hasEffect(OpKind kind) { return kind == OpKind::Input || kind == OpKind::Update || kind == OpKind::Output; }
-
-/// The ops of the block that define something needed, or have an effect. `live` holds the values needed from below.
-bool eraseDead(Block& block, std::unordered_set<const Value*>& live) {
-  bool changed = false;
-  std::vector<Op*> kept;
-  for (auto it = block.ops.rbegin(); it != block.ops.rend(); ++it) {
-    Op* op = *it;
-    if (op->kind == OpKind::Group) {
-      changed |= eraseDead(*op->body_block, live);
-      if (!op->body_block->ops.empty()) {
-        kept.push_back(op);
-      }
-      continue;
-    }
-    bool used = std::ranges::any_of(op->results, [&](const Value* v) { return live.contains(v); });
-    if (!used && !hasEffect(op->kind)) {
-      changed = true;
-      continue;
-    }
-    live.insert(op->operands.begin(), op->operands.end());
-    kept.push_back(op);
+/// Ops that stay although nobody uses a result: they have an effect, belong to a signature, or end a scan's body.
+bool stays(OpKind kind) {
+  switch (kind) {
+  case OpKind::Input:
+  case OpKind::Update:
+  case OpKind::Output:
+  case OpKind::Counter:
+  case OpKind::Carry:
+  case OpKind::Slice:
+  case OpKind::Next:
+  case OpKind::Emit: return true;
+  case OpKind::Param:
+  case OpKind::State:
+  case OpKind::Env:
+  case OpKind::Comp:
+  case OpKind::Scatter:
+  case OpKind::Reshape:
+  case OpKind::Concat:
+  case OpKind::CallVjp:
+  case OpKind::Grad:
+  case OpKind::Group:
+  case OpKind::Scan: return false;
   }
-  std::ranges::reverse(kept);
-  block.ops = std::move(kept);
-  return changed;
+  DNN_UNREACHABLE("every kind of op stays or not");
+}
+
+/// Removes what computes nothing that is needed. The set holds the values needed, and grows upwards.
+class DeadOps {
+public:
+  explicit DeadOps(const std::vector<Value*>& returns) : live_(returns.begin(), returns.end()) {}
+
+  /// The ops of the block that define something needed, or stay.
+  bool erase(Block& block) {
+    bool changed = false;
+    std::vector<Op*> kept;
+    for (auto it = block.ops.rbegin(); it != block.ops.rend(); ++it) {
+      Op* op = *it;
+      if (op->kind == OpKind::Group) {
+        changed |= erase(*op->body_block);
+        if (!op->body_block->ops.empty()) {
+          kept.push_back(op);
+        }
+        continue;
+      }
+      if (!anyLive(op->results) && !stays(op->kind)) {
+        changed = true;
+        continue;
+      }
+      if (op->kind == OpKind::Scan) {
+        changed |= eraseInScan(*op);
+      }
+      live_.insert(op->operands.begin(), op->operands.end());
+      kept.push_back(op);
+    }
+    std::ranges::reverse(kept);
+    block.ops = std::move(kept);
+    return changed;
+  }
+
+private:
+  bool isLive(const Value* v) const { return live_.contains(v); }
+  bool anyLive(const std::vector<Value*>& values) const {
+    return std::ranges::any_of(values, [&](const Value* v) { return isLive(v); });
+  }
+
+  bool eraseInScan(Op& scan) {
+    std::vector<bool> carried = liveCarries(scan);
+    bool changed = false;
+    for (size_t i = emitsOf(scan).size(); i-- > 0;) {
+      if (!isLive(scan.results[i])) {
+        removeEmit(scan, i);
+        changed = true;
+      }
+    }
+    for (size_t i = scan.carryCount; i-- > 0;) {
+      if (!carried[i]) {
+        removeCarry(scan, i);
+        changed = true;
+      }
+    }
+    changed |= erase(*scan.body_block);
+    for (size_t i = scan.sliceCount; i-- > 0;) {
+      if (!isLive(sliceOf(scan, i))) {
+        removeSlice(scan, i);
+        changed = true;
+      }
+    }
+    if (const Value* counter = counterOf(scan); counter != nullptr && !isLive(counter)) {
+      scan.body_block->ops.erase(scan.body_block->ops.begin());
+      changed = true;
+    }
+    scan.operands.resize(firstCapture(scan)); // what it captures lives by its body's ops; refreshed in the end
+    return changed;
+  }
+
+  /// A carry is needed if its last value is, or if its value is needed for an emitted one or for another such carry.
+  std::vector<bool> liveCarries(const Op& scan) const {
+    std::unordered_set<const Value*> needed;
+    for (size_t i = 0; i < emitsOf(scan).size(); ++i) {
+      if (isLive(scan.results[i])) {
+        needed.insert(emitsOf(scan)[i]);
+      }
+    }
+    std::vector<bool> carried(scan.carryCount);
+    for (bool grows = true; grows;) {
+      grows = false;
+      for (size_t i = 0; i < carried.size(); ++i) {
+        if (!carried[i] && (isLive(finalOf(scan, i)) || needed.contains(carryOf(scan, i)))) {
+          carried[i] = grows = true;
+          needed.insert(nextsOf(scan)[i]);
+        }
+      }
+      for (auto it = scan.body_block->ops.rbegin(); it != scan.body_block->ops.rend(); ++it) {
+        need(**it, needed);
+      }
+    }
+    return carried;
+  }
+
+  static void need(const Op& op, std::unordered_set<const Value*>& needed) {
+    const std::vector<Value*>& results = op.kind == OpKind::Group ? op.escapes : op.results;
+    if (std::ranges::any_of(results, [&](const Value* v) { return needed.contains(v); })) {
+      needed.insert(op.operands.begin(), op.operands.end());
+    }
+  }
+
+  std::unordered_set<const Value*> live_;
+};
+
+/// The innermost group or scan that defines each value.
+using Homes = std::unordered_map<const Value*, const Op*>;
+
+void findHomes(const Block& block, const Op* region, Homes& homes) {
+  for (const Op* op : block.ops) {
+    for (const Value* v : op->results) {
+      homes[v] = region;
+    }
+    if (op->body_block) {
+      findHomes(*op->body_block, op, homes);
+    }
+  }
+}
+
+/// Values of groups that ops outside of them use.
+void findEscaping(const Block& block, const Op* region, const Homes& homes,
+                  std::unordered_set<const Value*>& escaping) {
+  for (const Op* op : block.ops) {
+    if (op->kind != OpKind::Group) {
+      for (const Value* v : op->operands) {
+        auto home = homes.find(v);
+        if (home != homes.end() && home->second != nullptr && home->second != region) {
+          escaping.insert(v);
+        }
+      }
+    }
+    if (op->body_block) {
+      findEscaping(*op->body_block, op, homes, escaping);
+    }
+  }
 }
 
 } // namespace
@@ -75,17 +209,22 @@ Op* Function::createOp(OpKind opKind, std::vector<Value*> operands, std::vector<
   op->operands = std::move(operands);
   op->loc = loc;
   for (TensorType& type : resultTypes) {
-    values_.push_back(std::make_unique<Value>());
-    Value* value = values_.back().get();
-    value->def = op;
-    value->position = static_cast<uint32_t>(op->results.size());
-    value->type = std::move(type);
-    op->results.push_back(value);
+    addResult(*op, std::move(type));
   }
-  if (opKind == OpKind::Group) {
+  if (opKind == OpKind::Group || opKind == OpKind::Scan) {
     op->body_block = std::make_unique<Block>();
   }
   return op;
+}
+
+Value* Function::addResult(Op& op, TensorType type) {
+  values_.push_back(std::make_unique<Value>());
+  Value* value = values_.back().get();
+  value->def = &op;
+  value->position = static_cast<uint32_t>(op.results.size());
+  value->type = std::move(type);
+  op.results.push_back(value);
+  return value;
 }
 
 Op* Function::append(OpKind opKind, std::vector<Value*> operands, std::vector<TensorType> resultTypes, Loc loc) {
@@ -119,10 +258,9 @@ Function& Module::addFunction(FunctionKind kind, std::string name) {
 
 Uses::Uses(const Function& function) {
   forEachOp(function.body, [&](Op* op) {
-    if (op->kind != OpKind::Group) {
-      for (const Value* operand : op->operands) {
-        users_[operand].push_back(op);
-      }
+    size_t own = op->kind == OpKind::Group ? 0 : op->kind == OpKind::Scan ? firstCapture(*op) : op->operands.size();
+    for (size_t i = 0; i < own; ++i) {
+      users_[op->operands[i]].push_back(op);
     }
   });
   returned_.insert(function.returns.begin(), function.returns.end());
@@ -135,9 +273,9 @@ const std::vector<Op*>& Uses::of(const Value* v) const {
 }
 
 void replaceAllUses(Function& function, Value* from, Value* to) {
-  bool grouped = false;
+  bool regions = false;
   forEachOp(function.body, [&](Op* op) {
-    grouped |= op->kind == OpKind::Group;
+    regions |= op->body_block != nullptr;
     bool both = std::ranges::count(op->operands, from) > 0 && std::ranges::count(op->operands, to) > 0;
     std::ranges::replace(op->operands, from, to);
     if (both && op->body != nullptr) {
@@ -145,17 +283,15 @@ void replaceAllUses(Function& function, Value* from, Value* to) {
     }
   });
   std::ranges::replace(function.returns, from, to);
-  if (grouped) {
-    refreshGroups(function);
+  if (regions) {
+    refreshRegions(function);
   }
 }
 
 bool eraseDeadOps(Function& function) {
-  std::unordered_set<const Value*> live(function.returns.begin(), function.returns.end());
-  bool changed = eraseDead(function.body, live);
-  if (changed) {
-    refreshGroups(function);
-  }
+  refreshRegions(function); // which carries are needed depends on what inner scans capture
+  bool changed = DeadOps(function.returns).erase(function.body);
+  refreshRegions(function);
   return changed;
 }
 
@@ -184,44 +320,33 @@ void normalizeOperands(ExprPool& pool, Op& op) {
   op.operands = std::move(kept);
 }
 
-void refreshGroups(Function& function) {
-  std::unordered_map<const Value*, const Op*> groupOf;
-  for (const Op* op : function.body.ops) {
-    if (op->kind == OpKind::Group) {
-      for (const Op* inner : op->body_block->ops) {
-        for (const Value* v : inner->results) {
-          groupOf[v] = op;
+void refreshRegions(Function& function) {
+  if (std::ranges::none_of(function.body.ops, [](const Op* op) { return op->body_block != nullptr; })) {
+    return;
+  }
+  Homes homes;
+  findHomes(function.body, nullptr, homes);
+  forEachOp(function.body, [&](Op* op) {
+    if (op->kind == OpKind::Scan) {
+      op->operands.resize(firstCapture(*op));
+      std::vector<Value*> captures = capturesOf(*op);
+      op->operands.insert(op->operands.end(), captures.begin(), captures.end());
+    } else if (op->kind == OpKind::Group) {
+      op->operands.clear();
+      for (Op* inner : op->body_block->ops) {
+        for (Value* v : inner->operands) {
+          auto home = homes.find(v);
+          bool outside = home == homes.end() || home->second != op;
+          if (outside && std::ranges::find(op->operands, v) == op->operands.end()) {
+            op->operands.push_back(v);
+          }
         }
       }
     }
-  }
+  });
   std::unordered_set<const Value*> escaping(function.returns.begin(), function.returns.end());
-  auto note = [&](const Op* user, const Op* group) {
-    for (const Value* v : user->operands) {
-      auto home = groupOf.find(v);
-      if (home != groupOf.end() && home->second != group) {
-        escaping.insert(v);
-      }
-    }
-  };
-  for (Op* op : function.body.ops) {
-    if (op->kind != OpKind::Group) {
-      note(op, nullptr);
-      continue;
-    }
-    op->operands.clear();
-    for (Op* inner : op->body_block->ops) {
-      note(inner, op);
-      for (Value* v : inner->operands) {
-        auto home = groupOf.find(v);
-        bool outside = home == groupOf.end() || home->second != op;
-        if (outside && std::ranges::find(op->operands, v) == op->operands.end()) {
-          op->operands.push_back(v);
-        }
-      }
-    }
-  }
-  for (Op* op : function.body.ops) {
+  findEscaping(function.body, nullptr, homes, escaping);
+  forEachOp(function.body, [&](Op* op) {
     if (op->kind == OpKind::Group) {
       op->escapes.clear();
       for (Op* inner : op->body_block->ops) {
@@ -229,7 +354,7 @@ void refreshGroups(Function& function) {
                              [&](const Value* v) { return escaping.contains(v); });
       }
     }
-  }
+  });
 }
 
 } // namespace dnn::graph

@@ -1,5 +1,6 @@
 // The computation graph: a module of functions; a function is one block of SSA operations on tensors. Everything that
-// computes is the one tensor form `comp` (index notation with a reduction), its transpose `scatter`, and views.
+// computes is the one tensor form `comp` (index notation with a reduction), its transpose `scatter`, and views. The one
+// loop is `scan` (scan.h), whose body is a block of its own.
 //
 //   module "m.dnn"
 //   param @net.w : f32[256, 10]
@@ -95,9 +96,16 @@ struct Op {
 
   // Group: a set of ops that becomes one kernel. Ops in the body may use values from outside (listed in operands, in
   // order of first use); `results` is empty: the values of the body that are used outside are listed in `escapes`.
+  // Scan: dims is the step index; operands are the carries' initial values, the sliced values, then the captured ones:
+  // what the body uses from outside, in order of first use. scan.h has the form of the body and its accessors.
   std::unique_ptr<Block> body_block;
   std::vector<Value*> escapes;
   std::string anchor; // Group: "contraction", "reduction", "elementwise", "scatter", "view"
+
+  // Scan.
+  bool reversed = false; // steps run from T - 1 down to 0
+  uint32_t carryCount = 0;
+  uint32_t sliceCount = 0;
 };
 
 /// A list of operations in order; every value is defined before it is used.
@@ -128,7 +136,9 @@ public:
 
   /// A new op with results of these types, not yet in a block.
   Op* createOp(OpKind kind, std::vector<Value*> operands, std::vector<TensorType> resultTypes, Loc loc);
-  /// The same, appended to `body`.
+  /// One more result of the op, behind the others.
+  Value* addResult(Op& op, TensorType type);
+  /// createOp, appended to `body`.
   Op* append(OpKind kind, std::vector<Value*> operands, std::vector<TensorType> resultTypes, Loc loc);
 
   Module& module;
@@ -160,7 +170,8 @@ public:
 };
 
 /// How often each value is used, and by which ops; made when asked for, not kept up to date. One entry for each operand
-/// position. The users are the ops that compute with the value: a group is not listed, the ops of its body are.
+/// position. The users are the ops that compute with the value: a group is not listed, the ops of its body are; a scan
+/// is listed for initial and sliced values, and its body's ops (`next` and `emit` too) for what they use.
 class Uses {
 public:
   explicit Uses(const Function& function);
@@ -174,7 +185,7 @@ private:
   std::unordered_set<const Value*> returned_;
 };
 
-/// Calls visit(op) for each op in order; a group first, then the ops of its body.
+/// Calls visit(op) for each op in order; a group or scan first, then the ops of its body.
 template <class F> void forEachOp(const Block& block, F&& visit) {
   for (Op* op : block.ops) {
     visit(op);
@@ -184,16 +195,27 @@ template <class F> void forEachOp(const Block& block, F&& visit) {
   }
 }
 
+/// Calls visit(block) for the block and for those of the scans in it, inner ones first. Groups are not opened.
+template <class F> void forEachBlock(Block& block, F&& visit) {
+  for (Op* op : block.ops) {
+    if (op->kind == OpKind::Scan) {
+      forEachBlock(*op->body_block, visit);
+    }
+  }
+  visit(block);
+}
+
 /// Makes every user of `from` in the function, nested blocks and returns too, use `to`.
 void replaceAllUses(Function& function, Value* from, Value* to);
-/// Removes the ops whose results nobody uses and that have no effect. Inputs stay: they are the function's signature.
-/// Returns whether any was removed.
+/// Removes the ops whose results nobody uses and that have no effect, also from the bodies of scans, and what a scan
+/// emits, carries or slices for nobody. Inputs stay: they are the function's signature. Returns whether any was
+/// removed.
 bool eraseDeadOps(Function& function);
 /// Comp, Scatter: drops the operands that the body does not access and joins equal ones, in the order of their first
 /// access, and renumbers the accesses. The verifier wants operands in this form.
 void normalizeOperands(ExprPool& pool, Op& op);
-/// Recomputes operands and escapes of every group from the uses in the function.
-void refreshGroups(Function& function);
+/// Recomputes operands and escapes of every group, and what every scan captures, from the uses in the function.
+void refreshRegions(Function& function);
 
 /// Deterministic text; parseModule(print(m)) prints the same text. `locations` adds loc(…) to each op.
 std::string print(const Module& module, bool locations = false);

@@ -1,6 +1,7 @@
 #include "compiler/graph/interpreter.h"
 
 #include "compiler/graph/body_program.h"
+#include "compiler/graph/scan.h"
 #include "compiler/graph/text.h"
 #include "compiler/support/assert.h"
 
@@ -72,7 +73,9 @@ std::string dimsText(const std::vector<int64_t>& dims) {
 struct Interpreter::Impl {
   const Function& function;
   InterpreterOptions options;
-  std::vector<const Op*> ops; // all but groups, in order; the ops of a group stand where the group stands
+  /// All but groups and the bodies of scans, in order; the ops of a group stand where the group stands.
+  std::vector<const Op*> ops;
+  std::unordered_map<const Op*, std::vector<const Op*>> scanBodies; // in the same form
   std::vector<int64_t> symbolValues;
   std::unordered_map<const Op*, BodyProgram> programs;
   std::unordered_map<const Op*, std::unique_ptr<Interpreter>> callees;
@@ -84,11 +87,20 @@ struct Interpreter::Impl {
   const std::map<std::string, const Tensor*>* arguments = nullptr;
 
   Impl(const Function& function, InterpreterOptions options) : function(function), options(options) {
-    forEachOp(function.body, [&](const Op* op) {
-      if (op->kind != OpKind::Group) {
-        ops.push_back(op);
+    flatten(function.body, ops);
+  }
+
+  void flatten(const Block& block, std::vector<const Op*>& to) {
+    for (const Op* op : block.ops) {
+      if (op->kind == OpKind::Group) {
+        flatten(*op->body_block, to);
+        continue;
       }
-    });
+      to.push_back(op);
+      if (op->kind == OpKind::Scan) {
+        flatten(*op->body_block, scanBodies[op]);
+      }
+    }
   }
 
   /// Takes over the values of the symbols; what was compiled for others is dropped.
@@ -166,6 +178,12 @@ struct Interpreter::Impl {
     case OpKind::Concat: executeConcat(op); return success();
     case OpKind::CallVjp: return executeCall(op);
     case OpKind::Grad: return errorAt(function, op, "gradients are not interpreted; run differentiate first");
+    case OpKind::Scan: return executeScan(op);
+    case OpKind::Counter:
+    case OpKind::Carry:
+    case OpKind::Slice: // set by the scan
+    case OpKind::Next:
+    case OpKind::Emit: // read by it
     case OpKind::Update:
     case OpKind::Output: return success(); // the caller collects them
     case OpKind::Group: break;
@@ -173,8 +191,10 @@ struct Interpreter::Impl {
     DNN_UNREACHABLE("groups are opened");
   }
 
-  void own(const Op& op, size_t result, Tensor tensor) {
-    Slot& slot = slots[op.results[result]];
+  void own(const Op& op, size_t result, Tensor tensor) { put(op.results[result], std::move(tensor)); }
+
+  void put(const Value* v, Tensor tensor) {
+    Slot& slot = slots[v];
     slot.owned = std::make_unique<Tensor>(std::move(tensor));
     slot.tensor = slot.owned.get();
   }
@@ -254,6 +274,64 @@ struct Interpreter::Impl {
     };
     isFloat(result.dtype) ? join(result.floats, &Tensor::floats) : join(result.ints, &Tensor::ints);
     own(op, 0, std::move(result));
+  }
+
+  /// Part number `step` of the tensor along its first dimension.
+  static Tensor part(const Tensor& stacked, int64_t step) {
+    Tensor result = Tensor::zeros(stacked.dtype, {stacked.dims.begin() + 1, stacked.dims.end()});
+    auto take = [&](const auto& from, auto& to) {
+      std::copy_n(from.begin() + step * static_cast<int64_t>(to.size()), to.size(), to.begin());
+    };
+    isFloat(stacked.dtype) ? take(stacked.floats, result.floats) : take(stacked.ints, result.ints);
+    return result;
+  }
+
+  static void setPart(Tensor& stacked, int64_t step, const Tensor& from) {
+    auto give = [&](const auto& source, auto& to) {
+      std::copy(source.begin(), source.end(), to.begin() + step * static_cast<int64_t>(source.size()));
+    };
+    isFloat(stacked.dtype) ? give(from.floats, stacked.floats) : give(from.ints, stacked.ints);
+  }
+
+  Status executeScan(const Op& op) {
+    const std::vector<const Op*>& body = scanBodies.at(&op);
+    int64_t steps = op.dims[0].extent.evaluate(symbolValues);
+    std::vector<Tensor> carries;
+    for (size_t i = 0; i < op.carryCount; ++i) {
+      carries.push_back(*slots.at(op.operands[i]).tensor);
+    }
+    std::vector<Tensor> stacks;
+    for (size_t i = 0; i < emitsOf(op).size(); ++i) {
+      stacks.push_back(Tensor::zeros(op.results[i]->type.dtype, extents(op.results[i]->type)));
+    }
+    for (int64_t n = 0; n < steps; ++n) {
+      int64_t step = op.reversed ? steps - 1 - n : n;
+      if (const Value* counter = counterOf(op)) {
+        put(counter, Tensor::scalar(static_cast<double>(step), DType::I32));
+      }
+      for (size_t i = 0; i < op.carryCount; ++i) {
+        put(carryOf(op, i), std::move(carries[i]));
+      }
+      for (size_t i = 0; i < op.sliceCount; ++i) {
+        put(sliceOf(op, i), part(*slots.at(op.operands[op.carryCount + i]).tensor, step));
+      }
+      if (Status status = execute(body); !status) {
+        return status;
+      }
+      for (size_t i = 0; i < stacks.size(); ++i) {
+        setPart(stacks[i], step, *slots.at(emitsOf(op)[i]).tensor);
+      }
+      for (size_t i = 0; i < op.carryCount; ++i) { // all of them before one is put: they may change places
+        carries[i] = *slots.at(nextsOf(op)[i]).tensor;
+      }
+    }
+    for (size_t i = 0; i < stacks.size(); ++i) {
+      own(op, i, std::move(stacks[i]));
+    }
+    for (size_t i = 0; i < op.carryCount; ++i) {
+      own(op, stacks.size() + i, std::move(carries[i]));
+    }
+    return success();
   }
 
   Status executeCall(const Op& op) {

@@ -1,5 +1,6 @@
 #include "compiler/graph/parser.h"
 
+#include "compiler/graph/scan.h"
 #include "compiler/graph/text.h"
 #include "compiler/support/assert.h"
 
@@ -106,7 +107,7 @@ void Parser::parseBlock(Block& block, bool inGroup) {
   while (lexer_.at().kind != Token::Kind::End && !lexer_.isAt("}") && !lexer_.isAt("return")) {
     size_t offset = lexer_.at().offset;
     parseOp(block);
-    if (inGroup && !block.ops.empty() && block.ops.back()->kind == OpKind::Group) {
+    if (inGroup && !block.ops.empty() && block.ops.back()->body_block != nullptr) {
       lexer_.failAt(offset, "a group inside a group");
     }
   }
@@ -197,6 +198,12 @@ void Parser::parseOp(Block& block) {
     op.operands = {parseValue()};
     break;
   case OpKind::Group: parseGroup(op); break;
+  case OpKind::Scan: parseScan(op); break;
+  case OpKind::Next:
+  case OpKind::Emit: op.operands = parseValueList(); break;
+  case OpKind::Counter:
+  case OpKind::Carry:
+  case OpKind::Slice: lexer_.failAt(nameOffset, "`" + *spelling + "` stands in the head of a scan"); break;
   }
   parseLocation(op);
   if (!lexer_.failed()) {
@@ -300,6 +307,106 @@ void Parser::parseGroup(Op& op) {
       known.emplace(v, true);
     }
   }
+}
+
+/// The results have no types yet; their number is that of the names on the left.
+void Parser::parseScan(Op& op) {
+  size_t offset = lexer_.at().offset;
+  if (++scans_ > maxScanDepth) {
+    lexer_.failAt(offset, "more than " + std::to_string(maxScanDepth) + " scans in each other");
+  }
+  indices_.clear();
+  lexer_.expect("[");
+  op.dims = parseDomain();
+  if (op.dims.size() != 1) {
+    lexer_.failAt(offset, "a scan runs over one index");
+  }
+  op.reversed = lexer_.take("reverse");
+  parseScanHead(op);
+  lexer_.expect("{");
+  parseBlock(*op.body_block, false);
+  lexer_.expect("}");
+  --scans_;
+  finishParsedScan(op, offset);
+}
+
+/// counter(%t) carry(%h = %h0, …) slice(%x = %xs, …), each of which may be missing.
+void Parser::parseScanHead(Op& op) {
+  std::vector<Op*>& body = op.body_block->ops;
+  auto argument = [&](OpKind kind, size_t offset, const std::string& name, TensorType type) {
+    Op* made = function_->createOp(kind, {}, {std::move(type)}, {});
+    body.push_back(made);
+    if (!lexer_.failed()) {
+      define(*made, {name}, offset);
+    }
+  };
+  size_t offset = lexer_.at().offset;
+  if (lexer_.take("counter")) {
+    lexer_.expect("(");
+    std::string name = lexer_.valueName().value_or("");
+    argument(OpKind::Counter, offset, name, {DType::I32, {}, op.dims.empty() ? Dim(1) : op.dims[0].extent});
+    lexer_.expect(")");
+  }
+  auto list = [&](OpKind kind) {
+    uint32_t count = 0;
+    std::vector<std::pair<std::string, Value*>> arguments; // what is on the right is seen from outside only
+    lexer_.expect("(");
+    do {
+      offset = lexer_.at().offset;
+      std::string name = lexer_.valueName().value_or("");
+      lexer_.expect("=");
+      if (Value* from = parseValue()) {
+        arguments.emplace_back(name, from);
+      }
+    } while (lexer_.take(","));
+    lexer_.expect(")");
+    for (auto& [name, from] : arguments) {
+      op.operands.push_back(from);
+      argument(kind, offset, name, kind == OpKind::Carry ? from->type : sliceType(from->type));
+      ++count;
+    }
+    return count;
+  };
+  if (lexer_.take("carry")) {
+    op.carryCount = list(OpKind::Carry);
+  }
+  if (lexer_.take("slice")) {
+    op.sliceCount = list(OpKind::Slice);
+  }
+}
+
+/// Ends that the text leaves out, the types of the results, and the captured operands.
+void Parser::finishParsedScan(Op& op, size_t offset) {
+  if (lexer_.failed()) {
+    return;
+  }
+  std::vector<Op*>& body = op.body_block->ops;
+  auto endsWith = [&](OpKind kind, size_t before) {
+    return body.size() > before && body[body.size() - 1 - before]->kind == kind;
+  };
+  if (!endsWith(OpKind::Emit, 0)) {
+    body.push_back(function_->createOp(OpKind::Emit, {}, {}, {}));
+  }
+  if (!endsWith(OpKind::Next, 1)) {
+    body.insert(body.end() - 1, function_->createOp(OpKind::Next, {}, {}, {}));
+  }
+  std::vector<TensorType> types;
+  for (const Value* v : emitsOf(op)) {
+    types.push_back(stackedType(op.dims[0].extent, v->type));
+  }
+  for (size_t i = 0; i < op.carryCount; ++i) {
+    types.push_back(op.operands[i]->type);
+  }
+  if (types.size() != op.results.size()) {
+    lexer_.failAt(offset, "the scan has " + std::to_string(types.size()) + " results, here are names for " +
+                              std::to_string(op.results.size()));
+    return;
+  }
+  for (size_t i = 0; i < types.size(); ++i) {
+    op.results[i]->type = std::move(types[i]);
+  }
+  std::vector<Value*> captures = capturesOf(op);
+  op.operands.insert(op.operands.end(), captures.begin(), captures.end());
 }
 
 void Parser::parseGrad(Op& op) {

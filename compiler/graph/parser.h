@@ -32,6 +32,9 @@ private:
   void parseScatter(Op& op);
   void finishBody(Op& op);
   void parseGroup(Op& op);
+  void parseScan(Op& op);
+  void parseScanHead(Op& op);
+  void finishParsedScan(Op& op, size_t offset);
   void parseGrad(Op& op);
   void parseLocation(Op& op);
   std::vector<std::string> parseResultNames();
@@ -71,6 +74,7 @@ private:
   std::vector<std::string> indices_; // of the op being read
   std::vector<ExprRef> shared_;      // of the op being read: its `let`s
   int depth_ = 0;
+  int scans_ = 0; // around the op being read
 };
 
 } // namespace dnn::graph

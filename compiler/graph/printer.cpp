@@ -2,6 +2,7 @@
 // numbered in order. So the text does not depend on how the graph came about, and reading it back prints it again.
 #include "compiler/graph/graph.h"
 
+#include "compiler/graph/scan.h"
 #include "compiler/graph/text.h"
 #include "compiler/support/assert.h"
 
@@ -74,6 +75,9 @@ private:
 
   void printBlock(const Block& block, int depth) {
     for (const Op* op : block.ops) {
+      if (isPartOfScan(*op)) {
+        continue;
+      }
       text_.append(static_cast<size_t>(depth) * 2, ' ');
       if (!op->results.empty()) {
         text_ += list(op->results) + " = ";
@@ -87,6 +91,12 @@ private:
       }
       text_ += "\n";
     }
+  }
+
+  /// Arguments stand in the head of their scan; an end without values is not written.
+  static bool isPartOfScan(const Op& op) {
+    bool argument = op.kind == OpKind::Counter || op.kind == OpKind::Carry || op.kind == OpKind::Slice;
+    return argument || ((op.kind == OpKind::Next || op.kind == OpKind::Emit) && op.operands.empty());
   }
 
   void printRest(const Op& op, int depth) {
@@ -117,8 +127,36 @@ private:
       text_.append(static_cast<size_t>(depth) * 2, ' ');
       text_ += "} -> (" + list(op.escapes) + ")";
       return;
+    case OpKind::Scan: printScan(op, depth); return;
+    case OpKind::Next:
+    case OpKind::Emit: text_ += " " + list(op.operands); return;
+    case OpKind::Counter:
+    case OpKind::Carry:
+    case OpKind::Slice: break; // in their scan's head
     }
     DNN_UNREACHABLE("every op has a text form");
+  }
+
+  void printScan(const Op& op, int depth) {
+    nameIndices(op);
+    text_ += " [" + domain(op.dims, 0) + "]";
+    text_ += op.reversed ? " reverse" : "";
+    if (const Value* counter = counterOf(op)) {
+      text_ += " counter(" + name(counter) + ")";
+    }
+    auto arguments = [&](const char* what, size_t first, size_t count) {
+      for (size_t i = 0; i < count; ++i) {
+        text_ += i == 0 ? std::string(" ") + what + "(" : ", ";
+        text_ += name(carryOf(op, first + i)) + " = " + name(op.operands[first + i]);
+      }
+      text_ += count > 0 ? ")" : "";
+    };
+    arguments("carry", 0, op.carryCount);
+    arguments("slice", op.carryCount, op.sliceCount);
+    text_ += " {\n";
+    printBlock(*op.body_block, depth + 1);
+    text_.append(static_cast<size_t>(depth) * 2, ' ');
+    text_ += "}";
   }
 
   void printComp(const Op& op) {

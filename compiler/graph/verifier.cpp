@@ -1,5 +1,6 @@
 #include "compiler/graph/verifier.h"
 
+#include "compiler/graph/scan.h"
 #include "compiler/graph/text.h"
 
 #include <algorithm>
@@ -11,21 +12,30 @@ namespace {
 
 constexpr std::array<std::string_view, 5> anchors = {"contraction", "reduction", "elementwise", "scatter", "view"};
 
-bool mayStandInGroup(OpKind kind) {
+/// Whether an op of this kind may stand in a region of the kind `in`; nullptr = in the function's block.
+bool mayStandIn(OpKind kind, const Op* region) {
+  bool inGroup = region != nullptr && region->kind == OpKind::Group;
+  bool inScan = region != nullptr && region->kind == OpKind::Scan;
   switch (kind) {
   case OpKind::Comp:
   case OpKind::Scatter:
   case OpKind::Reshape:
   case OpKind::Concat: return true;
+  case OpKind::CallVjp:
+  case OpKind::Group:
+  case OpKind::Scan: return !inGroup;
+  case OpKind::Counter:
+  case OpKind::Carry:
+  case OpKind::Slice:
+  case OpKind::Next:
+  case OpKind::Emit: return inScan;
   case OpKind::Input:
   case OpKind::Param:
   case OpKind::State:
   case OpKind::Env:
-  case OpKind::CallVjp:
   case OpKind::Grad:
   case OpKind::Update:
-  case OpKind::Output:
-  case OpKind::Group: return false;
+  case OpKind::Output: return region == nullptr;
   }
   return false;
 }
@@ -81,6 +91,8 @@ void Verifier::checkPersistents() {
 void Verifier::checkFunction() {
   seenOps_.clear();
   definedIn_.clear();
+  around_.clear();
+  scanDepth_ = 0;
   usedOutside_.clear();
   inputs_.clear();
   outputs_.clear();
@@ -115,39 +127,44 @@ void Verifier::checkSymbols() {
   }
 }
 
-void Verifier::checkBlock(const Block& block, const Op* group) {
+void Verifier::checkBlock(const Block& block, const Op* region) {
   for (const Op* op : block.ops) {
     if (failed()) {
       return;
     }
     op_ = op;
-    checkStructure(*op, group);
+    checkStructure(*op, region);
     if (failed()) {
       return;
     }
+    around_[op] = region;
     if (op->kind == OpKind::Group) {
       checkBlock(*op->body_block, op);
       op_ = op;
       if (!failed()) {
         checkGroup(*op);
       }
+    } else if (op->kind == OpKind::Scan) {
+      checkScan(*op);
     } else {
       checkOp(*op);
     }
     for (const Value* v : op->results) {
-      definedIn_[v] = group;
+      definedIn_[v] = region;
     }
   }
 }
 
 /// Counts, ownership, and that every operand is defined before.
-void Verifier::checkStructure(const Op& op, const Op* group) {
+void Verifier::checkStructure(const Op& op, const Op* region) {
   const OpInfo& info = infoOf(op.kind);
   if (!seenOps_.insert(&op).second) {
     return fail("the op stands in the function twice");
   }
-  if (group != nullptr && !mayStandInGroup(op.kind)) {
-    return fail("an op of this kind cannot stand in a group");
+  if (!mayStandIn(op.kind, region)) {
+    return fail("an op of this kind cannot stand in " + (region == nullptr               ? "the block of a function"
+                                                         : region->kind == OpKind::Group ? "a group"
+                                                                                         : std::string("a scan")));
   }
   if (info.operands >= 0 && op.operands.size() != static_cast<size_t>(info.operands)) {
     return fail("it has " + std::to_string(op.operands.size()) + " operands instead of " +
@@ -167,14 +184,33 @@ void Verifier::checkStructure(const Op& op, const Op* group) {
   if (op.kind == OpKind::Group) {
     return; // its operands are those of the ops in it
   }
-  for (const Value* v : op.operands) {
-    auto defined = definedIn_.find(v);
-    if (defined == definedIn_.end()) {
-      return fail("it uses " + name(v) + ", which is not defined before it");
-    }
-    if (defined->second != nullptr && defined->second != group) {
-      usedOutside_.insert(v);
-    }
+  size_t own = op.kind == OpKind::Scan ? firstCapture(op) : op.operands.size();
+  if (own > op.operands.size()) {
+    return fail("it has fewer operands than carries and slices");
+  }
+  for (size_t i = 0; i < own && !failed(); ++i) {
+    checkUse(op.operands[i], region);
+  }
+}
+
+/// A value is seen in its own region, those in it, and, if it is a group's, in the region around that.
+void Verifier::checkUse(const Value* v, const Op* region) {
+  auto defined = definedIn_.find(v);
+  if (defined == definedIn_.end()) {
+    return fail("it uses " + name(v) + ", which is not defined before it");
+  }
+  const Op* home = defined->second;
+  bool escapes = home != nullptr && home->kind == OpKind::Group && home != region;
+  const Op* seenIn = escapes ? around_.at(home) : home;
+  const Op* at = region;
+  while (at != seenIn && at != nullptr) {
+    at = around_.at(at);
+  }
+  if (at != seenIn) {
+    return fail("it uses " + name(v) + ", which only the steps of another scan see");
+  }
+  if (escapes) {
+    usedOutside_.insert(v);
   }
 }
 
@@ -200,9 +236,9 @@ void Verifier::checkGroup(const Op& op) {
 
 /// After all uses are known: the escapes of each group are the values used outside, in the order of definition.
 void Verifier::checkEscapes() {
-  for (const Op* op : function_->body.ops) {
-    if (op->kind != OpKind::Group) {
-      continue;
+  forEachOp(function_->body, [&](const Op* op) {
+    if (failed() || op->kind != OpKind::Group) {
+      return;
     }
     op_ = op;
     std::vector<const Value*> expected;
@@ -221,9 +257,9 @@ void Verifier::checkEscapes() {
       for (const Value* v : expected) {
         list += (list.empty() ? "" : ", ") + name(v);
       }
-      return fail("its escapes are not the values that are used outside: " + list);
+      fail("its escapes are not the values that are used outside: " + list);
     }
-  }
+  });
 }
 
 void Verifier::checkReturns() {
@@ -241,9 +277,7 @@ void Verifier::checkReturns() {
     if (defined == definedIn_.end()) {
       return fail("it returns " + name(v) + ", which it does not define");
     }
-    if (defined->second != nullptr) {
-      usedOutside_.insert(v);
-    }
+    checkUse(v, nullptr);
   }
 }
 

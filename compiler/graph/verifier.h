@@ -1,6 +1,6 @@
 // The rules of the IR, split by construct: verifier.cpp has modules, functions, order of definition and groups,
-// verify_ops.cpp the rules of each operation, verify_expr.cpp those of bodies. Checks stop at the first broken rule, so
-// a check may rely on the ones before it.
+// verify_ops.cpp the rules of each operation, verify_scan.cpp those of scans, verify_expr.cpp those of bodies. Checks
+// stop at the first broken rule, so a check may rely on the ones before it.
 #pragma once
 
 #include "compiler/graph/affine.h"
@@ -26,12 +26,20 @@ private:
   void checkPersistents();
   void checkFunction();
   void checkSymbols();
-  void checkBlock(const Block& block, const Op* group);
-  void checkStructure(const Op& op, const Op* group);
+  void checkBlock(const Block& block, const Op* region);
+  void checkStructure(const Op& op, const Op* region);
+  void checkUse(const Value* v, const Op* region);
   void checkGroup(const Op& op);
   void checkEscapes();
   void checkReturns();
   void checkInit();
+
+  // verify_scan.cpp
+  void checkScan(const Op& op);
+  void checkScanHead(const Op& op);
+  void checkScanBlock(const Op& op);
+  void checkScanResults(const Op& op);
+  int scanDepth_ = 0;
 
   // verify_ops.cpp
   void checkOp(const Op& op);
@@ -66,7 +74,8 @@ private:
   const Function* function_ = nullptr;
   const Op* op_ = nullptr;
   std::unordered_set<const Op*> seenOps_;
-  std::unordered_map<const Value*, const Op*> definedIn_; // the group that defines it; nullptr = the function's block
+  std::unordered_map<const Value*, const Op*> definedIn_; // its group or scan; nullptr = the function's block
+  std::unordered_map<const Op*, const Op*> around_;       // the region in which a group or scan stands
   std::unordered_set<const Value*> usedOutside_;          // values of groups
   std::unordered_set<std::string> inputs_, outputs_, updates_;
   std::optional<Error> error_;

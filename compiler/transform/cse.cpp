@@ -36,7 +36,13 @@ bool isPure(OpKind kind) {
   case OpKind::Grad:
   case OpKind::Update:
   case OpKind::Output:
-  case OpKind::Group: return false;
+  case OpKind::Group:
+  case OpKind::Scan:
+  case OpKind::Counter:
+  case OpKind::Carry:
+  case OpKind::Slice:
+  case OpKind::Next:
+  case OpKind::Emit: return false;
   }
   return false;
 }

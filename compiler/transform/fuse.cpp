@@ -31,7 +31,7 @@ public:
 
   void run() {
     for (size_t i = 0; i < ops_.size(); ++i) {
-      home_[ops_[i]] = i;
+      home_[ops_[i]] = position_[ops_[i]] = i;
       members_.push_back({ops_[i]});
       isContraction_.push_back(schedule::isContraction(*ops_[i], function_.symbols));
     }
@@ -51,6 +51,7 @@ public:
 private:
   Function& function_;
   std::vector<Op*> ops_;                       // in their first order
+  std::unordered_map<const Op*, size_t> position_; // in that order
   std::unordered_map<const Op*, size_t> home_; // the group of each op: index into members_
   std::vector<std::vector<Op*>> members_;      // in order; empty = joined to another
   std::vector<bool> isContraction_;            // the group holds a contraction
@@ -201,16 +202,12 @@ private:
     }
     DNN_ASSERT(emitted == ops_.size(), "groups have no cycles");
     function_.body.ops = std::move(order);
-    graph::refreshGroups(function_);
+    graph::refreshRegions(function_);
   }
 
   Op* makeGroup(size_t group) {
     std::vector<Op*>& members = members_[group];
-    std::unordered_map<const Op*, size_t> position;
-    for (size_t i = 0; i < ops_.size(); ++i) {
-      position[ops_[i]] = i;
-    }
-    std::ranges::sort(members, {}, [&](const Op* op) { return position.at(op); });
+    std::ranges::sort(members, {}, [&](const Op* op) { return position_.at(op); });
     Op* op = function_.createOp(OpKind::Group, {}, {}, members.back()->loc);
     op->anchor = anchorOf(members, isContraction_[group]);
     op->body_block->ops = members;

@@ -36,6 +36,11 @@ public:
     if (!changed) {
       return changed;
     }
+    if (*changed == Changed::Yes) {
+      for (const auto& function : module_.functions) {
+        graph::refreshRegions(*function); // what scans capture follows from the uses
+      }
+    }
     double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     reports.push_back({&pass, *changed, options_.time ? seconds : 0});
     if (options_.observe) {

@@ -142,7 +142,13 @@ private:
       case OpKind::Scatter:
       case OpKind::Concat:
       case OpKind::CallVjp:
-      case OpKind::Grad: DNN_UNREACHABLE("memory is planned for fused functions");
+      case OpKind::Grad:
+      case OpKind::Scan: // refused by code generation, which does not compile them yet
+      case OpKind::Counter:
+      case OpKind::Carry:
+      case OpKind::Slice:
+      case OpKind::Next:
+      case OpKind::Emit: DNN_UNREACHABLE("memory is planned for fused functions");
       }
     }
   }

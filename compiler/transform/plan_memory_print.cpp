@@ -115,7 +115,13 @@ private:
     case OpKind::CallVjp:
     case OpKind::Grad:
     case OpKind::Update:
-    case OpKind::Output: break;
+    case OpKind::Output:
+    case OpKind::Scan:
+    case OpKind::Counter:
+    case OpKind::Carry:
+    case OpKind::Slice:
+    case OpKind::Next:
+    case OpKind::Emit: break;
     }
     DNN_UNREACHABLE("the other ops define nothing or stand in groups");
   }

@@ -16,6 +16,7 @@ void interpret(const graph::Function& function) {
     environment.symbols[symbol.name] = 1;
   }
   double work = 0;
+  double repetitions = 1; // of the body of the innermost scan, if all stand in each other
   graph::forEachOp(function.body, [&](graph::Op* op) {
     double points = 1;
     for (const auto* vars : {&op->dims, &op->reduced}) {
@@ -32,8 +33,9 @@ void interpret(const graph::Function& function) {
       work += elements;
     }
     work += op->kind == graph::OpKind::CallVjp ? 1e9 : 0; // a chain of calls can double the work at each link
+    repetitions *= op->kind == graph::OpKind::Scan ? points + 1 : 1;
   });
-  if (work > 20000) {
+  if (work * repetitions > 20000) {
     return;
   }
   auto zeros = [&](const TensorType& type) {
