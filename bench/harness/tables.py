@@ -56,9 +56,11 @@ def steps(results, folder):
             row.append(f"≤ {wanted:.2f}" if wanted else "")
             row += [f"{microseconds(least)} ({why})", f"{least / ours['min_us']:.0%}" if ours else ""]
             rows.append(row)
+        if not rows:
+            continue
         head = ["step, µs: min (median)"] + [NAMES[v] for v in variants] + ["ratio to the best peer", "target", "bound", "of it"]
         text.append(f"{threads} thread{'s' if threads != '1' else ''}:\n\n" + table(head, rows))
-    return "\n\n".join(text)
+    return "\n\n".join(text) or "Not measured yet."
 
 
 def machine(results):
@@ -84,13 +86,15 @@ def cold(results):
             rows.append([NAMES[variant], f"{mine['first_step_s']:.3f}"] +
                         [f"{mine['first_step_s'] / found[v]['first_step_s']:.3f}" if v in found else ""
                          for v in ("jax/jit", "torch/compiled")] + [f"{mine['peak_mb']:.0f}"])
+    if not rows:
+        return "Not measured yet."
     return table(["whole process", "first step done, s", "÷ JAX jit", "÷ PyTorch compiled", "peak memory, MB"], rows)
 
 
 def mnist(results):
     found = results.get("mnist", {})
     if not found:
-        return "Not measured: the files of MNIST were not there."
+        return "Not measured: it needs the files of MNIST, in the folder that DNN_DATA_DIR names."
     rows = [[{"torch": "PyTorch", "dnnc": "`dnnc run --no-cache`"}[k], f"{v['wall_s']:.1f}", f"{v['peak_mb']:.0f}",
              f"{v['accuracy']:.4f}" if v["accuracy"] else ""] for k, v in found.items()]
     text = table(["MNIST, 5 epochs", "whole process, s", "peak memory, MB", "accuracy"], rows)

@@ -1,0 +1,30 @@
+"""usage: render_tables.py ROOT. Renders a few made-up results."""
+import pathlib
+import re
+import sys
+
+root = pathlib.Path(sys.argv[1])
+sys.path.insert(0, str(root / "bench/harness"))
+sys.dont_write_bytecode = True
+import tables
+
+
+def level(name, size, read, update, write, triad):
+    return {"name": name, "bytes": size, "read_gb_s": read, "update_gb_s": update, "write_gb_s": write, "triad_gb_s": triad}
+
+
+def time(least, median, version):
+    return {"min_us": least, "median_us": median, "version": version}
+
+
+results = {
+    "machine": {"processor": "Zen, AVX2", "cpus": 2},
+    "limits": {"1": {"gflop_s": 100.0, "levels": [level("L1", 16384, 200, 150, 90, 80), level("memory", 10**8, 20, 30, 15, 10)]}},
+    "steps": {"mlp-b64/1/torch/eager": time(600, 700, "2"), "mlp-b64/1/jax/jit": time(500, 550, "3"),
+              "mlp-b64/1/dnnc/step": time(400, 410, "1"), "mlp-b1/1/dnnc/step": time(30, 31, "1")},
+    "cold": {"mlp-b64/dnnc/no cache": {"first_step_s": 0.3, "peak_mb": 80}, "mlp-b64/jax/jit": {"first_step_s": 0.6, "peak_mb": 280}},
+}
+texts = tables.render(results, root / "bench/workloads")
+print("\n".join(texts.values()))
+page = (root / "docs/performance.md").read_text()
+print(sum(len(re.findall(re.escape(tables.MARK.format(name)), page)) for name in texts), "places")
