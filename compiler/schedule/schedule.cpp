@@ -93,6 +93,13 @@ std::string print(const Schedule& schedule) {
       out << "    " << op.lanes->width << " lanes along r" << op.lanes->reduced
           << (op.lanes->inVectors ? ", summed in vectors" : "") << "\n";
     }
+    if (op.accumulator) {
+      printStage(out, name + "_tile", op.accumulator->stage);
+      if (op.accumulator->pieces > 1) {
+        printStage(out, name + "_pieces", op.accumulator->partial);
+        out << "    " << op.accumulator->pieces << " pieces of " << op.accumulator->length << " along r0\n";
+      }
+    }
     printStage(out, name, op.stage);
     for (uint32_t d : op.clamped) {
       out << "    clamp i" << d << "\n";

@@ -3,7 +3,7 @@
 // A kernel function's ops become stages. A stage is computed where it is used (Inline), once into a buffer (Root), or
 // for each iteration of a loop of another stage (At). Loops have names: `i0`, `i1`, … are the dimensions of the op in
 // row-major order, `r0`, `r1`, … its reduced indices, `u` the lanes; splits make new names. Stages are `op3` (the op at
-// position 3 of the function's body), `op3_lanes`, `op3_pack0`, and `out0` (an output stage).
+// position 3 of the function's body), `op3_lanes`, `op3_tile`, `op3_pieces`, `op3_pack0`, and `out0` (an output stage).
 #pragma once
 
 #include "compiler/schedule/kernel.h"
@@ -17,8 +17,8 @@
 namespace dnn::schedule {
 
 /// What happens to the points of a split past the loop's end: skipped one by one, skipped by masked loads and stores,
-/// or computed (only where they are known to exist or never read), or the last piece starts earlier and computes some
-/// points again (only for definitions without a reduction, of at least one piece).
+/// computed (only where they are known to exist or never read), or avoided: the last piece starts earlier and computes
+/// some points again (only where the loop has at least one whole piece, and never in place).
 enum class Tail : uint8_t { Guard, Predicate, RoundUp, Shift };
 
 /// for loop → for outer { for inner < factor }
@@ -61,6 +61,16 @@ struct Lanes {
   StageSchedule stage;    ///< definitions: start, whole vectors, the rest
 };
 
+/// A reduction that is accumulated in registers, one tile of the result at a time. With several pieces the first
+/// reduced index is cut into contiguous pieces of `length` points (the last may be shorter), each accumulated by
+/// itself, and the pieces are added as a balanced tree: the order is fixed, so the result does not depend on threads.
+struct Accumulator {
+  StageSchedule stage; ///< `opN_tile`, definitions: start, the sum
+  int64_t pieces = 1;
+  int64_t length = 0;
+  StageSchedule partial; ///< `opN_pieces`, with the loop `s` over pieces; used if there are several
+};
+
 /// A part of the op's body that is computed beforehand into a buffer of its own, in panels of `multiple` along index
 /// `along`: within a panel that index is innermost, the panels are outermost (loop `panel`). What the last panel has
 /// past the end of the index is never part of a result.
@@ -81,6 +91,7 @@ struct OpSchedule {
   StageSchedule stage;
   std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
   std::optional<Lanes> lanes;
+  std::optional<Accumulator> accumulator;
   std::vector<Pack> packs;
   /// Parts of the body that are the same at every point (a learning rate): computed once, before the loops.
   std::vector<graph::ExprRef> once;

@@ -27,81 +27,112 @@ double costAlong(const Analysis& analysis, const Op& op, uint32_t index, int64_t
   return vectors * perVector / static_cast<double>(extent);
 }
 
-} // namespace
+/// How wide a reduction runs: nothing, along the result's innermost dimension, along a reduced index.
+enum class Along : uint8_t { Nothing, Column, Reduced };
 
-void scheduleReduction(const Analysis& analysis, const Machine& machine, const Op& op, OpSchedule& how) {
-  int bytes = std::max(byteSize(op.body->dtype), 4);
-  int64_t lanes = machine.lanes(bytes);
-  auto dimName = [](uint32_t d) { return "i" + std::to_string(d); };
-  how.stage.placement = Placement::Root;
-  std::vector<Dim> dims;
-  std::optional<uint32_t> column;
-  double outputs = 1;
-  for (uint32_t d = 0; d < op.dims.size(); ++d) {
-    dims.push_back(op.dims[d].extent);
-    outputs *= static_cast<double>(analysis.extentOf(op, d));
-    if (analysis.extentOf(op, d) > 1) {
-      column = d;
-    }
-  }
-  double points = analysis.points(op);
-  double perOutput = std::max(points / std::max(outputs, 1.0), 1.0);
-  bool arg = op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin;
+std::string dimName(uint32_t d) { return "i" + std::to_string(d); }
 
-  // Candidates: scalar, along the result's innermost dimension, along one of the reduced indices.
-  double best = 2 * costOf(op.body) + 4; // the chain of a scalar reduction waits for itself
-  std::optional<uint32_t> along;
-  bool useLanes = false;
-  bool ragged = column && (!op.dims[*column].extent.isStatic() || op.dims[*column].extent.constant() % lanes != 0);
-  if (column && !(ragged && analysis.loadsOf(op) == Loads::Backward)) {
-    double cost = costAlong(analysis, op, *column, lanes) + 2.0 / static_cast<double>(lanes);
-    if (cost < best) {
-      best = cost;
-      along = column;
+class Rows {
+public:
+  Rows(const Analysis& analysis, const Machine& machine, const Op& op, OpSchedule& how)
+      : analysis_(analysis), machine_(machine), op_(op), how_(how),
+        lanes_(machine.lanes(std::max(byteSize(op.body->dtype), 4))), points_(analysis.points(op)) {
+    for (uint32_t d = 0; d < op.dims.size(); ++d) {
+      dims_.push_back(op.dims[d].extent);
+      outputs_ *= static_cast<double>(analysis.extentOf(op, d));
+      if (analysis.extentOf(op, d) > 1) {
+        column_ = d;
+        outermost_ = outermost_.value_or(d);
+      }
+    }
+    for (uint32_t q = static_cast<uint32_t>(op.reduced.size()); q-- > 0;) {
+      reducedInnermostFirst_.push_back("r" + std::to_string(q));
     }
   }
-  for (uint32_t q = 0; q < op.reduced.size() && !arg; ++q) {
-    uint32_t index = static_cast<uint32_t>(op.dims.size()) + q;
-    int64_t extent = analysis.extentOf(op, index);
-    if (extent < 2) {
-      continue;
-    }
-    double treeCost = 2.0 * static_cast<double>(std::min(extent, lanes)) / perOutput;
-    double cost = costAlong(analysis, op, index, lanes) + 0.5 / static_cast<double>(lanes) + treeCost;
-    if (cost < best) {
-      best = cost;
-      along = index;
-      useLanes = true;
-    }
-  }
-  bool parallel = points * best >= parallelWork * 4 && !op.dims.empty() && analysis.extentOf(op, 0) > 1;
-  int64_t task = op.dims.empty() ? 1 : taskSize(machine, analysis.extentOf(op, 0));
 
-  std::vector<std::string> reducedInnermostFirst;
-  for (uint32_t q = static_cast<uint32_t>(op.reduced.size()); q-- > 0;) {
-    reducedInnermostFirst.push_back("r" + std::to_string(q));
+  void run() {
+    choose();
+    how_.stage.placement = Placement::Root;
+    if (along_ == Along::Reduced) {
+      inLanes();
+    } else if (along_ == Along::Column && tileFits()) {
+      inTiles();
+    } else {
+      plain();
+    }
   }
-  if (useLanes) {
+
+private:
+  const Analysis& analysis_;
+  const Machine& machine_;
+  const Op& op_;
+  OpSchedule& how_;
+  int64_t lanes_;
+  double points_;
+  double outputs_ = 1;
+  std::vector<Dim> dims_;
+  std::optional<uint32_t> column_;    // the innermost dimension with more than one element
+  std::optional<uint32_t> outermost_; // the outermost one
+  std::vector<std::string> reducedInnermostFirst_;
+  Along along_ = Along::Nothing;
+  uint32_t index_ = 0; // in the domain, of what runs along the vector
+  double cost_ = 0;    // of one point
+
+  bool isArg() const { return op_.reduction == Reduction::ArgMax || op_.reduction == Reduction::ArgMin; }
+  const Dim& columns() const { return op_.dims[*column_].extent; }
+
+  void choose() {
+    double perOutput = std::max(points_ / std::max(outputs_, 1.0), 1.0);
+    cost_ = 2 * costOf(op_.body) + 4; // the chain of a scalar reduction waits for itself
+    bool ragged = column_ && (!columns().isStatic() || columns().constant() % lanes_ != 0);
+    if (column_ && !(ragged && analysis_.loadsOf(op_) == Loads::Backward)) {
+      consider(Along::Column, *column_,
+               costAlong(analysis_, op_, *column_, lanes_) + 2.0 / static_cast<double>(lanes_));
+    }
+    for (uint32_t q = 0; q < op_.reduced.size() && !isArg(); ++q) {
+      uint32_t index = static_cast<uint32_t>(op_.dims.size()) + q;
+      int64_t extent = analysis_.extentOf(op_, index);
+      if (extent >= 2) {
+        double treeCost = 2.0 * static_cast<double>(std::min(extent, lanes_)) / perOutput;
+        consider(Along::Reduced, index,
+                 costAlong(analysis_, op_, index, lanes_) + 0.5 / static_cast<double>(lanes_) + treeCost);
+      }
+    }
+  }
+
+  void consider(Along along, uint32_t index, double cost) {
+    if (cost < cost_) {
+      along_ = along;
+      index_ = index;
+      cost_ = cost;
+    }
+  }
+
+  /// Vector instructions, about, of all of it.
+  bool worthTwoCores() const { return points_ * cost_ >= parallelRows && outermost_.has_value(); }
+  int64_t rowsOfTask() const { return taskSize(machine_, analysis_.extentOf(op_, *outermost_)); }
+
+  void inLanes() {
     Lanes partial;
-    partial.reduced = *along - static_cast<uint32_t>(op.dims.size());
-    const Dim& dim = op.reduced[partial.reduced].extent;
-    int64_t extent = analysis.maxOf(dim);
-    partial.width = lanes;
-    if (dim.isStatic() && extent < lanes) {
+    partial.reduced = index_ - static_cast<uint32_t>(op_.dims.size());
+    const Dim& dim = op_.reduced[partial.reduced].extent;
+    int64_t extent = analysis_.maxOf(dim);
+    partial.width = lanes_;
+    if (dim.isStatic() && extent < lanes_) {
       partial.width = extent;
-    } else if (extent >= 16 * lanes) {
-      partial.width = 4 * lanes; // several chains, so that none waits for its own last sum
+    } else if (extent >= 16 * lanes_) {
+      partial.width = 4 * lanes_; // several chains, so that none waits for its own last sum
     }
     Nest start, main, rest;
-    start.splits = {{"u", "u_vector", "u_lane", std::min(partial.width, lanes), Tail::RoundUp}};
+    start.splits = {{"u", "u_vector", "u_lane", std::min(partial.width, lanes_), Tail::RoundUp}};
     start.vectorized = {"u_lane"};
     start.unrolled = {"u_vector"};
     main = start;
     main.order = {"u_lane", "u_vector"};
-    main.order.insert(main.order.end(), reducedInnermostFirst.begin(), reducedInnermostFirst.end());
+    main.order.insert(main.order.end(), reducedInnermostFirst_.begin(), reducedInnermostFirst_.end());
     std::string tailLoop = "r" + std::to_string(partial.reduced);
     rest.order = {tailLoop};
-    for (const std::string& r : reducedInnermostFirst) {
+    for (const std::string& r : reducedInnermostFirst_) {
       if (r != tailLoop) {
         rest.order.push_back(r);
       }
@@ -111,48 +142,118 @@ void scheduleReduction(const Analysis& analysis, const Machine& machine, const O
     }
     partial.stage.nests = {start, main, rest};
     Nest outer;
-    if (op.dims.empty()) {
+    if (op_.dims.empty()) {
       partial.stage.placement = Placement::Root;
     } else {
       partial.stage.placement = Placement::At;
-      partial.stage.atStage = "op" + std::to_string(how.op);
-      partial.stage.atLoop = dimName(static_cast<uint32_t>(op.dims.size()) - 1);
-      if (parallel) {
-        std::string row = op.dims.size() == 1 ? "row" : "i0_row";
-        outer.splits.push_back({"i0", "task", row, task, Tail::Guard});
+      partial.stage.atStage = "op" + std::to_string(how_.op);
+      uint32_t last = static_cast<uint32_t>(op_.dims.size()) - 1;
+      partial.stage.atLoop = dimName(last);
+      if (worthTwoCores()) {
+        std::string row = dimName(*outermost_) + "_row";
+        outer.splits.push_back({dimName(*outermost_), "task", row, rowsOfTask(), Tail::Guard});
         outer.parallel = {"task"};
-        if (op.dims.size() == 1) {
+        if (*outermost_ == last) {
           partial.stage.atLoop = row;
         }
       }
     }
-    how.stage.nests = {outer};
-    how.lanes = std::move(partial);
-    return;
+    how_.stage.nests = {outer};
+    how_.lanes = std::move(partial);
   }
 
-  Nest update;
-  update.order = reducedInnermostFirst;
-  how.stage.nests.push_back(elementwiseNest(analysis, machine, dims, bytes, 1, Loads::Forward));
-  if (along) {
-    std::string loop = dimName(*along);
-    bool alone = parallel && *along == 0;
-    if (parallel) {
-      update.splits.push_back({"i0", "task", "i0_row", alone ? (task + lanes - 1) / lanes * lanes : task, Tail::Guard});
-      update.parallel = {"task"};
-      loop = alone ? "i0_row" : loop;
+  bool tileFits() const { return !isArg() && columns().isStatic() && columns().constant() >= lanes_; }
+
+  /// Several accumulators at once, so that none waits for its own last sum and whole cache lines are read.
+  void inTiles() {
+    int64_t vectors = columns().constant() / lanes_;
+    double body = costOf(op_.body);
+    int64_t most = body <= 4 ? machine_.vectorRegisters / 2 : body <= 12 ? 4 : 2;
+    int64_t tile = std::min(vectors, most);
+    while (tile * 2 > most && vectors % tile != 0) {
+      --tile; // rather a few registers less than a tile that overlaps its neighbour
     }
-    const Dim& dim = op.dims[*along].extent;
-    bool whole = dim.isStatic() && dim.constant() % lanes == 0;
-    update.splits.push_back({loop, "vector", "lane", lanes, whole && !alone ? Tail::RoundUp : Tail::Guard});
-    update.vectorized = {"lane"};
-    update.order.insert(update.order.begin(), "lane");
-    update.order.push_back("vector");
-  } else if (parallel) {
-    update.splits.push_back({"i0", "task", "i0_row", task, Tail::Guard});
-    update.parallel = {"task"};
+    tile = vectors % tile == 0 ? tile : std::min(vectors, most);
+    Accumulator plan;
+    int64_t extent = analysis_.extentOf(op_, static_cast<uint32_t>(op_.dims.size()));
+    if (points_ * cost_ >= parallelRows && extent >= 2 * reductionPieces) {
+      bool rows = *outermost_ != *column_ && analysis_.extentOf(op_, *outermost_) >= reductionPieces;
+      if (!rows) {
+        plan.pieces = reductionPieces;
+        plan.length = (extent + reductionPieces - 1) / reductionPieces;
+      }
+    }
+    std::string column = dimName(*column_);
+    Nest home;
+    bool whole = columns().constant() % (tile * lanes_) == 0;
+    home.splits.push_back({column, "column", "columns", tile * lanes_, whole ? Tail::RoundUp : Tail::Shift});
+    home.splits.push_back({"columns", "vector", "lane", lanes_, Tail::RoundUp});
+    home.order = {"lane", "vector", "column"};
+    home.vectorized = {"lane"};
+    home.unrolled = {"vector"};
+    if (plan.pieces > 1) {
+      home.parallel = {"s"};
+    } else if (worthTwoCores() && *outermost_ != *column_) {
+      home.splits.push_back({dimName(*outermost_), "task", "row", rowsOfTask(), Tail::Guard});
+      home.parallel = {"task"};
+    }
+    Nest start;
+    start.splits = {{column, "vector", "lane", lanes_, Tail::RoundUp}};
+    start.vectorized = {"lane"};
+    start.unrolled = {"vector"};
+    Nest sum = start;
+    sum.order = {"lane", "vector"};
+    sum.order.insert(sum.order.end(), reducedInnermostFirst_.begin(), reducedInnermostFirst_.end());
+    plan.stage.placement = Placement::At;
+    plan.stage.atLoop = "column";
+    plan.stage.tile = {{column, tile * lanes_}};
+    plan.stage.nests = {start, sum};
+    std::string name = "op" + std::to_string(how_.op);
+    if (plan.pieces > 1) {
+      plan.stage.atStage = name + "_pieces";
+      plan.partial.placement = Placement::Root;
+      plan.partial.nests = {std::move(home)};
+      how_.stage.nests = {elementwiseNest(analysis_, machine_, dims_, byteSize(op_.body->dtype),
+                                          static_cast<double>(plan.pieces), Loads::Forward)};
+    } else {
+      plan.stage.atStage = name;
+      how_.stage.nests = {std::move(home)};
+    }
+    how_.accumulator = std::move(plan);
   }
-  how.stage.nests.push_back(std::move(update));
+
+  void plain() {
+    Nest update;
+    update.order = reducedInnermostFirst_;
+    int bytes = std::max(byteSize(op_.body->dtype), 4);
+    how_.stage.nests.push_back(elementwiseNest(analysis_, machine_, dims_, bytes, 1, Loads::Forward));
+    bool parallel = worthTwoCores();
+    if (along_ == Along::Column) {
+      std::string loop = dimName(*column_);
+      bool alone = parallel && *column_ == *outermost_;
+      if (parallel) {
+        int64_t size = alone ? (rowsOfTask() + lanes_ - 1) / lanes_ * lanes_ : rowsOfTask();
+        update.splits.push_back({dimName(*outermost_), "task", "row", size, Tail::Guard});
+        update.parallel = {"task"};
+        loop = alone ? "row" : loop;
+      }
+      bool whole = columns().isStatic() && columns().constant() % lanes_ == 0;
+      update.splits.push_back({loop, "vector", "lane", lanes_, whole && !alone ? Tail::RoundUp : Tail::Guard});
+      update.vectorized = {"lane"};
+      update.order.insert(update.order.begin(), "lane");
+      update.order.push_back("vector");
+    } else if (parallel) {
+      update.splits.push_back({dimName(*outermost_), "task", "row", rowsOfTask(), Tail::Guard});
+      update.parallel = {"task"};
+    }
+    how_.stage.nests.push_back(std::move(update));
+  }
+};
+
+} // namespace
+
+void scheduleReduction(const Analysis& analysis, const Machine& machine, const Op& op, OpSchedule& how) {
+  Rows(analysis, machine, op, how).run();
 }
 
 } // namespace dnn::schedule

@@ -28,6 +28,10 @@ void scheduleReduction(const Analysis& analysis, const Machine& machine, const g
 
 /// Vector instructions that are worth a parallel loop: about 4 µs on one core.
 inline constexpr double parallelWork = 16000;
+/// The same for reductions, whose points are loads and sums: about 2 µs.
+inline constexpr double parallelRows = 8000;
+/// Into how many pieces a long reduction is cut. Fixed, because the result depends on it: enough for eight cores.
+inline constexpr int64_t reductionPieces = 8;
 /// The size of a piece so that a loop of `extent` iterations is cut into enough pieces for the machine's cores.
 int64_t taskSize(const Machine& machine, int64_t extent);
 

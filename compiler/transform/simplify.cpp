@@ -32,8 +32,9 @@ bool dropReduced(const Builder& b, std::span<const Symbol> symbols, Op& op) {
   std::vector<graph::IndexVar> kept;
   for (size_t r = 0; r < op.reduced.size(); ++r) {
     auto position = static_cast<uint32_t>(op.dims.size() + r);
-    bool droppable = op.reduced[r].extent == Dim(1) ||
-                     (uncounted && op.reduced[r].extent.min(symbols) >= 1 && !graph::dependsOnIndex(op.body, position));
+    const Dim& extent = op.reduced[r].extent;
+    bool onePoint = extent.min(symbols) == 1 && extent.max(symbols) == 1; // of a batch of one, too
+    bool droppable = onePoint || (uncounted && extent.min(symbols) >= 1 && !graph::dependsOnIndex(op.body, position));
     if (droppable && !isArg) {
       replacement.push_back(b.pool().integer(0));
     } else {

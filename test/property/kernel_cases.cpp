@@ -293,6 +293,30 @@ KernelCase reductions(Random& random) {
   return {"reduction", text.done(returns), {}, {}};
 }
 
+/// Sums over many rows of a wide result: tiles of columns, and rows in pieces.
+KernelCase columnSums(Random& random) {
+  int most = pick(random, 1, 600);
+  Rows n = chance(random, 60) ? Rows{"N", most} : Rows{number(most), most};
+  Text text(n.max);
+  static constexpr std::array widths = {"8", "10", "16", "17", "24", "33", "64", "65", "100", "128", "200"};
+  std::string c = oneOf(random, widths);
+  bool deep = chance(random, 25); // two reduced indices
+  std::string x = text.input("f32[" + n.extent + ", " + (deep ? "3, " : "") + c + "]");
+  std::string y = text.input("f32[" + n.extent + "]");
+  std::string element = x + (deep ? "[n, q, i]" : "[n, i]");
+  static constexpr std::array bodies = {"ELEMENT", "mul(ELEMENT, Y[n])", "exp(neg(ELEMENT))"};
+  std::string body = oneOf(random, bodies);
+  body.replace(body.find("ELEMENT"), 7, element);
+  if (size_t at = body.find("Y["); at != std::string::npos) {
+    body.replace(at, 1, y);
+  }
+  std::string sum = text.op("comp [i:" + c + "] " + (chance(random, 80) ? "add" : "max") + " [n:" + n.extent +
+                            (deep ? ", q:3" : "") + "] : f32 { " + body + " }");
+  std::string bias = text.input("f32[" + c + "]");
+  std::string updated = text.op("comp [i:" + c + "] : f32 { sub(" + bias + "[i], mul(0.1, " + sum + "[i])) }");
+  return {"column sums", text.done({updated}), {chance(random, 50) ? std::optional<uint32_t>(2) : std::nullopt}, {}};
+}
+
 KernelCase gatherAndScatter(Random& random) {
   Rows n = rows(random);
   Text text(n.max);
@@ -391,8 +415,8 @@ KernelCase views(Random& random) {
 KernelCase randomKernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {28, product},         {14, update},  {12, rowsOfSoftmax}, {10, elementwise}, {12, reductions},
-      {6, gatherAndScatter}, {4, accuracy}, {6, convolution},    {4, draws},        {4, views}};
+      {24, product}, {14, update},     {12, rowsOfSoftmax}, {10, elementwise}, {12, reductions}, {6, gatherAndScatter},
+      {4, accuracy}, {6, convolution}, {4, draws},          {4, views},        {4, columnSums}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

@@ -183,9 +183,14 @@ std::string check(Job& job, const LoadedKernels& library) {
   return {};
 }
 
+bool isOf(const std::string& family, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  return randomKernel(random).family == family;
+}
+
 int mainProgram(int argc, char** argv) {
   uint64_t count = 300, seed = 1;
-  std::string target = "host";
+  std::string target = "host", family;
   bool verbose = false, execute = true;
   for (int i = 1; i < argc; ++i) {
     std::string flag = argv[i];
@@ -199,8 +204,11 @@ int mainProgram(int argc, char** argv) {
       seed = std::stoull(argv[++i]);
     } else if (i + 1 < argc && flag == "--target") {
       target = argv[++i];
+    } else if (i + 1 < argc && flag == "--family") {
+      family = argv[++i]; // seeds that make other kernels are passed over
     } else {
-      std::fprintf(stderr, "usage: kernel_property [--count N] [--seed S] [--target T] [--compile-only] [--verbose]\n");
+      std::fprintf(stderr, "usage: kernel_property [--count N] [--seed S] [--family NAME] [--target T] "
+                           "[--compile-only] [--verbose]\n");
       return 2;
     }
   }
@@ -214,13 +222,17 @@ int mainProgram(int argc, char** argv) {
   }
   std::map<std::string, int> families;
   int failures = 0;
+  uint64_t nextSeed = seed;
   auto start = std::chrono::steady_clock::now();
   double compileSeconds = 0;
   constexpr uint64_t together = 32; // kernels in one shared library
   for (uint64_t done = 0; done < count; done += together) {
     std::vector<Job> jobs(std::min(together, count - done));
-    for (size_t i = 0; i < jobs.size(); ++i) {
-      jobs[i].seed = seed + done + i;
+    for (Job& job : jobs) {
+      while (!family.empty() && !isOf(family, nextSeed)) {
+        ++nextSeed;
+      }
+      job.seed = nextSeed++;
     }
     auto compileStart = std::chrono::steady_clock::now();
     {

@@ -185,6 +185,8 @@ void PipelineBuilder::defineOp(uint32_t position) {
   if (op.kind == OpKind::Comp && op.reduction != Reduction::None) {
     if (how.lanes) {
       defineLanes(op, how, name);
+    } else if (how.accumulator) {
+      defineAccumulated(op, how, name);
     } else {
       defineReduction(op, how, name);
     }

@@ -70,6 +70,7 @@ private:
   void defineOp(uint32_t position);
   void defineReduction(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineLanes(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  void defineAccumulated(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineScatter(const graph::Op& op, const std::string& name);
   /// Lowers bodies of op at this point, with what is computed once taken from there.
   ExprLowering lowering(const graph::Op& op, std::vector<Halide::Expr> point);

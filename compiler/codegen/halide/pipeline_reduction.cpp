@@ -1,4 +1,4 @@
-// Reductions: plain, and in lanes.
+// Reductions: plain, in lanes, and accumulated tile by tile.
 #include "compiler/codegen/halide/pipeline_loops.h"
 #include "compiler/codegen/halide/scalar_math.h"
 #include "compiler/support/assert.h"
@@ -192,6 +192,66 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
     parts.push_back(fromStorage(func(args), dtype));
   }
   total.func(innermostFirst(vars)) = toStorage(tree(op.reduction, parts, 0, parts.size()), dtype);
+  addStage(name, std::move(total), how.stage);
+}
+
+void PipelineBuilder::defineAccumulated(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
+  const schedule::Accumulator& plan = *how.accumulator;
+  DType dtype = op.body->dtype;
+  bool cut = plan.pieces > 1;
+  std::vector<Var> vars = dimVars(op.dims.size());
+  std::vector<Var> accVars = innermostFirst(vars);
+  LoopNames loops = dimLoops(vars);
+  Var s("s");
+  if (cut) {
+    accVars.push_back(s);
+    loops.emplace("s", s);
+  }
+  std::vector<Expr> extents, indices = asExprs(vars);
+  for (const graph::IndexVar& index : op.reduced) {
+    extents.push_back(extent(index.extent));
+  }
+  Expr whole = extents[0];
+  if (cut) {
+    extents[0] = static_cast<int32_t>(plan.length);
+  }
+  RDom domain = domainOf(innermostFirst(extents), "r");
+  Stage sum{Func(name_ + "_" + name + "_tile"), {loops, loops}};
+  for (size_t q = 0; q < op.reduced.size(); ++q) {
+    Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
+    sum.loops[1]->emplace(reducedLoop(q), r);
+    indices.push_back(q == 0 && cut ? s * static_cast<int32_t>(plan.length) + r : Expr(r));
+  }
+  if (cut && !Halide::Internal::is_const(whole, plan.pieces * plan.length)) {
+    Expr& first = indices[op.dims.size()];
+    domain.where(first < whole);
+    first = Halide::unsafe_promise_clamped(first, 0, whole - 1); // what stands before has no more points
+  }
+  Expr value = lowering(op, indices).lower(op.body);
+  if (!dependsOn(op.body, op.dims.size())) {
+    value = mentioning(domain, value);
+  }
+  sum.func(accVars) = toStorage(identity(op.reduction, dtype), dtype);
+  std::vector<Expr> accArgs(accVars.begin(), accVars.end());
+  sum.func(accArgs) = toStorage(combine(op.reduction, fromStorage(sum.func(accArgs), dtype), value), dtype);
+  Func last = sum.func;
+  addStage(name + "_tile", std::move(sum), plan.stage);
+
+  Stage total{Func(name_ + "_" + name), {dimLoops(vars)}};
+  if (cut) {
+    Stage partial{Func(name_ + "_" + name + "_pieces"), {loops}};
+    partial.func(accVars) = last(accArgs);
+    partial.func.bound(s, 0, static_cast<int32_t>(plan.pieces));
+    std::vector<Expr> parts;
+    for (int32_t piece = 0; piece < plan.pieces; ++piece) {
+      accArgs.back() = piece;
+      parts.push_back(fromStorage(partial.func(accArgs), dtype));
+    }
+    addStage(name + "_pieces", std::move(partial), plan.partial);
+    total.func(innermostFirst(vars)) = toStorage(tree(op.reduction, parts, 0, parts.size()), dtype);
+  } else {
+    total.func(innermostFirst(vars)) = last(accArgs);
+  }
   addStage(name, std::move(total), how.stage);
 }
 
