@@ -73,7 +73,10 @@ Status Trainer::step() {
   ++state_.position;
   saved_ = false;
   examplesDone_ += rows;
-  if (Status status = checkFinite(machine_, entry, state_.step, state_.epoch + 1); !status.ok()) {
+  // All of the parameters where something may follow that takes them for a result.
+  bool whole = state_.position == stepsPerEpoch_ || done();
+  auto* check = whole ? checkFinite : checkFiniteShare;
+  if (Status status = check(machine_, entry, state_.step, state_.epoch + 1); !status.ok()) {
     return status;
   }
   addOutputs(machine_, entry, rows, state_.logSums, state_.logWeight);
@@ -184,7 +187,8 @@ Status Trainer::loop() {
       return status;
     }
     if (InterruptGuard::requested()) {
-      return {ExitCode::Interrupted, ""};
+      Status status = checkFinite(machine_, plan_.entries[stepEntry_], state_.step, state_.epoch + 1);
+      return status.ok() ? Status{ExitCode::Interrupted, ""} : status;
     }
   }
 }

@@ -52,18 +52,27 @@ uint64_t countNonfinite(const uint8_t* data, plan::DType dtype, uint64_t count) 
   return found;
 }
 
-} // namespace
+Status diverged(uint64_t step, uint64_t epoch, const std::string& what) {
+  return failure(ExitCode::Diverged, "step %llu (epoch %llu): %s; a smaller learning rate may help",
+                 static_cast<unsigned long long>(step), static_cast<unsigned long long>(epoch), what.c_str());
+}
 
-Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch) {
-  auto diverged = [&](const std::string& what) {
-    return failure(ExitCode::Diverged, "step %llu (epoch %llu): %s; a smaller learning rate may help",
-                   static_cast<unsigned long long>(step), static_cast<unsigned long long>(epoch), what.c_str());
-  };
+Status checkLosses(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch) {
   for (uint32_t index : entry.watchedOutputs) {
     double value = readScalar(machine, entry.outputs[index]);
     if (!std::isfinite(value)) {
-      return diverged(format("`%s` is %s", entry.outputs[index].name.c_str(), std::isnan(value) ? "NaN" : "infinite"));
+      return diverged(step, epoch,
+                      format("`%s` is %s", entry.outputs[index].name.c_str(), std::isnan(value) ? "NaN" : "infinite"));
     }
+  }
+  return success();
+}
+
+} // namespace
+
+Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch) {
+  if (Status status = checkLosses(machine, entry, step, epoch); !status.ok()) {
+    return status;
   }
   for (uint32_t index : entry.watchedPersistents) {
     const plan::Persistent& tensor = machine.plan().persistents[index];
@@ -71,9 +80,38 @@ Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, ui
     elementCount(tensor.dims, count);
     uint64_t bad = countNonfinite(machine.persistent(tensor), tensor.dtype, count);
     if (bad > 0) {
-      return diverged(format("%s of the %s values of `%s` are NaN or infinite", grouped(bad).c_str(),
+      return diverged(step, epoch,
+                      format("%s of the %s values of `%s` are NaN or infinite", grouped(bad).c_str(),
                              grouped(count).c_str(), tensor.path.c_str()));
     }
+  }
+  return success();
+}
+
+Status checkFiniteShare(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch) {
+  constexpr uint64_t length = 1024; // values of a piece; the pieces of all tensors are numbered through
+  constexpr uint64_t few = 4;       // pieces that are looked at in every step
+  if (Status status = checkLosses(machine, entry, step, epoch); !status.ok()) {
+    return status;
+  }
+  uint64_t before = 0; // pieces of the tensors before
+  for (uint32_t index : entry.watchedPersistents) {
+    const plan::Persistent& tensor = machine.plan().persistents[index];
+    uint64_t count = 0;
+    elementCount(tensor.dims, count);
+    uint64_t pieces = (count + length - 1) / length;
+    bool always = before + pieces <= few;
+    uint64_t stride = always ? 1 : watchSteps;
+    auto width = static_cast<uint64_t>(plan::byteSize(tensor.dtype));
+    for (uint64_t piece = always ? 0 : (step % watchSteps + watchSteps - before % watchSteps) % watchSteps;
+         piece < pieces; piece += stride) {
+      uint64_t first = piece * length;
+      const uint8_t* data = machine.persistent(tensor) + first * width;
+      if (countNonfinite(data, tensor.dtype, std::min(length, count - first)) > 0) {
+        return checkFinite(machine, entry, step, epoch); // with the number of all
+      }
+    }
+    before += pieces;
   }
   return success();
 }
