@@ -3,13 +3,17 @@
 #include "compiler/algebra/reindex.h"
 #include "compiler/autodiff/adjoint.h"
 #include "compiler/autodiff/inline_function.h"
+#include "compiler/autodiff/scan_adjoint.h"
 #include "compiler/graph/affine.h"
+#include "compiler/graph/scan.h"
 #include "compiler/support/assert.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace dnn::autodiff {
 
@@ -86,7 +90,7 @@ public:
       }
       results.push_back(adjoint);
     }
-    derived_.insert(emitter_.made.begin(), emitter_.made.end());
+    graph::forEachOp({emitter_.made}, [&](const Op* op) { derived_.insert(op); });
     return std::move(emitter_.made);
   }
 
@@ -97,7 +101,15 @@ private:
 
   void findVaried(std::span<Op* const> before, std::span<Value* const> wrt) {
     varied_.insert(wrt.begin(), wrt.end());
-    for (const Op* op : before) {
+    findVariedIn(before);
+  }
+
+  void findVariedIn(std::span<Op* const> ops) {
+    for (const Op* op : ops) {
+      if (op->kind == OpKind::Scan) {
+        findVariedInScan(*op);
+        continue;
+      }
       bool depends = false;
       if (op->kind == OpKind::Comp || op->kind == OpKind::Scatter) {
         depends = isVaried(op->body, [&](ExprRef access) { return varied_.contains(op->operands[access->operand]); });
@@ -107,6 +119,29 @@ private:
       if (depends) {
         varied_.insert(op->results.begin(), op->results.end());
       }
+    }
+  }
+
+  /// A carry depends on what it is at first, and on what it is next.
+  void findVariedInScan(const Op& scan) {
+    auto follow = [&](const Value* from, const Value* to) {
+      return varied_.contains(from) && varied_.insert(to).second;
+    };
+    for (size_t i = 0; i < graph::firstCapture(scan); ++i) {
+      follow(scan.operands[i], graph::carryOf(scan, i)); // the slices are numbered behind the carries
+    }
+    for (bool grows = true; grows;) {
+      findVariedIn(scan.body_block->ops);
+      grows = false;
+      for (size_t i = 0; i < scan.carryCount; ++i) {
+        grows |= follow(graph::nextsOf(scan)[i], graph::carryOf(scan, i));
+      }
+    }
+    for (size_t i = 0; i < graph::emitsOf(scan).size(); ++i) {
+      follow(graph::emitsOf(scan)[i], scan.results[i]);
+    }
+    for (size_t i = 0; i < scan.carryCount; ++i) {
+      follow(graph::carryOf(scan, i), graph::finalOf(scan, i));
     }
   }
 
@@ -131,7 +166,7 @@ private:
   void contribute(Value* to, Value* part) { adjoints_[to].push_back(part); }
   bool reached(const Value* value) const { return adjoints_.contains(value) && varied_.contains(value); }
 
-  Status visit(const Op& op) {
+  Status visit(Op& op) {
     if (std::ranges::none_of(op.results, [&](const Value* v) { return reached(v); })) {
       return success();
     }
@@ -145,7 +180,7 @@ private:
     case OpKind::Reshape: return visitReshape(op);
     case OpKind::Concat: return visitConcat(op);
     case OpKind::CallVjp: return visitCall(op);
-    case OpKind::Scan: return at(op, "a scan has no derivative yet");
+    case OpKind::Scan: return visitScan(op);
     case OpKind::Input:
     case OpKind::Param:
     case OpKind::State:
@@ -235,6 +270,120 @@ private:
     return success();
   }
 
+  /// The carries whose adjoints are not always 0: those that reach something of the scan with an adjoint.
+  std::vector<bool> reachedCarries(const Op& scan) const {
+    std::vector<bool> carried(scan.carryCount);
+    std::unordered_set<const Value*> reach;
+    for (size_t i = 0; i < graph::emitsOf(scan).size(); ++i) {
+      if (reached(scan.results[i])) {
+        reach.insert(graph::emitsOf(scan)[i]);
+      }
+    }
+    auto matters = [&](const Value* v) { return isFloat(v->type.dtype) && varied_.contains(v); };
+    for (bool grows = true; grows;) {
+      for (auto it = scan.body_block->ops.rbegin(); it != scan.body_block->ops.rend(); ++it) {
+        if (std::ranges::any_of((*it)->results, [&](const Value* v) { return reach.contains(v); })) {
+          std::ranges::copy_if((*it)->operands, std::inserter(reach, reach.end()), matters);
+        }
+      }
+      grows = false;
+      for (size_t i = 0; i < carried.size(); ++i) {
+        const Value* carry = graph::carryOf(scan, i);
+        if (!carried[i] && matters(carry) && (reached(graph::finalOf(scan, i)) || reach.contains(carry))) {
+          carried[i] = grows = true;
+          reach.insert(graph::nextsOf(scan)[i]);
+        }
+      }
+    }
+    return carried;
+  }
+
+  /// See scan_adjoint.h.
+  Status visitScan(Op& op) {
+    std::vector<size_t> carries; // with an adjoint, by number
+    std::vector<size_t> emits;
+    std::vector<Value*> initial;
+    std::vector<Value*> sliced;
+    std::vector<bool> carried = reachedCarries(op);
+    for (size_t i = 0; i < carried.size(); ++i) {
+      if (carried[i]) {
+        Value* last = graph::finalOf(op, i);
+        Value* adjoint = adjointOfValue(last);
+        carries.push_back(i);
+        initial.push_back(adjoint != nullptr ? adjoint : emitter_.fill(last->type, 0, op.loc));
+      }
+    }
+    for (size_t i = 0; i < graph::emitsOf(op).size(); ++i) {
+      if (reached(op.results[i])) {
+        emits.push_back(i);
+        sliced.push_back(adjointOfValue(op.results[i]));
+      }
+    }
+    Op& backward = *graph::createScan(function_, op.dims[0], !op.reversed, false, initial, sliced, op.loc);
+
+    // The body, with its own adjoints and its own place for ops.
+    std::unordered_map<const Value*, std::vector<Value*>> outerAdjoints = std::exchange(adjoints_, {});
+    std::vector<Op*> outerOps = std::exchange(emitter_.made, {});
+    for (size_t c = 0; c < carries.size(); ++c) {
+      contribute(graph::nextsOf(op)[carries[c]], graph::carryOf(backward, c));
+    }
+    for (size_t e = 0; e < emits.size(); ++e) {
+      contribute(graph::emitsOf(op)[emits[e]], graph::sliceOf(backward, e));
+    }
+    const std::vector<Op*> body = op.body_block->ops;
+    for (size_t i = body.size(); i-- > 0;) {
+      if (Status status = visit(*body[i]); !status) {
+        return status;
+      }
+    }
+    std::vector<Value*> nexts;
+    for (size_t i : carries) {
+      Value* carry = graph::carryOf(op, i);
+      Value* adjoint = adjointOfValue(carry);
+      nexts.push_back(adjoint != nullptr ? adjoint : emitter_.fill(carry->type, 0, op.loc));
+    }
+    std::vector<Value*> sliceAdjoints;
+    std::vector<Value*> slicedValues;
+    for (size_t i = 0; i < op.sliceCount; ++i) {
+      Value* slice = graph::sliceOf(op, i);
+      if (reached(slice)) {
+        slicedValues.push_back(op.operands[op.carryCount + i]);
+        sliceAdjoints.push_back(adjointOfValue(slice));
+      }
+    }
+    backward.body_block->ops.insert(graph::bodyEnd(backward), emitter_.made.begin(), emitter_.made.end());
+    graph::finishScan(function_, backward, nexts, sliceAdjoints);
+    auto bodyAdjoints = std::exchange(adjoints_, std::move(outerAdjoints));
+    emitter_.made = std::move(outerOps);
+    emitter_.made.push_back(&backward);
+
+    for (size_t c = 0; c < carries.size(); ++c) {
+      contributeIfVaried(op.operands[carries[c]], graph::finalOf(backward, c));
+    }
+    for (size_t s = 0; s < slicedValues.size(); ++s) {
+      contributeIfVaried(slicedValues[s], backward.results[s]);
+    }
+    ScanAdjoint connection(emitter_, op, backward);
+    for (size_t i = graph::firstCapture(op); i < op.operands.size(); ++i) {
+      Value* captured = op.operands[i];
+      auto found = bodyAdjoints.find(captured);
+      if (found != bodyAdjoints.end() && varied_.contains(captured)) {
+        for (Value* part : found->second) {
+          contribute(captured, connection.sumOverSteps(part));
+        }
+        bodyAdjoints.erase(found);
+      }
+    }
+    connection.readSaved();
+    return success();
+  }
+
+  void contributeIfVaried(Value* to, Value* part) {
+    if (varied_.contains(to)) {
+      contribute(to, part);
+    }
+  }
+
   Function& function_;
   const Op& grad_;
   Emitter emitter_;
@@ -289,6 +438,7 @@ Result<bool> expandGrads(Module& module) {
       i += made->size() - 1;
       changed = true;
     }
+    graph::refreshRegions(*function);
   }
   return changed;
 }

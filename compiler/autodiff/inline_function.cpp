@@ -29,7 +29,7 @@ public:
         DNN_ASSERT(next < arguments.size(), "a call has one argument for each input");
         values_[op->results[0]] = arguments[next++];
       } else {
-        copy(*op);
+        result_.ops.push_back(copy(*op));
       }
     }
     DNN_ASSERT(next == arguments.size(), "a call has one argument for each input");
@@ -101,7 +101,7 @@ private:
     });
   }
 
-  void copy(const Op& op) {
+  Op* copy(const Op& op) {
     DNN_ASSERT(op.kind != OpKind::Group, "helpers are inlined before fusion");
     std::vector<Value*> operands;
     for (const Value* operand : op.operands) {
@@ -121,6 +121,14 @@ private:
     }
     made->symbol = op.symbol;
     made->axis = op.axis;
+    made->reversed = op.reversed;
+    made->carryCount = op.carryCount;
+    made->sliceCount = op.sliceCount;
+    if (op.body_block) {
+      for (const Op* inner : op.body_block->ops) {
+        made->body_block->ops.push_back(copy(*inner));
+      }
+    }
     if (made->body != nullptr) {
       graph::normalizeOperands(caller_.module.exprs, *made); // two arguments may be the same value
     }
@@ -128,7 +136,7 @@ private:
       made->results[i]->name = op.results[i]->name;
       values_[op.results[i]] = made->results[i];
     }
-    result_.ops.push_back(made);
+    return made;
   }
 
   Function& caller_;

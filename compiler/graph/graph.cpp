@@ -119,15 +119,15 @@ private:
     }
     std::vector<bool> carried(scan.carryCount);
     for (bool grows = true; grows;) {
+      for (auto it = scan.body_block->ops.rbegin(); it != scan.body_block->ops.rend(); ++it) {
+        need(**it, needed);
+      }
       grows = false;
       for (size_t i = 0; i < carried.size(); ++i) {
         if (!carried[i] && (isLive(finalOf(scan, i)) || needed.contains(carryOf(scan, i)))) {
           carried[i] = grows = true;
           needed.insert(nextsOf(scan)[i]);
         }
-      }
-      for (auto it = scan.body_block->ops.rbegin(); it != scan.body_block->ops.rend(); ++it) {
-        need(**it, needed);
       }
     }
     return carried;

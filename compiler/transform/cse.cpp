@@ -1,4 +1,5 @@
-// Merges ops that compute the same value, names of indices apart. The first one stays: it dominates.
+// Merges ops that compute the same value, names of indices apart. The first one stays: it dominates. In the body of a
+// scan, what is known outside is known too.
 #include "compiler/transform/pass_manager.h"
 
 #include <map>
@@ -94,10 +95,16 @@ struct KeyLess {
   }
 };
 
-Changed cseIn(graph::Function& function) {
-  std::map<Key, graph::Value*, KeyLess> known;
+using Known = std::map<Key, graph::Value*, KeyLess>;
+
+Changed cseIn(graph::Function& function, graph::Block& block, Known& known) {
+  Changed changed = Changed::No;
   std::vector<Op*> kept;
-  for (Op* op : function.body.ops) {
+  for (Op* op : block.ops) {
+    if (op->kind == OpKind::Scan) {
+      Known inside = known;
+      changed = changed | cseIn(function, *op->body_block, inside);
+    }
     if (!isPure(op->kind)) {
       kept.push_back(op);
       continue;
@@ -111,10 +118,10 @@ Changed cseIn(graph::Function& function) {
       entry->second->name = op->results[0]->name;
     }
     graph::replaceAllUses(function, op->results[0], entry->second);
+    changed = Changed::Yes;
   }
-  bool changed = kept.size() != function.body.ops.size();
-  function.body.ops = std::move(kept);
-  return changed ? Changed::Yes : Changed::No;
+  block.ops = std::move(kept);
+  return changed;
 }
 
 } // namespace
@@ -122,7 +129,8 @@ Changed cseIn(graph::Function& function) {
 Result<Changed> cse(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
-    changed = changed | cseIn(*function);
+    Known known;
+    changed = changed | cseIn(*function, function->body, known);
   }
   return changed;
 }

@@ -111,8 +111,10 @@ private:
     }
     ExprRef body = algebra_.emit({term}, dtype);
     for (const Op* known : sums_) {
-      if (known->reduced.size() != op_.reduced.size() || known->body->dtype != dtype) {
-        continue;
+      bool sameOperands = std::ranges::all_of(
+          known->operands, [&](const Value* v) { return std::ranges::find(operands_, v) != operands_.end(); });
+      if (!sameOperands || known->reduced.size() != op_.reduced.size() || known->body->dtype != dtype) {
+        continue; // told apart at once: there are as many sums as layers
       }
       Binding binding(known->dims.size() + known->reduced.size(), nullptr);
       if (algebra::match(known->body, known->operands, body, operands_, binding) && isThisSum(*known, binding)) {
@@ -262,12 +264,11 @@ private:
   SumAlgebra algebra_;
 };
 
-Changed factorIn(graph::Function& function) {
-  Builder builder(function.module.exprs);
-  std::vector<Op*> sums;
+/// `sums` are those at hand; in the body of a scan also those outside.
+bool factorIn(graph::Function& function, const Builder& builder, graph::Block& block, std::vector<Op*> sums) {
   std::vector<Op*> ops;
   bool changed = false;
-  for (Op* op : function.body.ops) {
+  for (Op* op : block.ops) {
     if (op->kind == OpKind::Comp && op->reduction == Reduction::Add && isFloat(op->body->dtype)) {
       if (Op* inner = SumOp(function, builder, *op, sums).run(changed)) {
         ops.push_back(inner);
@@ -275,11 +276,13 @@ Changed factorIn(graph::Function& function) {
       } else if (op->reduction == Reduction::Add) {
         sums.push_back(op);
       }
+    } else if (op->kind == OpKind::Scan) {
+      changed |= factorIn(function, builder, *op->body_block, sums);
     }
     ops.push_back(op);
   }
-  function.body.ops = std::move(ops);
-  return changed ? Changed::Yes : Changed::No;
+  block.ops = std::move(ops);
+  return changed;
 }
 
 } // namespace
@@ -287,7 +290,8 @@ Changed factorIn(graph::Function& function) {
 Result<Changed> factorReductions(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
-    changed = changed | factorIn(*function);
+    bool factored = factorIn(*function, Builder(module.exprs), function->body, {});
+    changed = changed | (factored ? Changed::Yes : Changed::No);
   }
   return changed;
 }

@@ -129,14 +129,16 @@ Result<Changed> hoistInvariants(graph::Module& module) {
   Changed changed = Changed::No;
   Builder builder(module.exprs);
   for (const auto& function : module.functions) {
-    std::vector<Op*> ops;
-    for (Op* op : function->body.ops) {
-      if (op->body != nullptr && Hoister(*function, builder, *op, ops).run()) {
-        changed = Changed::Yes;
+    graph::forEachBlock(function->body, [&](graph::Block& block) {
+      std::vector<Op*> ops;
+      for (Op* op : block.ops) {
+        if (op->body != nullptr && Hoister(*function, builder, *op, ops).run()) {
+          changed = Changed::Yes;
+        }
+        ops.push_back(op);
       }
-      ops.push_back(op);
-    }
-    function->body.ops = std::move(ops);
+      block.ops = std::move(ops);
+    });
   }
   return changed;
 }

@@ -13,9 +13,9 @@ namespace {
 using graph::Op;
 using graph::OpKind;
 
-Changed inlineCallsIn(graph::Function& function) {
+Changed inlineCallsIn(graph::Function& function, graph::Block& block) {
   Changed changed = Changed::No;
-  std::vector<Op*>& ops = function.body.ops;
+  std::vector<Op*>& ops = block.ops;
   for (size_t i = 0; i < ops.size();) {
     Op* call = ops[i];
     if (call->kind != OpKind::CallVjp) {
@@ -47,7 +47,8 @@ Result<Changed> inlineCalls(graph::Module& module) {
   for (const auto& function : module.functions) {
     bool hasGrad = std::ranges::any_of(function->body.ops, [](const Op* op) { return op->kind == OpKind::Grad; });
     if (!hasGrad && function->kind != graph::FunctionKind::Helper) {
-      changed = changed | inlineCallsIn(*function);
+      graph::forEachBlock(function->body,
+                          [&](graph::Block& block) { changed = changed | inlineCallsIn(*function, block); });
     }
   }
   return changed;

@@ -9,7 +9,8 @@
 //  - or the reader's body, simplified, costs no more than before: something cancelled;
 //  - or all its readers together cost no more than before with the value, which then need not be computed;
 //  - or the reader is elementwise, and the value costs no more than the read of it: a sign, a factor.
-// Whether what remains is stored or recomputed inside a kernel is for fusion to decide.
+// Whether what remains is stored or recomputed inside a kernel is for fusion to decide. Nothing is moved into the body
+// of a scan, where it would be computed in every step.
 #include "compiler/algebra/cost.h"
 #include "compiler/algebra/simplify.h"
 #include "compiler/transform/pass_manager.h"
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 
 namespace dnn::transform {
 
@@ -50,7 +52,9 @@ bool readsEachOnce(const Op& user, ExprRef access) {
 
 class State {
 public:
-  explicit State(graph::Function& function) : function_(function), b_(function.module.exprs), uses_(function) {}
+  explicit State(graph::Function& function) : function_(function), b_(function.module.exprs), uses_(function) {
+    noteBlock(function.body, nullptr);
+  }
 
   Changed run() {
     Changed changed = Changed::No;
@@ -79,6 +83,15 @@ private:
     int cost = 0;
   };
 
+  void noteBlock(const graph::Block& block, const Op* scan) {
+    for (const Op* op : block.ops) {
+      scanOf_[op] = scan;
+      if (op->body_block) {
+        noteBlock(*op->body_block, op->kind == graph::OpKind::Scan ? op : scan);
+      }
+    }
+  }
+
   /// The user with value read through, simplified.
   std::optional<Inlined> inlined(const Op& user, const Value& value) const {
     std::optional<ReadThrough> read = readThrough(b_, user, value, function_.symbols);
@@ -102,7 +115,7 @@ private:
 
   bool tryInline(Op& user, const Value& value) {
     constexpr int maxCost = 400; // longer bodies are no easier to read, and slow to compile
-    if (!isElementwise(*value.def) || usedInPlaces(user, value)) {
+    if (!isElementwise(*value.def) || usedInPlaces(user, value) || scanOf_.at(&user) != scanOf_.at(value.def)) {
       return false;
     }
     std::vector<ExprRef> accesses = accessesOf(user, value);
@@ -142,7 +155,7 @@ private:
     int after = 0;
     std::vector<Inlined> made;
     for (const Op* reader : readers) {
-      if (reader->body == nullptr || usedInPlaces(*reader, value)) {
+      if (reader->body == nullptr || usedInPlaces(*reader, value) || scanOf_.at(reader) != scanOf_.at(value.def)) {
         return false;
       }
       std::vector<ExprRef> accesses = accessesOf(*reader, value);
@@ -184,6 +197,7 @@ private:
   graph::Function& function_;
   Builder b_;
   graph::Uses uses_;
+  std::unordered_map<const Op*, const Op*> scanOf_; // the innermost scan around each op
 };
 
 } // namespace

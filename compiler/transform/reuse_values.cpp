@@ -4,7 +4,8 @@
 //   %g = comp [n:N] : f32 { sub(div(1.0, add(1.0, exp(neg(%s[n])))), %r[n]) }      →      … { sub(%y[n], %r[n]) }
 //
 // Also parts of products: with %p[n, k] = %e[n, k] / %z[n] known, mul(%e[n, k], div(%d[n, k], %z[n])) is %d·%p. Only
-// where the reader gets cheaper. The values are those of comps without a reduction that stand before the reader.
+// where the reader gets cheaper. The values are those of comps without a reduction that stand before the reader; a
+// scan's body knows those outside too.
 #include "compiler/algebra/cost.h"
 #include "compiler/algebra/match.h"
 #include "compiler/algebra/reindex.h"
@@ -185,9 +186,17 @@ class State {
 public:
   explicit State(graph::Function& function) : function_(function), b_(function.module.exprs), uses_(function) {}
 
-  Changed run() {
+  Changed run() { return run(function_.body); }
+
+private:
+  Changed run(graph::Block& block) {
     Changed changed = Changed::No;
-    for (Op* op : function_.body.ops) {
+    for (Op* op : block.ops) {
+      if (op->kind == OpKind::Scan) {
+        size_t outside = known_.size();
+        changed = changed | run(*op->body_block);
+        forget(outside);
+      }
       if (op->body == nullptr) {
         continue;
       }
@@ -200,7 +209,14 @@ public:
     return changed;
   }
 
-private:
+  /// All but the first `count` values, which are not seen any more.
+  void forget(size_t count) {
+    known_.resize(count);
+    for (auto& [operand, positions] : byOperand_) {
+      std::erase_if(positions, [&](size_t k) { return k >= count; });
+    }
+  }
+
   /// Known values that are computed from operands of the op alone: other ones cannot be part of its body.
   std::vector<const Known*> candidatesFor(const Op& op) const {
     std::unordered_set<const Value*> operands(op.operands.begin(), op.operands.end());

@@ -1,0 +1,175 @@
+#include "compiler/autodiff/scan_adjoint.h"
+
+#include "compiler/algebra/reindex.h"
+#include "compiler/graph/scan.h"
+
+#include <algorithm>
+
+namespace dnn::autodiff {
+
+using algebra::operandPosition;
+using graph::ExprKind;
+using graph::IndexVar;
+using graph::Op;
+using graph::OpKind;
+using graph::Value;
+
+namespace {
+
+std::unordered_set<const Value*> valuesOf(const Op& scan) {
+  std::unordered_set<const Value*> values;
+  for (const Op* op : scan.body_block->ops) {
+    values.insert(op->results.begin(), op->results.end());
+  }
+  return values;
+}
+
+size_t argumentNumber(const Op& scan, const Value* slice) {
+  size_t i = 0;
+  while (graph::sliceOf(scan, i) != slice) {
+    ++i;
+  }
+  return i;
+}
+
+} // namespace
+
+ScanAdjoint::ScanAdjoint(Emitter& emitter, Op& forward, Op& backward)
+    : emitter_(emitter), forward_(forward), backward_(backward), forwardValues_(valuesOf(forward)),
+      backwardValues_(valuesOf(backward)) {}
+
+bool ScanAdjoint::isCounter(const Value* v) const {
+  return v->def->kind == OpKind::Counter && (forwardValues_.contains(v) || backwardValues_.contains(v));
+}
+
+/// The result of the scan that has v at each step.
+Value* ScanAdjoint::emitted(Op& scan, Value* v) {
+  if (v->def->kind == OpKind::Slice) {
+    return scan.operands[scan.carryCount + argumentNumber(scan, v)];
+  }
+  const std::vector<Value*>& emits = graph::emitsOf(scan);
+  auto found = std::ranges::find(emits, v);
+  if (found != emits.end()) {
+    return scan.results[static_cast<size_t>(found - emits.begin())];
+  }
+  Value* stack = graph::addEmit(emitter_.function, scan, v);
+  stack->name = v->name.empty() ? "" : v->name + "_steps";
+  return stack;
+}
+
+/// All steps' values of v, stacked; nullptr for a value from outside of the loop.
+Value* ScanAdjoint::stackOf(Value* v) {
+  if (forwardValues_.contains(v)) {
+    return emitted(forward_, v);
+  }
+  return backwardValues_.contains(v) ? emitted(backward_, v) : nullptr;
+}
+
+/// The expression with the step as a new index of the domain at this position: what the steps' values were, is read
+/// from their stacks.
+ExprRef ScanAdjoint::overSteps(ExprRef e, const Op& op, std::vector<Value*>& operands, uint32_t step) {
+  ExprPool& pool = emitter_.builder.pool();
+  return graph::rewrite(pool, e, [&](ExprRef node, const std::vector<ExprRef>& args) -> ExprRef {
+    if (node->kind == ExprKind::Index) {
+      return pool.index(node->index >= step ? node->index + 1 : node->index);
+    }
+    if (node->kind != ExprKind::Access) {
+      return nullptr;
+    }
+    Value* v = op.operands[node->operand];
+    if (isCounter(v)) {
+      return pool.index(step);
+    }
+    std::vector<ExprRef> subscripts = args;
+    if (Value* stack = stackOf(v)) {
+      subscripts.insert(subscripts.begin(), pool.index(step));
+      v = stack;
+    }
+    return pool.access(operandPosition(operands, v), node->dtype, subscripts, node->fill);
+  });
+}
+
+Value* ScanAdjoint::liftComp(const Op& op) {
+  std::vector<IndexVar> reduced = op.reduced;
+  reduced.insert(reduced.begin(), forward_.dims[0]);
+  std::vector<Value*> operands;
+  ExprRef body = overSteps(op.body, op, operands, static_cast<uint32_t>(op.dims.size()));
+  return emitter_.comp(op.dims, reduced, Reduction::Add, body, operands, op.results[0]->type, op.loc);
+}
+
+Value* ScanAdjoint::liftScatter(const Op& op) {
+  std::vector<IndexVar> dims = op.dims;
+  dims.insert(dims.begin(), forward_.dims[0]);
+  std::vector<Value*> operands;
+  std::vector<ExprRef> at;
+  for (ExprRef place : op.at) {
+    at.push_back(overSteps(place, op, operands, 0));
+  }
+  ExprRef body = overSteps(op.body, op, operands, 0);
+  return emitter_.scatter(op.results[0]->type, dims, at, body, operands, op.loc);
+}
+
+Value* ScanAdjoint::sumOfStack(Value* part) {
+  ExprPool& pool = emitter_.builder.pool();
+  std::vector<IndexVar> dims = elementIndices(part->type);
+  auto step = static_cast<uint32_t>(dims.size());
+  std::vector<ExprRef> subscripts = algebra::indexRange(pool, 0, dims.size());
+  Value* stack = stackOf(part);
+  if (stack != nullptr) {
+    subscripts.insert(subscripts.begin(), pool.index(step));
+  }
+  ExprRef body = pool.access(0, part->type.dtype, subscripts);
+  return emitter_.comp(dims, {forward_.dims[0]}, Reduction::Add, body, {stack != nullptr ? stack : part}, part->type,
+                       part->def->loc);
+}
+
+Value* ScanAdjoint::sumOverSteps(Value* part) {
+  const Op& op = *part->def;
+  if (backwardValues_.contains(part)) {
+    if (op.kind == OpKind::Comp && (op.reduction == Reduction::None || op.reduction == Reduction::Add)) {
+      return liftComp(op);
+    }
+    if (op.kind == OpKind::Scatter) {
+      return liftScatter(op);
+    }
+    if (op.kind == OpKind::Reshape) {
+      Value* sum = sumOverSteps(op.operands[0]);
+      Op* made = emitter_.function.createOp(OpKind::Reshape, {sum}, {part->type}, op.loc);
+      emitter_.made.push_back(made);
+      return made->results[0];
+    }
+  }
+  return sumOfStack(part);
+}
+
+void ScanAdjoint::readSaved() {
+  std::vector<Value*> used;
+  graph::forEachOp(*backward_.body_block, [&](const Op* op) {
+    for (Value* v : op->operands) {
+      if (forwardValues_.contains(v) && std::ranges::find(used, v) == used.end()) {
+        used.push_back(v);
+      }
+    }
+  });
+  std::unordered_map<const Value*, Value*> argument;
+  for (Value* v : used) {
+    if (isCounter(v)) {
+      argument[v] = graph::ensureCounter(emitter_.function, backward_);
+    } else {
+      argument[v] = graph::addSlice(emitter_.function, backward_, emitted(forward_, v));
+    }
+    argument[v]->name = v->name.empty() ? "" : v->name + "_saved";
+  }
+  graph::forEachOp(*backward_.body_block, [&](Op* op) {
+    for (Value*& v : op->operands) {
+      if (auto found = argument.find(v); found != argument.end()) {
+        v = found->second;
+      }
+    }
+  });
+  backward_.operands.resize(graph::firstCapture(backward_));
+  std::vector<Value*> captures = graph::capturesOf(backward_);
+  backward_.operands.insert(backward_.operands.end(), captures.begin(), captures.end());
+}
+
+} // namespace dnn::autodiff
