@@ -7,6 +7,7 @@
 #include "runtime/plan/plan.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,9 @@ struct CompileOptions {
   int threads = 1;             ///< kernels compiled at the same time
   std::string cacheFolder;     ///< compiled kernels on disk, see kernel_cache.h; "" = none
   bool checked = false;        ///< kernels that check every access and argument, for tests
-  bool timed = false;          ///< make CompiledProgram::timedSteps too
+  /// Told how long each part took, each kernel included (on the thread that compiled it).
+  std::function<void(const std::string& what, double seconds)> observe;
+  bool timed = false; ///< make CompiledProgram::timedSteps too
 };
 
 struct CompiledProgram {

@@ -1,6 +1,8 @@
 #include "compiler/codegen/kernel_cache.h"
 
+#include "compiler/codegen/kernel_codec.h"
 #include "compiler/support/hash.h"
+#include "runtime/plan/bytes.h"
 
 #include <algorithm>
 #include <atomic>
@@ -11,7 +13,8 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
+#include <span>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
@@ -22,97 +25,40 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char magic[8] = {'d', 'n', 'n', 'k', '0', '0', '0', '1'};
+constexpr char magic[8] = {'d', 'n', 'n', 'k', '0', '0', '0', '2'};
 constexpr const char* suffix = ".kernel";
 
-/// Values one after the other, numbers as 8 little-endian bytes, texts and bytes with their length before them.
-class Writer {
-public:
-  void number(uint64_t value) {
-    for (int i = 0; i < 8; ++i) {
-      bytes_ += static_cast<char>(value >> (8 * i));
-    }
-  }
-  void text(std::string_view value) {
-    number(value.size());
-    bytes_ += value;
-  }
-  const std::string& bytes() const { return bytes_; }
-
-private:
-  std::string bytes_;
-};
-
-/// Reads what Writer wrote; after an attempt to read past the end everything is 0 and ok() is false.
-class Reader {
-public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-  uint64_t number() {
-    std::string_view raw = take(8);
-    uint64_t value = 0;
-    for (size_t i = 0; i < raw.size(); ++i) {
-      value |= static_cast<uint64_t>(static_cast<uint8_t>(raw[i])) << (8 * i);
-    }
-    return value;
-  }
-  std::string_view text() { return take(number()); }
-  bool ok() const { return ok_; }
-  bool atEnd() const { return rest_.empty(); }
-
-private:
-  std::string_view rest_;
-  bool ok_ = true;
-
-  std::string_view take(uint64_t count) {
-    if (!ok_ || count > rest_.size()) {
-      ok_ = false;
-      return {};
-    }
-    std::string_view taken = rest_.substr(0, count);
-    rest_.remove_prefix(count);
-    return taken;
-  }
-};
-
-std::string encode(const std::string& key, const schedule::KernelObject& kernel) {
-  Writer w;
-  w.text(key);
-  w.text(kernel.name);
-  w.number(kernel.args.size());
-  for (const schedule::KernelArg& arg : kernel.args) {
-    w.number(static_cast<uint64_t>(arg.kind));
-    w.number(arg.index);
-  }
-  w.text({reinterpret_cast<const char*>(kernel.bytes.data()), kernel.bytes.size()});
-  Writer whole;
-  whole.number(hash64(w.bytes()));
-  return std::string(magic, sizeof magic) + whole.bytes() + w.bytes();
+uint64_t checksumOf(std::span<const uint8_t> bytes) {
+  return hash64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
-std::optional<schedule::KernelObject> decode(std::string_view file, const std::string& key) {
-  if (!file.starts_with(std::string_view(magic, sizeof magic))) {
+/// What an entry holds behind its magic number and its checksum: the key, then the kernel.
+std::vector<uint8_t> encodeEntry(const std::string& key, const schedule::KernelObject& kernel) {
+  std::vector<uint8_t> content;
+  runtime::ByteWriter w(content);
+  w.string(key);
+  std::vector<uint8_t> encoded = encode(kernel);
+  w.raw(encoded.data(), encoded.size());
+
+  std::vector<uint8_t> entry;
+  runtime::ByteWriter whole(entry);
+  whole.raw(magic, sizeof magic);
+  whole.number(checksumOf(content));
+  whole.raw(content.data(), content.size());
+  return entry;
+}
+
+std::optional<schedule::KernelObject> decodeEntry(std::span<const uint8_t> entry, const std::string& key) {
+  runtime::ByteReader r(entry.data(), entry.size());
+  const uint8_t* start = r.raw(sizeof magic);
+  auto checksum = r.number<uint64_t>();
+  if (!r.ok() || std::memcmp(start, magic, sizeof magic) != 0 || checksumOf(entry.subspan(r.at())) != checksum) {
     return std::nullopt;
   }
-  file.remove_prefix(sizeof magic);
-  Reader header(file.substr(0, 8));
-  uint64_t checksum = header.number();
-  if (!header.ok() || hash64(file.substr(8)) != checksum) {
+  if (r.string() != key || !r.ok()) {
     return std::nullopt;
   }
-  Reader r(file.substr(8));
-  if (r.text() != key) {
-    return std::nullopt;
-  }
-  schedule::KernelObject kernel;
-  kernel.name = r.text();
-  uint64_t args = r.number();
-  for (uint64_t i = 0; i < args && r.ok(); ++i) {
-    auto kind = static_cast<schedule::KernelArg::Kind>(r.number());
-    kernel.args.push_back({kind, static_cast<uint32_t>(r.number())});
-  }
-  std::string_view bytes = r.text();
-  kernel.bytes.assign(bytes.begin(), bytes.end());
-  return r.ok() && r.atEnd() ? std::optional(std::move(kernel)) : std::nullopt;
+  return decodeKernel(entry.subspan(r.at()));
 }
 
 } // namespace
@@ -149,9 +95,8 @@ std::optional<schedule::KernelObject> KernelCache::find(const std::string& key) 
   if (!in) {
     return std::nullopt;
   }
-  std::ostringstream content;
-  content << in.rdbuf();
-  auto kernel = decode(content.view(), key);
+  std::vector<uint8_t> content{std::istreambuf_iterator<char>(in), {}};
+  auto kernel = decodeEntry(content, key);
   if (kernel) {
     utimensat(AT_FDCWD, name.c_str(), nullptr, 0); // now: the last use is what trim goes by
   }
@@ -164,9 +109,9 @@ void KernelCache::store(const std::string& key, const schedule::KernelObject& ke
   }
   static std::atomic<unsigned> counter = 0;
   std::string temporary = folder_ + "/" + std::to_string(getpid()) + "-" + std::to_string(counter++) + ".tmp";
-  std::string bytes = encode(key, kernel);
+  std::vector<uint8_t> bytes = encodeEntry(key, kernel);
   std::ofstream out(temporary, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   out.close();
   std::error_code code;
   if (out.fail()) {

@@ -3,6 +3,7 @@
 #include "compiler/support/assert.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace dnn::codegen {
 
@@ -66,7 +67,27 @@ private:
     }
   }
 
+  /// The bits of a constant of its type; bool is stored as u8.
+  static uint64_t bitsOf(graph::ExprRef constant) {
+    switch (constant->dtype) {
+    case DType::F32: return std::bit_cast<uint32_t>(static_cast<float>(constant->number));
+    case DType::F64: return std::bit_cast<uint64_t>(constant->number);
+    case DType::I32:
+    case DType::U32: return static_cast<uint32_t>(constant->integer);
+    case DType::I64: return static_cast<uint64_t>(constant->integer);
+    case DType::U8:
+    case DType::Bool: return static_cast<uint8_t>(constant->integer);
+    }
+    DNN_UNREACHABLE("every element type has bits");
+  }
+
   void lowerGroup(const Op& group) {
+    if (auto fill = kernels_.fills.find(&group); fill != kernels_.fills.end()) {
+      KernelCallCode code;
+      code.fill = Fill{buffer(group.escapes[0]).index, bitsOf(fill->second)};
+      entry_.calls.push_back(std::move(code));
+      return;
+    }
     const transform::KernelCall& call = kernels_.calls.at(&group);
     KernelCallCode code;
     code.kernel = call.kernel;
@@ -81,6 +102,9 @@ private:
       case schedule::KernelArg::Kind::SeedHi: code.args.push_back({CallArg::Kind::SeedHi}); break;
       case schedule::KernelArg::Kind::Step: code.args.push_back({CallArg::Kind::Step}); break;
       case schedule::KernelArg::Kind::Epoch: code.args.push_back({CallArg::Kind::Epoch}); break;
+      case schedule::KernelArg::Kind::Site:
+        code.args.push_back({CallArg::Kind::Constant, call.sites.at(arg.index)});
+        break;
       }
     }
     entry_.calls.push_back(std::move(code));

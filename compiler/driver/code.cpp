@@ -35,10 +35,11 @@ int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram
   if (int code = pipeline.runTo(Pipeline::Stage::Fuse); code != kSuccess) {
     return code;
   }
+  codegen::CompileOptions how = compileOptions(options);
+  how.observe = [&](const std::string& part, double seconds) { pipeline.notePart(part, seconds); };
   Result<codegen::CompiledProgram> result = Error{};
-  pipeline.timed("generate code", [&] {
-    result = codegen::compileProgram(pipeline.module(), pipeline.program().plan, compileOptions(options));
-  });
+  pipeline.timed("generate code",
+                 [&] { result = codegen::compileProgram(pipeline.module(), pipeline.program().plan, how); });
   if (!result) {
     return failToCompile(result.error());
   }

@@ -109,7 +109,7 @@ int Pipeline::runStages(Stage last) {
   transform::PassOptions passes;
   passes.verifyEach = options_.verifyEach;
   passes.time = options_.timePasses;
-  passes.observe = [this](const transform::PassReport& report) { notePass(report.pass->flag, report.seconds); };
+  passes.observe = [this](const transform::PassReport& report) { notePart(report.pass->flag, report.seconds); };
   Status differentiated = success();
   timed("differentiate", [&] { differentiated = transform::differentiateAll(*module_, passes); });
   if (!differentiated) {
@@ -153,22 +153,22 @@ void Pipeline::analyze() {
 
 void Pipeline::timed(const std::string& stage, const std::function<void()>& work) {
   auto begin = std::chrono::steady_clock::now();
-  firstPass_ = durations_.size();
+  firstPart_ = durations_.size();
   work();
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  durations_.insert(durations_.begin() + static_cast<std::ptrdiff_t>(firstPass_), {stage, seconds, 1, false});
+  durations_.insert(durations_.begin() + static_cast<std::ptrdiff_t>(firstPart_), {stage, seconds, 1, false});
 }
 
-void Pipeline::notePass(std::string_view flag, double seconds) {
+void Pipeline::notePart(std::string_view name, double seconds) {
   // Repetitions in a stage's fixpoint add up.
-  for (size_t i = firstPass_; i < durations_.size(); ++i) {
-    if (durations_[i].what == flag) {
+  for (size_t i = firstPart_; i < durations_.size(); ++i) {
+    if (durations_[i].what == name) {
       durations_[i].seconds += seconds;
       ++durations_[i].runs;
       return;
     }
   }
-  durations_.push_back({std::string(flag), seconds, 1, true});
+  durations_.push_back({std::string(name), seconds, 1, true});
 }
 
 Pipeline::~Pipeline() {
@@ -178,8 +178,8 @@ Pipeline::~Pipeline() {
   double total = 0;
   for (const Duration& d : durations_) {
     std::string runs = d.runs > 1 ? " (" + std::to_string(d.runs) + " runs)" : "";
-    std::fprintf(stderr, "%10.3f ms  %s%s%s\n", d.seconds * 1e3, d.isPass ? "  " : "", d.what.c_str(), runs.c_str());
-    total += d.isPass ? 0 : d.seconds;
+    std::fprintf(stderr, "%10.3f ms  %s%s%s\n", d.seconds * 1e3, d.isPart ? "  " : "", d.what.c_str(), runs.c_str());
+    total += d.isPart ? 0 : d.seconds;
   }
   std::fprintf(stderr, "%10.3f ms  total\n", total * 1e3);
 }

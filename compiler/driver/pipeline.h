@@ -36,12 +36,13 @@ public:
 
   /// Measures `work` for --time-passes, which prints when the pipeline ends.
   void timed(const std::string& stage, const std::function<void()>& work);
+  /// A part of the work that `timed` measures at present: a pass, a kernel. Equal names add up.
+  void notePart(std::string_view name, double seconds);
   ~Pipeline();
 
 private:
   int runStages(Stage last);
   void analyze();
-  void notePass(std::string_view flag, double seconds);
 
   const Options& options_;
   diag::Sources sources_;
@@ -51,13 +52,13 @@ private:
   std::unique_ptr<graph::Module> module_;
 
   struct Duration {
-    std::string what; ///< a stage, or a pass: it belongs to the stage before it in the list
+    std::string what; ///< a stage, or a part of the stage before it in the list
     double seconds = 0;
     int runs = 1;
-    bool isPass = false;
+    bool isPart = false;
   };
   std::vector<Duration> durations_;
-  size_t firstPass_ = 0; ///< of the running stage, in durations_
+  size_t firstPart_ = 0; ///< of the running stage, in durations_
 };
 
 } // namespace dnn::driver

@@ -59,7 +59,8 @@ int runCommand(const Options& options, std::function<int()>& program) {
   if (int code = compile(pipeline, options, compiled); code != kSuccess) {
     return code;
   }
-  auto loaded = codegen::JitProgram::load(compiled.objects, hostSymbols());
+  Result<std::unique_ptr<codegen::JitProgram>> loaded = Error{};
+  pipeline.timed("load", [&] { loaded = codegen::JitProgram::load(compiled.objects, hostSymbols()); });
   if (!loaded) {
     return failToCompile(loaded.error());
   }

@@ -31,6 +31,7 @@ struct KernelArg {
     SeedHi, ///< uint32_t
     Step,   ///< uint32_t in draws; `env "step"` is the same number as i32
     Epoch,  ///< uint32_t
+    Site,   ///< uint32_t, in the place of site `index` of the kernel function's draws
     Output, ///< buffer of return `index`
   };
   Kind kind = Kind::Input;

@@ -11,6 +11,7 @@
 #include "compiler/transform/read_through.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace dnn::transform {
 
@@ -57,7 +58,10 @@ public:
   explicit State(graph::Function& function) : function_(function), b_(function.module.exprs) {}
 
   Changed run() {
+    bool regions = false;
     graph::forEachOp(function_.body, [&](Op* op) {
+      regions |= op->body_block != nullptr;
+      replaceCopies(*op);
       if (op->body == nullptr) {
         return;
       }
@@ -65,15 +69,41 @@ public:
       while (collapseReduction(*op)) {
         changed_ = Changed::Yes;
       }
-      if (isCopy(*op) && !graph::Uses(function_).unused(op->results[0])) {
-        graph::replaceAllUses(function_, op->results[0], op->operands[0]);
-        changed_ = Changed::Yes;
+      if (isCopy(*op)) {
+        originalOf_[op->results[0]] = op->operands[0];
       }
     });
+    for (Value*& returned : function_.returns) {
+      replaceCopy(returned);
+    }
+    if (regions) {
+      graph::refreshRegions(function_);
+    }
     return changed_;
   }
 
 private:
+  bool replaceCopy(Value*& v) {
+    auto original = originalOf_.find(v);
+    if (original == originalOf_.end()) {
+      return false;
+    }
+    v = original->second;
+    changed_ = Changed::Yes;
+    return true;
+  }
+
+  /// Users come behind what they use, so one walk over the function replaces all.
+  void replaceCopies(Op& user) {
+    bool any = false;
+    for (Value*& operand : user.operands) {
+      any |= replaceCopy(operand);
+    }
+    if (any && user.body != nullptr) {
+      graph::normalizeOperands(b_.pool(), user); // the original may be an operand already
+    }
+  }
+
   void foldOperands(Op& user) {
     for (size_t i = 0; i < user.operands.size();) {
       const Value& value = *user.operands[i];
@@ -202,6 +232,7 @@ private:
 
   graph::Function& function_;
   Builder b_;
+  std::unordered_map<const Value*, Value*> originalOf_; // of copies
   Changed changed_ = Changed::No;
 };
 

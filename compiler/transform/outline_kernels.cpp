@@ -3,6 +3,7 @@
 #include "compiler/support/assert.h"
 #include "compiler/support/hash.h"
 
+#include <algorithm>
 #include <map>
 
 namespace dnn::transform {
@@ -61,6 +62,14 @@ private:
     return entry->second;
   }
 
+  uint32_t copySite(uint32_t site) {
+    auto known = std::ranges::find(call_.sites, site);
+    if (known == call_.sites.end()) {
+      known = call_.sites.insert(known, site);
+    }
+    return static_cast<uint32_t>(known - call_.sites.begin());
+  }
+
   Dim copyDim(const Dim& dim) {
     Dim copy = dim.constant();
     for (const auto& [symbol, coefficient] : dim.terms()) {
@@ -89,8 +98,14 @@ private:
   }
 
   ExprRef copyExpr(ExprRef root) {
-    return graph::rewrite(module_.exprs, root, [&](ExprRef e, const std::vector<ExprRef>&) -> ExprRef {
-      return e->kind == ExprKind::Extent ? module_.exprs.extent(copyDim(e->extent)) : nullptr;
+    return graph::rewrite(module_.exprs, root, [&](ExprRef e, const std::vector<ExprRef>& args) -> ExprRef {
+      if (e->kind == ExprKind::Extent) {
+        return module_.exprs.extent(copyDim(e->extent));
+      }
+      if (e->kind == ExprKind::Draw) {
+        return module_.exprs.draw(e->distribution, copySite(e->site), args.at(0), args.at(1));
+      }
+      return nullptr;
     });
   }
 
@@ -119,6 +134,13 @@ private:
   }
 };
 
+/// The constant that the group writes to every element of its only result, or nullptr if it does anything else.
+ExprRef findFill(const Op& group) {
+  const auto& ops = group.body_block->ops;
+  bool one = ops.size() == 1 && ops[0]->kind == OpKind::Comp && ops[0]->reduced.empty() && group.escapes.size() == 1;
+  return one && ops[0]->body->kind == ExprKind::Const ? ops[0]->body : nullptr;
+}
+
 class Outliner {
 public:
   Outliner(graph::Module& module, const UpdatePlacements& placements) : module_(module), placements_(placements) {}
@@ -131,7 +153,13 @@ public:
         continue;
       }
       for (Op* op : function.body.ops) {
-        if (op->kind == OpKind::Group) {
+        if (op->kind != OpKind::Group) {
+          continue;
+        }
+        if (ExprRef value = findFill(*op)) {
+          table_.fills[op] = value;
+          op->symbol = "fill";
+        } else {
           outline(function, *op);
         }
       }

@@ -6,7 +6,8 @@
 //                                                      return %2
 //                                                    }
 //
-// Everything that does not matter is made canonical: names of values and indices, locations, the numbering of symbols.
+// Everything that does not matter is made canonical: names of values and indices, locations, the numbering of symbols
+// and of the sites of draws, which a kernel gets as arguments: layers that differ only in their random numbers share.
 // So identical groups give identical text and share one kernel, whatever the program calls its things. The kernel's
 // name is a hash of the text. The group stays as it is (the interpreter still runs it) and carries the name in
 // `symbol`. `env` operands are not passed: the kernel has the env op itself.
@@ -27,11 +28,14 @@ struct KernelCall {
   uint32_t kernel = 0;                     ///< index into KernelTable::kernels
   std::vector<const graph::Value*> inputs; ///< the kernel's inputs, in order
   std::vector<SymbolId> symbols;           ///< for each symbol of the kernel, the caller's symbol
+  std::vector<uint32_t> sites;             ///< for each site of the kernel's draws, the caller's site
 };
 
 struct KernelTable {
   std::vector<schedule::Kernel> kernels;                  ///< each distinct one once, in order of first use
-  std::unordered_map<const graph::Op*, KernelCall> calls; ///< of every group
+  std::unordered_map<const graph::Op*, KernelCall> calls; ///< of every group but those in `fills`
+  /// Groups that only write one constant to every element of their result: that takes no kernel.
+  std::unordered_map<const graph::Op*, graph::ExprRef> fills;
 };
 
 /// Adds the helpers to the module. The placements say which escapes are in place: kernels that differ in that differ.

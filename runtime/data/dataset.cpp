@@ -76,7 +76,9 @@ Status loadIdxField(const plan::Port& field, const std::string& path, Column& co
                        : format("row %llu, element %llu", static_cast<unsigned long long>(index / perRow),
                                 static_cast<unsigned long long>(index % perRow));
   };
-  if (!convertInto(header.type, values.data(), rows * perRow, column, bad)) {
+  if (fileType(column.dtype) == header.type) {
+    column.bytes = std::move(values); // images are the largest thing that a small program holds: once is enough
+  } else if (!convertInto(header.type, values.data(), rows * perRow, column, bad)) {
     return failure(ExitCode::BadInput, "`%s`, %s: %s is no value of type %s, which field `%s` has", path.c_str(),
                    place(bad).c_str(),
                    valueText(header.type, values.data() + bad * static_cast<uint64_t>(byteSize(header.type))).c_str(),
@@ -150,6 +152,9 @@ Status generate(Machine& machine, const Source& source, Dataset& data) {
   }
   const plan::Entry& entry = plan.entries[source.generateEntry];
   uint64_t batch = entry.batch > 0 ? static_cast<uint64_t>(entry.batch) : source.rows;
+  for (Column& column : data.fields) {
+    column.bytes.reserve(source.rows * column.rowBytes);
+  }
   for (uint64_t first = 0, number = 0; first < source.rows; first += batch, ++number) {
     uint64_t rows = std::min(batch, source.rows - first);
     // A set in several batches draws other numbers in each: the number of the batch takes the place of the step.

@@ -279,6 +279,7 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
     case KernelArg::Kind::Symbol: values.push_back(static_cast<uint64_t>(symbols.at(arg.index))); break;
     case KernelArg::Kind::SeedLo: values.push_back(static_cast<uint32_t>(environment.seed)); break;
     case KernelArg::Kind::SeedHi: values.push_back(environment.seed >> 32); break;
+    case KernelArg::Kind::Site: values.push_back(arg.index); break;
     case KernelArg::Kind::Step: values.push_back(environment.step); break;
     case KernelArg::Kind::Epoch: values.push_back(environment.epoch); break;
     }

@@ -8,9 +8,9 @@ namespace dnn::codegen {
 
 /// The functions of compile_kernel.h.
 struct HalideFunctions {
-  decltype(&compileKernel) compileKernel;
-  decltype(&loopNest) loopNest;
-  decltype(&assembly) assembly;
+  decltype(&codegen::compileKernel) compileKernel;
+  decltype(&codegen::loopNest) loopNest;
+  decltype(&codegen::assembly) assembly;
 };
 
 } // namespace dnn::codegen

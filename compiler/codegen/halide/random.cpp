@@ -34,9 +34,9 @@ Expr top24(const Expr& bits) { return bits >> u32(8); }
 
 } // namespace
 
-Expr draw(Distribution distribution, const DrawKey& key, uint32_t site, const Expr& lo, const Expr& hi) {
+Expr draw(Distribution distribution, const DrawKey& key, const Expr& site, const Expr& lo, const Expr& hi) {
   std::array<Expr, 4> x =
-      philox({Halide::cast<uint32_t>(lo), Halide::cast<uint32_t>(hi), u32(site), key.step}, key.seedLo, key.seedHi);
+      philox({Halide::cast<uint32_t>(lo), Halide::cast<uint32_t>(hi), site, key.step}, key.seedLo, key.seedHi);
   // 24-bit integers convert to f32 exactly; through i32, for which there is an instruction.
   auto unit = [](const Expr& bits) { return Halide::cast<float>(Halide::cast<int32_t>(bits)) * 0x1p-24f; };
   switch (distribution) {

@@ -12,8 +12,8 @@ struct DrawKey {
   Halide::Expr seedLo, seedHi, step; ///< uint32
 };
 
-/// lo, hi: coordinates (any integer type); the result is f32.
-Halide::Expr draw(Distribution distribution, const DrawKey& key, uint32_t site, const Halide::Expr& lo,
+/// site: uint32; lo, hi: coordinates (any integer type); the result is f32.
+Halide::Expr draw(Distribution distribution, const DrawKey& key, const Halide::Expr& site, const Halide::Expr& lo,
                   const Halide::Expr& hi);
 
 } // namespace dnn::codegen

@@ -252,6 +252,11 @@ private:
     llvm::Value* ticks = readTicks();
     for (size_t i = 0; i < entry.calls.size(); ++i) {
       const KernelCallCode& call = entry.calls[i];
+      if (call.fill) {
+        emitFill(function, entry.descriptors.at(call.fill->buffer), call.fill->bits, symbols);
+        noteTicks(ticks, i);
+        continue;
+      }
       std::vector<llvm::Value*> args;
       for (const CallArg& arg : call.args) {
         switch (arg.kind) {
@@ -261,6 +266,7 @@ private:
         case CallArg::Kind::SeedHi: args.push_back(seedHi); break;
         case CallArg::Kind::Step: args.push_back(step); break;
         case CallArg::Kind::Epoch: args.push_back(epoch); break;
+        case CallArg::Kind::Constant: args.push_back(ir_.getInt32(arg.index)); break;
         }
       }
       llvm::Value* result = ir_.CreateCall(kernels_[call.kernel], args);
@@ -281,6 +287,33 @@ private:
       llvm::IRBuilder<>(failed).CreateRet(code);
     }
     return function;
+  }
+
+  void emitFill(llvm::Function* function, const Descriptor& d, uint64_t bits,
+                const std::vector<llvm::Value*>& symbols) {
+    auto size = static_cast<uint64_t>(byteSize(d.dtype));
+    llvm::Value* count = ir_.getInt64(1);
+    for (const Dim& dim : d.dims) {
+      count = ir_.CreateMul(count, ir_.CreateZExt(evaluate(dim, symbols), i64_));
+    }
+    llvm::Value* to = addressOf(d.place);
+    if (bits == 0) {
+      ir_.CreateMemSet(to, ir_.getInt8(0), ir_.CreateMul(count, ir_.getInt64(size)), llvm::MaybeAlign(64));
+      return;
+    }
+    llvm::Type* type = ir_.getIntNTy(static_cast<unsigned>(8 * size));
+    auto* start = ir_.GetInsertBlock();
+    auto* loop = llvm::BasicBlock::Create(context_, "fill", function);
+    auto* done = llvm::BasicBlock::Create(context_, "filled", function);
+    ir_.CreateBr(loop); // tensors have at least one element
+    ir_.SetInsertPoint(loop);
+    llvm::PHINode* i = ir_.CreatePHI(i64_, 2, "i");
+    i->addIncoming(ir_.getInt64(0), start);
+    ir_.CreateStore(llvm::ConstantInt::get(type, bits), ir_.CreateInBoundsGEP(type, to, i));
+    llvm::Value* next = ir_.CreateAdd(i, ir_.getInt64(1));
+    i->addIncoming(next, loop);
+    ir_.CreateCondBr(ir_.CreateICmpULT(next, count), loop, done);
+    ir_.SetInsertPoint(done);
   }
 
   /// When the number of rows is another than in the last call: rewrites the extents and strides that depend on it.

@@ -6,6 +6,7 @@
 #include "compiler/types/tensor_type.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -28,14 +29,21 @@ struct Descriptor {
 
 /// One argument of a kernel call.
 struct CallArg {
-  enum class Kind : uint8_t { Buffer, Symbol, SeedLo, SeedHi, Step, Epoch };
+  enum class Kind : uint8_t { Buffer, Symbol, SeedLo, SeedHi, Step, Epoch, Constant };
   Kind kind = Kind::Buffer;
-  uint32_t index = 0; ///< Buffer: into the entry's descriptors; Symbol: into the entry's symbols
+  uint32_t index = 0; ///< Buffer: into the entry's descriptors; Symbol: into the entry's symbols; Constant: itself
+};
+
+/// Writes the same bits to every element of a buffer.
+struct Fill {
+  uint32_t buffer = 0; ///< into the entry's descriptors
+  uint64_t bits = 0;   ///< of one element
 };
 
 struct KernelCallCode {
   uint32_t kernel = 0; ///< index into StepProgram::kernels
   std::vector<CallArg> args;
+  std::optional<Fill> fill; ///< in the place of a kernel
 };
 
 /// Writes the number of the step or epoch, an i32, to memory before anything else happens.
