@@ -3,6 +3,7 @@
 #include "compiler/algebra/builder.h"
 #include "compiler/algebra/reindex.h"
 #include "compiler/graph/affine.h"
+#include "compiler/graph/scan.h"
 
 #include <algorithm>
 #include <cmath>
@@ -200,6 +201,16 @@ private:
     return op->results[0];
   }
 
+  /// A new op where the program grows: at the end of the innermost scan's body, or of the function.
+  Op* append(OpKind kind, std::vector<Value*> operands, std::vector<TensorType> types) {
+    if (scans_.empty()) {
+      return function_->append(kind, std::move(operands), std::move(types), {});
+    }
+    Op* op = function_->createOp(kind, std::move(operands), std::move(types), {});
+    scans_.back()->body_block->ops.insert(graph::bodyEnd(*scans_.back()), op);
+    return op;
+  }
+
   // One comp under construction.
 
   std::vector<IndexVar> vars_; // dims, then reduced
@@ -242,6 +253,12 @@ private:
       }
     }
     int kind = between(1, 100);
+    if (kind <= 12 && !scans_.empty()) {
+      if (Value* counter =
+              graph::counterOf(*scans_[static_cast<size_t>(between(0, static_cast<int>(scans_.size()) - 1))])) {
+        return exprs().access(operand(counter), DType::I32, {});
+      }
+    }
     if (kind <= 55 && !bare.empty()) {
       return pick(bare);
     }
@@ -348,7 +365,7 @@ private:
   }
 
   void finishComp(size_t dims, Reduction reduction, ExprRef body) {
-    Op* op = function_->append(OpKind::Comp, operands_, {{dtype_, {}, std::nullopt}}, {});
+    Op* op = append(OpKind::Comp, operands_, {{dtype_, {}, std::nullopt}});
     op->dims.assign(vars_.begin(), vars_.begin() + static_cast<std::ptrdiff_t>(dims));
     op->reduced.assign(vars_.begin() + static_cast<std::ptrdiff_t>(dims), vars_.end());
     for (const IndexVar& var : op->dims) {
@@ -387,7 +404,7 @@ private:
       type.dims[0] = vars_[0].extent;
       at = index(0);
     }
-    Op* op = function_->append(OpKind::Scatter, operands_, {type}, {});
+    Op* op = append(OpKind::Scatter, operands_, {type});
     op->dims = vars_;
     op->reduction = Reduction::Add;
     op->body = value;
@@ -412,7 +429,7 @@ private:
     } else {
       type.dims = {Dim(size)};
     }
-    pool_.push_back(function_->append(OpKind::Reshape, {value}, {type}, {})->results[0]);
+    pool_.push_back(append(OpKind::Reshape, {value}, {type})->results[0]);
   }
 
   void addConcat() {
@@ -434,13 +451,16 @@ private:
     if (valueOf(type.dims[axis]) > 12) {
       return;
     }
-    Op* op = function_->append(OpKind::Concat, {value, other}, {type}, {});
+    Op* op = append(OpKind::Concat, {value, other}, {type});
     op->axis = axis;
     pool_.push_back(op->results[0]);
   }
 
   /// Values stay of moderate size, so that the loss is well enough conditioned for finite differences.
   void limitLast() {
+    if (!scans_.empty()) {
+      return; // the scan is not complete; its results are limited
+    }
     const Value* last = pool_.back();
     graph::Interpreter interpreter(*function_);
     auto values = interpreter.evaluate(program_.environment, {&last, 1});
@@ -465,7 +485,81 @@ private:
     finishComp(vars_.size(), Reduction::None, apply(ScalarOp::Mul, {number(limit / largest), element}));
   }
 
+  /// bounded(f(pool)) over the extents of a type: what a carry becomes stays of moderate size.
+  Value* boundedLike(const TensorType& type) {
+    vars_.clear();
+    operands_.clear();
+    for (const Dim& dim : type.dims) {
+      vars_.push_back({"i" + std::to_string(vars_.size()), dim});
+    }
+    ExprRef value = body(between(1, 2));
+    finishComp(vars_.size(), Reduction::None, apply(chance(70) ? ScalarOp::Tanh : ScalarOp::Sin, {value}));
+    Value* result = pool_.back();
+    pool_.pop_back();
+    return result;
+  }
+
+  void addScan() {
+    const Value* like = pick(pool_);
+    Dim steps = like->type.dims.empty() || chance(40) ? randomExtent() : like->type.dims[0];
+    if (!steps.isStatic() && chance(30)) {
+      steps = steps - Dim(1);
+    }
+    std::vector<Value*> initial;
+    for (int i = between(1, 3); i > 0; --i) {
+      initial.push_back(pick(pool_));
+    }
+    std::vector<Value*> sliced;
+    for (Value* value : pool_) {
+      if (sliced.size() < 2 && !value->type.dims.empty() && value->type.dims[0] == steps && chance(80)) {
+        sliced.push_back(value);
+      }
+    }
+    Op* scan = graph::createScan(*function_, {"t", steps}, chance(40), chance(50), initial, sliced, {});
+    std::vector<Value*> outside = pool_;
+    for (size_t i = 0; i < graph::firstCapture(*scan); ++i) {
+      pool_.push_back(graph::carryOf(*scan, i)); // and the slices behind
+      pool_.push_back(pool_.back());             // rather these than what stands outside
+    }
+    scans_.push_back(scan);
+    for (int i = between(0, 3); i > 0; --i) {
+      addOp();
+    }
+    std::vector<Value*> nexts;
+    for (size_t i = 0; i < scan->carryCount; ++i) {
+      bool keeps = chance(10); // or changes places with another one
+      Value* other = graph::carryOf(*scan, static_cast<size_t>(between(0, static_cast<int>(scan->carryCount) - 1)));
+      const TensorType& type = initial[i]->type;
+      nexts.push_back(keeps && other->type == type ? other : boundedLike(type));
+    }
+    std::vector<Value*> emits;
+    for (int i = between(0, 2); i > 0; --i) {
+      Value* value = pick(pool_);
+      constexpr size_t maxRankOfEmitted = 3;
+      if (value->type.rank() <= maxRankOfEmitted) {
+        emits.push_back(chance(50) ? value : boundedLike(value->type));
+      }
+    }
+    scans_.pop_back();
+    graph::finishScan(*function_, *scan, nexts, emits);
+    if (scans_.empty()) {
+      function_->body.ops.push_back(scan);
+    } else {
+      scans_.back()->body_block->ops.insert(graph::bodyEnd(*scans_.back()), scan);
+    }
+    pool_ = std::move(outside);
+    for (Value* result : scan->results) {
+      pool_.push_back(result);
+      limitLast();
+    }
+  }
+
   void addOp() {
+    constexpr size_t deepest = 2;
+    if (scans_.size() < deepest && chance(scans_.empty() ? 15 : 8)) {
+      addScan();
+      return;
+    }
     int kind = between(1, 100);
     if (kind <= 84) {
       addComp();
@@ -534,6 +628,7 @@ private:
   RandomProgram program_;
   graph::Function* function_ = nullptr;
   std::vector<Value*> pool_; // float values
+  std::vector<Op*> scans_;   // whose bodies are being made, the innermost last
   int tables_ = 0;
   int outputs_ = 0;
 };

@@ -20,7 +20,8 @@ struct RandomProgram {
 
 /// The same program for the same seed. It contains strides, offsets, fill values, guards, repeated and missing indices,
 /// diagonals, quotients and remainders in subscripts, subscripts by integer tensors, reductions of every kind,
-/// scatters, reshapes, concats and shared values.
+/// scatters, reshapes, concats, shared values, and scans: up to three carries, some in each other, backwards, of no
+/// steps.
 RandomProgram makeRandomProgram(uint64_t seed, const RandomProgramOptions& options = {});
 
 /// Scalar expressions without safety margins (exp, log, quotients, roots, logistic functions) of a few inputs of
