@@ -33,7 +33,7 @@ WHEN: 'when';
 WHERE: 'where';
 WITH: 'with';
 
-// Words of training programs: keywords at their place, names everywhere else (`log(x)`, `seed = 3`).
+// Words of training programs and of scans: keywords at their place, names everywhere else (`log(x)`, `seed = 3`).
 BEST: 'best';
 CHECKPOINT: 'checkpoint';
 DATA: 'data';
@@ -48,6 +48,7 @@ ON: 'on';
 OPT: 'opt';
 OVER: 'over';
 PREDICT: 'predict';
+REVERSE: 'reverse';
 RUN: 'run';
 SEED: 'seed';
 STEP: 'step';

@@ -105,7 +105,8 @@ assignment: name ASSIGN expr;
 
 expr: ifExpr | scanExpr | chain;
 ifExpr: IF expr THEN expr ELSE expr;
-scanExpr: SCAN name COLON expr WITH assignment (COMMA assignment)* block;
+scanExpr: SCAN name COLON expr REVERSE? WITH carry (COMMA carry)* block;
+carry: name (COLON type)? ASSIGN expr;
 
 chain: operand (binaryOp operand)*;
 binaryOp: PLUS | MINUS | STAR | SLASH | PERCENT | EQ | NE | LT | LE | GT | GE | AND | OR;
@@ -141,5 +142,5 @@ item: STAR name | expr;
 
 name: plainName | reducer;
 plainName: ID | BEST | CHECKPOINT | DATA | EVAL | EVERY | EXCEPT | IN | KEEP | LOG | MINIMIZE | ON | OPT | OVER | PREDICT
-         | RUN | SEED | STEP;
+         | REVERSE | RUN | SEED | STEP;
 reducer: SUM | PROD | MAX | MIN | MEAN | ARGMAX | ARGMIN | ANY | ALL;

@@ -110,15 +110,17 @@ struct Reduce {
   ExprPtr body;
 };
 
-/// One carry of a scan: h = value
+/// One carry of a scan: `h = value`, or `h: type = value` with the value of each element.
 struct Carry {
   Name name;
+  TypePtr type; // may be null
   ExprPtr value;
 };
-/// scan index: extent with h = a, c = b { … }
+/// scan index: extent reverse with h = a, c: f32[N] = 0 { … }
 struct Scan {
   Name index;
   ExprPtr extent;
+  bool reverse = false; // from the last index down
   std::vector<Carry> carries;
   std::unique_ptr<Block> body;
 };

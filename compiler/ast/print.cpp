@@ -86,7 +86,9 @@ struct PrintExpr {
     return std::string(spelling(e.kind)) + "[" + printBinders(e.indices) + guard + "] " + operand(*e.body);
   }
   std::string operator()(const Scan& e) {
-    std::string carries = join(e.carries, [](const Carry& c) { return c.name.text + " = " + print(*c.value); });
+    std::string carries = join(e.carries, [](const Carry& c) {
+      return c.name.text + (c.type ? ": " + print(*c.type) : "") + " = " + print(*c.value);
+    });
     std::string body;
     for (const StmtPtr& stmt : e.body->stmts) {
       body += print(*stmt, 0);
@@ -94,7 +96,8 @@ struct PrintExpr {
     for (char& c : body) {
       c = c == '\n' ? ' ' : c; // an expression is one line
     }
-    return "scan " + e.index.text + ": " + print(*e.extent) + " with " + carries + " { " + body + "}";
+    return "scan " + e.index.text + ": " + print(*e.extent) + (e.reverse ? " reverse with " : " with ") + carries +
+           " { " + body + "}";
   }
   std::string operator()(const List& e) { return "[" + printList(e.items) + "]"; }
   std::string operator()(const Tuple& e) { return "(" + printList(e.items) + ")"; }

@@ -3,6 +3,7 @@
 #include "compiler/build/function_builder.h"
 #include "compiler/support/assert.h"
 
+#include <functional>
 #include <unordered_map>
 
 namespace dnn::build {
@@ -34,8 +35,11 @@ graph::Persistent::Kind kindOf(plan::Persistent::Kind kind) {
 std::vector<std::string> nameHelpers(const sema::Program& program) {
   std::vector<std::string> names(program.helpers.size());
   std::unordered_map<std::string, int> taken;
-  auto visit = [&](const sema::Function& function) {
-    for (const sema::Statement& statement : function.body) {
+  std::function<void(const std::vector<sema::Statement>&)> visit = [&](const std::vector<sema::Statement>& body) {
+    for (const sema::Statement& statement : body) {
+      if (const auto* scan = std::get_if<sema::Scan>(&statement.node)) {
+        visit(scan->body);
+      }
       const auto* call = std::get_if<sema::CallVjp>(&statement.node);
       if (call == nullptr || !names[call->primal].empty()) {
         continue;
@@ -49,10 +53,10 @@ std::vector<std::string> nameHelpers(const sema::Program& program) {
     }
   };
   for (const sema::Function& function : program.functions) {
-    visit(function);
+    visit(function.body);
   }
   for (const sema::Function& helper : program.helpers) {
-    visit(helper);
+    visit(helper.body);
   }
   return names;
 }

@@ -1,6 +1,8 @@
 #include "compiler/build/function_builder.h"
 
+#include "compiler/build/block_builder.h"
 #include "compiler/build/scalar_builder.h"
+#include "compiler/graph/scan.h"
 #include "compiler/support/assert.h"
 
 namespace dnn::build {
@@ -22,74 +24,112 @@ namespace {
 class FunctionBuilder {
 public:
   FunctionBuilder(Context& context, const sema::Function& from, graph::Function& to)
-      : context_(context), from_(from), to_(to), values_(from.vars.size(), nullptr) {}
+      : context_(context), from_(from), to_(to), blocks_(to), values_(from.vars.size(), nullptr) {}
 
   void run() {
     to_.symbols = from_.symbols;
     for (const sema::Input& input : from_.inputs) {
-      graph::Op* op = to_.append(graph::OpKind::Input, {}, {from_.vars[input.var].type}, {});
+      graph::Op* op = blocks_.append(graph::OpKind::Input, {}, {from_.vars[input.var].type}, {});
       op->symbol = input.name;
       define(input.var, op->results[0]);
     }
-    for (const sema::Statement& statement : from_.body) {
-      loc_ = context_.locations.of(statement.range);
-      std::visit([this](const auto& node) { lower(node); }, statement.node);
-    }
+    lowerAll(from_.body);
     for (sema::VarId var : from_.returns) {
-      to_.returns.push_back(values_[var]);
+      to_.returns.push_back(valueOf(var));
     }
   }
 
 private:
+  void lowerAll(const std::vector<sema::Statement>& body) {
+    for (const sema::Statement& statement : body) {
+      loc_ = context_.locations.of(statement.range);
+      std::visit([this](const auto& node) { lower(node); }, statement.node);
+    }
+  }
+
   void lower(const sema::Let& let) {
-    define(let.var, buildLet({from_, to_, values_, context_.locations, reductions_}, let, loc_));
+    define(let.var, buildLet({from_, to_, blocks_, values_, context_.locations, reductions_}, let, loc_));
+  }
+
+  void lower(const sema::Scan& scan) {
+    std::vector<graph::Value*> initial;
+    for (const sema::Scan::Carry& carry : scan.carries) {
+      initial.push_back(valueOf(carry.initial));
+    }
+    graph::Loc loc = loc_;
+    graph::Op* op =
+        blocks_.beginScan({from_.vars[scan.step].name, scan.extent}, scan.reverse, scan.step, std::move(initial), loc);
+    for (size_t i = 0; i < scan.carries.size(); ++i) {
+      define(scan.carries[i].value, graph::carryOf(*op, i));
+    }
+    // What the body computes cannot be used behind it.
+    ReductionMemo outside = reductions_;
+    lowerAll(scan.body);
+    reductions_ = std::move(outside);
+    std::vector<graph::Value*> nexts;
+    for (const sema::Scan::Carry& carry : scan.carries) {
+      nexts.push_back(valueOf(carry.next));
+    }
+    std::vector<graph::Value*> emits;
+    for (const sema::Scan::Emit& emit : scan.emits) {
+      emits.push_back(valueOf(emit.value));
+    }
+    blocks_.endScan(std::move(nexts), std::move(emits));
+    for (size_t i = 0; i < scan.emits.size(); ++i) {
+      define(scan.emits[i].stacked, op->results[i]);
+    }
+    for (size_t i = 0; i < scan.carries.size(); ++i) {
+      define(scan.carries[i].last, graph::finalOf(*op, i));
+    }
   }
 
   void lower(const sema::ReadPersistent& read) {
     const sema::Persistent& persistent = context_.program.persistents[read.persistent];
     bool isParameter = persistent.kind == plan::Persistent::Kind::Parameter;
-    graph::Op* op = to_.append(isParameter ? graph::OpKind::Param : graph::OpKind::State, {}, {persistent.type}, loc_);
+    graph::Op* op =
+        blocks_.append(isParameter ? graph::OpKind::Param : graph::OpKind::State, {}, {persistent.type}, loc_);
     op->symbol = persistent.path;
     define(read.var, op->results[0]);
   }
 
   void lower(const sema::ReadEnv& read) {
-    graph::Op* op = to_.append(graph::OpKind::Env, {}, {from_.vars[read.var].type}, loc_);
+    graph::Op* op = blocks_.append(graph::OpKind::Env, {}, {from_.vars[read.var].type}, loc_);
     op->symbol = read.what == sema::ReadEnv::What::Step ? "step" : "epoch";
     define(read.var, op->results[0]);
   }
 
   void lower(const sema::Reshape& reshape) {
-    graph::Op* op = to_.append(graph::OpKind::Reshape, {values_[reshape.from]}, {from_.vars[reshape.var].type}, loc_);
+    graph::Op* op =
+        blocks_.append(graph::OpKind::Reshape, {valueOf(reshape.from)}, {from_.vars[reshape.var].type}, loc_);
     define(reshape.var, op->results[0]);
   }
 
   void lower(const sema::Concat& concat) {
-    graph::Op* op = to_.append(graph::OpKind::Concat, valuesOf(concat.parts), {from_.vars[concat.var].type}, loc_);
+    graph::Op* op = blocks_.append(graph::OpKind::Concat, valuesOf(concat.parts), {from_.vars[concat.var].type}, loc_);
     op->axis = concat.axis;
     define(concat.var, op->results[0]);
   }
 
   void lower(const sema::Grad& grad) {
     std::vector<graph::Value*> operands = valuesOf(grad.wrt);
-    operands.insert(operands.begin(), values_[grad.loss]);
-    graph::Op* op = to_.append(graph::OpKind::Grad, std::move(operands), typesOf(grad.results), loc_);
+    operands.insert(operands.begin(), valueOf(grad.loss));
+    graph::Op* op = blocks_.append(graph::OpKind::Grad, std::move(operands), typesOf(grad.results), loc_);
     defineAll(grad.results, op->results);
   }
 
   void lower(const sema::CallVjp& call) {
-    graph::Op* op = to_.append(graph::OpKind::CallVjp, valuesOf(call.args), typesOf(call.results), loc_);
+    graph::Op* op = blocks_.append(graph::OpKind::CallVjp, valuesOf(call.args), typesOf(call.results), loc_);
     op->symbol = context_.helperNames[call.primal];
     defineAll(call.results, op->results);
   }
 
   void lower(const sema::Update& update) {
-    graph::Op* op = to_.append(graph::OpKind::Update, {values_[update.value]}, {}, loc_);
+    graph::Op* op = blocks_.append(graph::OpKind::Update, {valueOf(update.value)}, {}, loc_);
     op->symbol = context_.program.persistents[update.persistent].path;
   }
 
   void lower(const sema::Output& output) {
-    graph::Op* op = to_.append(graph::OpKind::Output, {values_[output.value]}, {}, loc_);
+    graph::Op* op = blocks_.append(graph::OpKind::Output, {valueOf(output.value)}, {}, loc_);
     op->symbol = output.name;
   }
 
@@ -105,11 +145,18 @@ private:
     }
   }
 
-  std::vector<graph::Value*> valuesOf(const std::vector<sema::VarId>& vars) const {
+  graph::Value* valueOf(sema::VarId var) {
+    if (blocks_.isStep(var)) {
+      return blocks_.counter(var);
+    }
+    DNN_ASSERT(values_[var] != nullptr, "a var of the program is defined before it is used");
+    return values_[var];
+  }
+
+  std::vector<graph::Value*> valuesOf(const std::vector<sema::VarId>& vars) {
     std::vector<graph::Value*> values;
     for (sema::VarId var : vars) {
-      DNN_ASSERT(values_[var] != nullptr, "a var of the program is defined before it is used");
-      values.push_back(values_[var]);
+      values.push_back(valueOf(var));
     }
     return values;
   }
@@ -125,6 +172,7 @@ private:
   Context& context_;
   const sema::Function& from_;
   graph::Function& to_;
+  BlockBuilder blocks_;
   std::vector<graph::Value*> values_; // by VarId; null = not defined yet
   ReductionMemo reductions_;
   graph::Loc loc_;

@@ -114,7 +114,7 @@ private:
 
   graph::Value* finish(const Scope& scope, const std::vector<IndexId>& dims, const std::vector<IndexId>& reduced,
                        Reduction reduction, ExprRef body, const TensorType& type, graph::Loc loc) {
-    graph::Op* op = context_.to.append(graph::OpKind::Comp, scope.operands, {type}, loc);
+    graph::Op* op = context_.blocks.append(graph::OpKind::Comp, scope.operands, {type}, loc);
     op->dims = variables(dims);
     op->reduced = variables(reduced);
     op->reduction = reduction;
@@ -151,18 +151,113 @@ private:
     return pool_.apply(apply.op, lowerAll(scope, apply.args));
   }
   ExprRef lowerNode(Scope& scope, const Scalar&, const sema::Access& access) {
+    if (context_.blocks.isStep(access.var)) {
+      return lowerStep(scope, access.var);
+    }
     graph::Value* value = context_.values[access.var];
     DNN_ASSERT(value != nullptr, "a var of the program is defined before it is used");
-    return pool_.access(operandOf(scope, value), value->type.dtype, lowerAll(scope, access.subscripts), access.fill);
+    std::vector<ScalarPtr> subscripts = access.subscripts;
+    std::optional<double> fill = access.fill;
+    value = sliced(value, subscripts, fill);
+    return pool_.access(operandOf(scope, value), value->type.dtype, lowerAll(scope, subscripts), fill);
+  }
+
+  ExprRef lowerStep(Scope& scope, sema::VarId step) {
+    return pool_.access(operandOf(scope, context_.blocks.counter(step)), DType::I32, {});
+  }
+
+  /// Takes the subscripts away that only say which step's part of a value from outside is read, scan by scan from the
+  /// outermost: x[n, t, k] in a scan over t reads x_t[n, k].
+  graph::Value* sliced(graph::Value* value, std::vector<ScalarPtr>& subscripts, std::optional<double>& fill) {
+    for (;;) {
+      std::vector<BlockBuilder::StepSubscript> ofStep;
+      for (size_t i = 0; i < subscripts.size(); ++i) {
+        std::optional<StepForm> form = stepForm(subscripts[i]);
+        if (!form || !form->step || !context_.blocks.canSlice(value, *form->step)) {
+          continue;
+        }
+        size_t level = context_.blocks.levelOfStep(*form->step);
+        size_t chosen = ofStep.empty() ? level : context_.blocks.levelOfStep(ofStep[0].step);
+        if (level < chosen) {
+          ofStep.clear();
+        }
+        if (level <= chosen) {
+          ofStep.push_back({i, *form->step, form->factor, form->offset});
+        }
+      }
+      if (ofStep.empty()) {
+        return value;
+      }
+      value = context_.blocks.slice(value, ofStep, fill, loc_);
+      for (size_t i = ofStep.size(); i-- > 0;) {
+        subscripts.erase(subscripts.begin() + static_cast<std::ptrdiff_t>(ofStep[i].position));
+      }
+      bool inside = true; // what is left cannot leave the tensor
+      for (size_t i = 0; i < subscripts.size(); ++i) {
+        const auto* index = std::get_if<sema::IndexRef>(&subscripts[i]->node);
+        inside = inside && index != nullptr && context_.from.indices[index->index].extent == value->type.dims[i];
+      }
+      if (inside) {
+        fill.reset();
+      }
+    }
+  }
+
+  /// step · factor + offset; without a step, a number.
+  struct StepForm {
+    std::optional<sema::VarId> step;
+    int64_t factor = 0;
+    Dim offset;
+  };
+  std::optional<StepForm> stepForm(const ScalarPtr& s) const {
+    if (const auto* integer = std::get_if<sema::Integer>(&s->node)) {
+      return StepForm{std::nullopt, 0, Dim(integer->value)};
+    }
+    if (const auto* extent = std::get_if<sema::ExtentRef>(&s->node)) {
+      return StepForm{std::nullopt, 0, extent->extent};
+    }
+    if (const auto* access = std::get_if<sema::Access>(&s->node)) {
+      return context_.blocks.isStep(access->var) ? std::optional(StepForm{access->var, 1, Dim(0)}) : std::nullopt;
+    }
+    const auto* apply = std::get_if<sema::Apply>(&s->node);
+    if (apply == nullptr) {
+      return std::nullopt;
+    }
+    std::optional<StepForm> a = stepForm(apply->args[0]);
+    if (apply->op == ScalarOp::Neg && a) {
+      return scaled(*a, -1);
+    }
+    std::optional<StepForm> b = apply->args.size() == 2 ? stepForm(apply->args[1]) : std::nullopt;
+    if (!a || !b) {
+      return std::nullopt;
+    }
+    bool sum = apply->op == ScalarOp::Add || apply->op == ScalarOp::Sub;
+    if (sum && !(a->step && b->step && *a->step != *b->step)) {
+      StepForm right = apply->op == ScalarOp::Add ? *b : scaled(*b, -1);
+      return StepForm{a->step ? a->step : b->step, a->factor + right.factor, a->offset + right.offset};
+    }
+    auto number = [](const StepForm& f) { return !f.step && f.offset.isStatic(); };
+    if (apply->op == ScalarOp::Mul && (number(*a) || number(*b))) {
+      return number(*a) ? scaled(*b, a->offset.constant()) : scaled(*a, b->offset.constant());
+    }
+    return std::nullopt;
+  }
+  static StepForm scaled(const StepForm& form, int64_t factor) {
+    return {form.step, form.factor * factor, form.offset * factor};
   }
 
   ExprRef lowerNode(Scope& scope, const Scalar& s, const sema::Draw& draw) {
-    std::vector<IndexId> statics;
-    std::vector<IndexId> symbolic;
-    for (IndexId id : draw.coordinates) {
-      (context_.from.indices[id].extent.isStatic() ? statics : symbolic).push_back(id);
+    std::vector<Coordinate> statics;
+    std::vector<Coordinate> symbolic;
+    for (sema::VarId step : draw.steps) {
+      const Dim& steps = *context_.from.vars[step].type.bound;
+      (steps.isStatic() ? statics : symbolic).push_back({lowerStep(scope, step), steps});
     }
-    ExprRef drawn = pool_.draw(draw.distribution, draw.site, rowMajor(scope, statics), rowMajor(scope, symbolic));
+    for (IndexId id : draw.coordinates) {
+      const Dim& extent = context_.from.indices[id].extent;
+      (extent.isStatic() ? statics : symbolic).push_back({indexOf(scope, id), extent});
+    }
+    ExprRef drawn = pool_.draw(draw.distribution, draw.site, rowMajor(statics), rowMajor(symbolic));
     return s.dtype == drawn->dtype ? drawn : pool_.cast(s.dtype, drawn);
   }
 
@@ -271,16 +366,18 @@ private:
   }
 
   /// ((i0 · e1 + i1) · e2 + i2) …; 0 for no index.
-  ExprRef rowMajor(Scope& scope, const std::vector<IndexId>& ids) {
+  struct Coordinate {
+    ExprRef at;
+    Dim extent;
+  };
+  ExprRef rowMajor(const std::vector<Coordinate>& coordinates) {
     ExprRef position = nullptr;
-    for (IndexId id : ids) {
-      ExprRef index = indexOf(scope, id);
+    for (const Coordinate& c : coordinates) {
       if (position == nullptr) {
-        position = index;
+        position = c.at;
         continue;
       }
-      ExprRef scaled = pool_.apply(ScalarOp::Mul, {position, extentOf(context_.from.indices[id].extent)});
-      position = pool_.apply(ScalarOp::Add, {scaled, index});
+      position = pool_.apply(ScalarOp::Add, {pool_.apply(ScalarOp::Mul, {position, extentOf(c.extent)}), c.at});
     }
     return position == nullptr ? pool_.integer(0) : position;
   }

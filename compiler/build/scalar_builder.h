@@ -1,6 +1,7 @@
 // The right side of a let → one comp, and further ones for the reductions inside it.
 #pragma once
 
+#include "compiler/build/block_builder.h"
 #include "compiler/build/function_builder.h"
 
 namespace dnn::build {
@@ -20,6 +21,7 @@ struct ReductionMemo {
 struct LetContext {
   const sema::Function& from;
   graph::Function& to;
+  BlockBuilder& blocks;
   const std::vector<graph::Value*>& values; // by VarId
   Locations& locations;
   ReductionMemo& reductions;

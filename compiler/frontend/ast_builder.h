@@ -85,7 +85,7 @@ private:
   const Offsets& offsets_;
   diag::Diagnostics& diags_;
   ast::Context context_ = ast::Context::Fn;
-  /// The height of the highest expression made since it was last reset: what a scan takes from its body.
+  /// The height of the highest expression made since it was last reset: what a scan takes from its types and its body.
   uint32_t highest_ = 0;
   bool tooHighReported_ = false;
 };

@@ -30,7 +30,7 @@ uint32_t highestIn(const std::vector<ast::ExprPtr>& children) {
   return height;
 }
 
-/// Levels below a node. A scan's body is not counted here: it is statements, see AstBuilder::scan.
+/// Levels below a node. The types and the body of a scan are not counted here: see AstBuilder::scan.
 struct HeightOf {
   uint32_t operator()(const ast::IntLiteral&) { return 0; }
   uint32_t operator()(const ast::FloatLiteral&) { return 0; }
@@ -306,13 +306,15 @@ ast::ExprPtr AstBuilder::expr(P::ExprContext& ctx) {
 ast::ExprPtr AstBuilder::arithmetic(P::ArithmeticContext& ctx) { return Chain(*this, ctx).build(); }
 
 ast::ExprPtr AstBuilder::scan(P::ScanExprContext& ctx) {
+  uint32_t outside = std::exchange(highest_, 0);
   ast::Scan node;
   node.index = name(*ctx.name());
   node.extent = expr(*ctx.expr());
-  for (ast::Arg& assignment : assignments(ctx.assignment())) {
-    node.carries.push_back({std::move(*assignment.name), std::move(assignment.value)});
+  node.reverse = ctx.REVERSE() != nullptr;
+  for (P::CarryContext* carry : ctx.carry()) {
+    node.carries.push_back(
+        {name(*carry->name()), carry->type() != nullptr ? type(*carry->type()) : nullptr, expr(*carry->expr())});
   }
-  uint32_t outside = std::exchange(highest_, 0);
   node.body = std::make_unique<ast::Block>(block(*ctx.block(), ast::Context::Scan));
   uint32_t inside = std::exchange(highest_, outside);
   ast::ExprPtr e = make(rangeOf(ctx), std::move(node));

@@ -141,13 +141,16 @@ Value Instantiator::callDraw(Distribution distribution, SourceRange range, Env& 
     error<DiagId::draw_in_reduction>(range).hint("draw in a let of its own, and reduce that");
     return Poison{};
   }
+  if (out_->calledInScan) {
+    return unsupported(range, "a random draw in a fn with a `vjp` that a scan calls");
+  }
   // FNV-1a of where the draw stands: it does not change when other draws come or go.
   std::string path = env.draws->path + "#" + std::to_string(env.draws->draws++);
   uint32_t site = 0x811c9dc5U;
   for (char c : path) {
     site = (site ^ static_cast<uint8_t>(c)) * 0x01000193U;
   }
-  return scalar(makeScalar(DType::F32, range, Draw{distribution, site, env.draws->coordinates}));
+  return scalar(makeScalar(DType::F32, range, Draw{distribution, site, env.draws->coordinates, out_->steps()}));
 }
 
 Value Instantiator::callReshape(const ast::Call& call, SourceRange range, Env& env) {
@@ -286,6 +289,9 @@ Value Instantiator::callGrad(const ast::Call& call, SourceRange range, Env& env)
   }
   if (env.element) {
     return unsupported(range, "`grad` inside an indexed let");
+  }
+  if (out_->inScan()) {
+    return unsupported(range, "`grad` inside a scan");
   }
   if (!loss->type.isScalar() || !isFloat(loss->type.dtype)) {
     error<DiagId::loss_not_scalar>(call.args[0].value->range, str(loss->type));

@@ -45,14 +45,17 @@ class Rowwise {
 public:
   Rowwise(const Function& function, const std::vector<Function>& helpers) : function_(function), helpers_(helpers) {}
 
-  bool check() {
-    for (const Statement& stmt : function_.body) {
+  bool check() { return check(function_.body); }
+
+private:
+  bool check(const std::vector<Statement>& body) {
+    for (const Statement& stmt : body) {
       if (auto* let = std::get_if<Let>(&stmt.node)) {
         row_.reset();
         seen_.clear();
         for (size_t i = 0; i < let->indices.size(); ++i) {
           if (!function_.indices[let->indices[i]].extent.isStatic()) {
-            if (row_ || i != 0) {
+            if (row_) {
               return false;
             }
             row_ = let->indices[i];
@@ -69,7 +72,16 @@ public:
           return false;
         }
       } else if (auto* concat = std::get_if<Concat>(&stmt.node)) {
-        if (concat->axis == 0 && !function_.vars[concat->var].type.dims[0].isStatic()) {
+        if (!function_.vars[concat->var].type.dims[concat->axis].isStatic()) {
+          return false;
+        }
+      } else if (auto* scan = std::get_if<Scan>(&stmt.node)) {
+        if (!scan->extent.isStatic() || !check(scan->body)) {
+          return false;
+        }
+      } else if (auto* output = std::get_if<Output>(&stmt.node)) {
+        auto& dims = function_.vars[output->value].type.dims;
+        if (std::any_of(dims.begin(), dims.end(), [&](const Dim& d) { return !d.isStatic() && &d != &dims[0]; })) {
           return false;
         }
       } else if (auto* call = std::get_if<CallVjp>(&stmt.node)) {
@@ -83,7 +95,6 @@ public:
     return true;
   }
 
-private:
   const Function& function_;
   const std::vector<Function>& helpers_;
   std::optional<IndexId> row_;
@@ -140,20 +151,26 @@ FunctionBuilder& Instantiator::beginEntry(plan::Entry::Kind kind, const std::str
   return entry;
 }
 
-void Instantiator::checkSizes(const FunctionBuilder& function) {
-  for (const Statement& stmt : function.function.body) {
-    auto* let = std::get_if<Let>(&stmt.node);
-    auto* read = std::get_if<ReadPersistent>(&stmt.node);
-    if (!let && !read) {
-      continue;
-    }
-    VarId var = let ? let->var : read->var;
+void Instantiator::checkSizes(const FunctionBuilder& function, const std::vector<Statement>& body) {
+  auto check = [&](VarId var, SourceRange range) {
     int64_t count = 1;
     for (const Dim& d : function.type(var).dims) {
       if (__builtin_mul_overflow(count, d.max(function.symbols()), &count) || count > INT32_MAX) {
-        error<DiagId::tensor_too_large>(stmt.range, function.function.vars[var].name,
+        error<DiagId::tensor_too_large>(range, function.function.vars[var].name,
                                         function.type(var).str(function.symbols()));
         break;
+      }
+    }
+  };
+  for (const Statement& stmt : body) {
+    if (auto* let = std::get_if<Let>(&stmt.node)) {
+      check(let->var, stmt.range);
+    } else if (auto* read = std::get_if<ReadPersistent>(&stmt.node)) {
+      check(read->var, stmt.range);
+    } else if (auto* scan = std::get_if<Scan>(&stmt.node)) {
+      checkSizes(function, scan->body);
+      for (const Scan::Emit& emit : scan->emits) {
+        check(emit.stacked, stmt.range);
       }
     }
   }
@@ -161,7 +178,7 @@ void Instantiator::checkSizes(const FunctionBuilder& function) {
 
 void Instantiator::endEntry(size_t position) {
   FunctionBuilder& entry = entries_[position];
-  checkSizes(entry);
+  checkSizes(entry, entry.function.body);
   entry.finish();
   plan::Entry& plan = program_.plan.entries[position];
   for (PersistentId id : entry.updates()) {

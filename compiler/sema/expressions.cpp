@@ -73,7 +73,7 @@ Value Instantiator::eval(const ast::Expr& e, Env& env) {
     Value operator()(const ast::Binary& n) { return self.evalBinary(e, n, env); }
     Value operator()(const ast::If& n) { return self.evalIf(e, n, env); }
     Value operator()(const ast::Reduce& n) { return self.evalReduce(e, n, env); }
-    Value operator()(const ast::Scan&) { return self.unsupported(e.range, "`scan`"); }
+    Value operator()(const ast::Scan& n) { return self.evalScan(e, n, env, nullptr); }
     Value operator()(const ast::List& n) {
       ListValue list;
       for (const ast::ExprPtr& item : n.items) {

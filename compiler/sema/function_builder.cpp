@@ -22,12 +22,26 @@ VarId FunctionBuilder::emitLet(std::string name, TensorType type, std::vector<In
   return var;
 }
 
+std::vector<Statement> FunctionBuilder::endScan() {
+  std::vector<Statement> body = std::move(scans_.back().body);
+  scans_.pop_back();
+  return body;
+}
+
+std::vector<VarId> FunctionBuilder::steps() const {
+  std::vector<VarId> steps;
+  for (const OpenScan& scan : scans_) {
+    steps.push_back(scan.step);
+  }
+  return steps;
+}
+
 VarId FunctionBuilder::read(PersistentId persistent, const std::string& path, const TensorType& type,
                             diag::SourceRange range) {
   std::vector<VarId>& versions = versions_[persistent];
   if (versions.empty()) {
     VarId var = addVar(path.substr(path.rfind('.') + 1), type);
-    emit(range, ReadPersistent{var, persistent});
+    emitTo(function.body, range, ReadPersistent{var, persistent});
     versions.push_back(var);
   } else if (updated_.contains(persistent) && updated_[persistent].value == versions.back()) {
     // A tensor that is read after its update is a leaf again: no gradient flows into how the new value was computed.
@@ -40,7 +54,9 @@ VarId FunctionBuilder::read(PersistentId persistent, const std::string& path, co
     VarId updated = versions.back();
     ScalarPtr value = makeScalar(type.dtype, range, Access{updated, std::move(subscripts), std::nullopt});
     const std::string name = function.vars[updated].name;
-    versions.push_back(emitLet(name, type, std::move(indices), makeApply(ScalarOp::StopGrad, {value}, range), range));
+    VarId leaf = addVar(name, type);
+    emitTo(function.body, range, Let{leaf, std::move(indices), makeApply(ScalarOp::StopGrad, {value}, range)});
+    versions.push_back(leaf);
   }
   return versions.back();
 }

@@ -28,16 +28,23 @@ public:
   std::span<const Symbol> symbols() const { return function.symbols; }
 
   template <class Node> void emit(diag::SourceRange range, Node node) {
-    Statement& stmt = function.body.emplace_back();
-    stmt.range = range;
-    stmt.node.template emplace<Node>(std::move(node));
+    emitTo(scans_.empty() ? function.body : scans_.back().body, range, std::move(node));
   }
   /// A new variable, defined by var[indices] = value.
   VarId emitLet(std::string name, TensorType type, std::vector<IndexId> indices, ScalarPtr value,
                 diag::SourceRange range);
 
+  /// Until endScan, statements go to the body of a scan.
+  void beginScan(VarId step) { scans_.push_back({step, {}}); }
+  std::vector<Statement> endScan();
+  /// The step numbers of the scans that statements go to now, the outermost first.
+  std::vector<VarId> steps() const;
+  /// Statements go to a scan, or this is a helper that a scan calls.
+  bool inScan() const { return !scans_.empty() || calledInScan; }
+  bool calledInScan = false;
+
   /// The variable that holds the persistent tensor now; read at its first use. After an update it is a new leaf: its
-  /// value is the update's, but gradients end there.
+  /// value is the update's, but gradients end there. Read outside of every scan.
   VarId read(PersistentId persistent, const std::string& path, const TensorType& type, diag::SourceRange range);
   /// Later reads give `value`; it is stored when the function ends.
   void update(PersistentId persistent, VarId value, diag::SourceRange range);
@@ -48,6 +55,16 @@ public:
   const std::vector<PersistentId>& updates() const { return updateOrder_; }
 
 private:
+  struct OpenScan {
+    VarId step = 0;
+    std::vector<Statement> body;
+  };
+  template <class Node> static void emitTo(std::vector<Statement>& body, diag::SourceRange range, Node node) {
+    Statement& stmt = body.emplace_back();
+    stmt.range = range;
+    stmt.node.template emplace<Node>(std::move(node));
+  }
+  std::vector<OpenScan> scans_;
   struct Updated {
     VarId value = 0;
     diag::SourceRange range;

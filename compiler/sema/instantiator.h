@@ -44,9 +44,12 @@ struct Frame {
   std::map<std::string, PersistentId> states;   // what `update` may name
 };
 
+struct OpenScan; // scan.h
+
 struct Env {
   ScopePtr scope;
   Frame* frame = nullptr;
+  OpenScan* scan = nullptr; // whose body this is, in this frame
   bool element = false;
   DrawSite* draws = nullptr;
   int reductions = 0; // that enclose this, within the let of `draws`
@@ -193,6 +196,16 @@ private:
   Value callGrad(const ast::Call& call, SourceRange range, Env& env);
   Value callSize(const ast::Call& call, SourceRange range, Env& env);
 
+  // --- scans.cpp ---
+  /// `let`: the statement whose whole right side it is, if any; it may take the carries too.
+  Value evalScan(const ast::Expr& e, const ast::Scan& scan, Env& env, const ast::Let* let);
+  Value scanResults(const ast::Expr& e, Scan node, const OpenScan& open, const ast::Let* let);
+  std::optional<VarId> initialCarry(const ast::Carry& carry, Env& env);
+  /// The same value as a variable of exactly this type, which differs in the bound at most.
+  VarId withType(VarId var, const TensorType& type, const std::string& name, SourceRange range);
+  void runNext(const ast::Stmt& stmt, const ast::Next& next, Env& env);
+  void runEmit(const ast::Emit& emit, Env& env);
+
   // --- vjp.cpp ---
   Value callWithRule(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
 
@@ -236,7 +249,7 @@ private:
   FunctionBuilder& beginEntry(plan::Entry::Kind kind, const std::string& function, const std::string& name);
   void endEntry(size_t position);
   /// Kernels count elements in 32 bits.
-  void checkSizes(const FunctionBuilder& function);
+  void checkSizes(const FunctionBuilder& function, const std::vector<Statement>& body);
 
   // --- minimize.cpp ---
   void runMinimize(const ast::Stmt& stmt, const ast::Minimize& minimize, Env& env);
@@ -287,6 +300,8 @@ private:
   /// Calls inside calls; more is a recursion that does not end. And what the stack holds of nested expressions.
   static constexpr int kMaxDepth = 100;
   static constexpr int kMaxEvalDepth = 1500;
+  /// Scans in scans, as the graph allows.
+  static constexpr size_t kMaxScans = 16;
   /// Calls in all; more is an explosion (`f` calls `g` twice, which calls `h` twice, …).
   static constexpr int kMaxCalls = 200000;
   int calls_ = 0;

@@ -24,12 +24,29 @@ void collectVars(const ScalarPtr& s, std::set<const Scalar*>& seen, const std::f
   forEachChild(*s, [&](const ScalarPtr& child) { collectVars(child, seen, visit); });
 }
 
-} // namespace
+void collectNeeded(const std::vector<Statement>& body, std::set<VarId>& needed);
 
-std::set<VarId> Instantiator::dependencies(VarId root) const {
-  // Statements are in order, so one pass from the end meets every definition after its uses.
-  std::set<VarId> needed = {root};
-  const std::vector<Statement>& body = out_->function.body;
+/// A carry is needed if its last value is, or if the body needs it for what is emitted or for a carry that is needed.
+void collectNeeded(const Scan& scan, std::set<VarId>& needed) {
+  for (const Scan::Emit& emit : scan.emits) {
+    if (needed.contains(emit.stacked)) {
+      needed.insert(emit.value);
+    }
+  }
+  for (size_t before = 0; before != needed.size();) {
+    before = needed.size();
+    for (const Scan::Carry& carry : scan.carries) {
+      if (needed.contains(carry.last) || needed.contains(carry.value)) {
+        needed.insert({carry.initial, carry.next});
+      }
+    }
+    collectNeeded(scan.body, needed);
+  }
+}
+
+/// Adds what the needed variables are computed from. Statements are in order, so one pass from the end meets every
+/// definition after its uses.
+void collectNeeded(const std::vector<Statement>& body, std::set<VarId>& needed) {
   for (auto stmt = body.rbegin(); stmt != body.rend(); ++stmt) {
     auto need = [&](VarId v) { needed.insert(v); };
     if (auto* let = std::get_if<Let>(&stmt->node)) {
@@ -54,8 +71,17 @@ std::set<VarId> Instantiator::dependencies(VarId root) const {
         need(grad->loss);
         std::for_each(grad->wrt.begin(), grad->wrt.end(), need);
       }
+    } else if (auto* scan = std::get_if<Scan>(&stmt->node)) {
+      collectNeeded(*scan, needed);
     }
   }
+}
+
+} // namespace
+
+std::set<VarId> Instantiator::dependencies(VarId root) const {
+  std::set<VarId> needed = {root};
+  collectNeeded(out_->function.body, needed);
   return needed;
 }
 

@@ -3,6 +3,7 @@
 #include "compiler/sema/ast_walk.h"
 #include "compiler/sema/suggest.h"
 
+#include <algorithm>
 #include <map>
 
 namespace dnn::sema {
@@ -38,6 +39,23 @@ bool mentions(const ast::Expr& e, const std::string& name) {
   return found;
 }
 
+/// How many values the body of a scan emits; at most, if that depends on what is known later.
+size_t emitCount(const ast::Block& body) {
+  size_t count = 0;
+  for (const ast::StmtPtr& stmt : body.stmts) {
+    if (auto* emit = std::get_if<ast::Emit>(&stmt->node)) {
+      count += emit->values.size();
+    } else if (auto* when = std::get_if<ast::When>(&stmt->node)) {
+      size_t most = when->otherwise ? emitCount(*when->otherwise) : 0;
+      for (const ast::When::Branch& branch : when->branches) {
+        most = std::max(most, emitCount(branch.body));
+      }
+      count += most;
+    }
+  }
+  return count;
+}
+
 class Checker {
 public:
   Checker(const std::set<std::string>& visible, diag::Diagnostics& diags) : diags_(diags) {
@@ -63,20 +81,25 @@ public:
 private:
   diag::Diagnostics& diags_;
   std::vector<std::set<std::string>> scopes_;
+  /// A scan whose body is being checked.
+  struct OpenScan {
+    const ast::Scan* scan;
+    size_t scope;               // of the carries, in scopes_
+    std::set<std::string> used; // carries that the body reads
+  };
+  std::vector<OpenScan> scans_;
 
   void bind(const std::string& name) { scopes_.back().insert(name); }
-  bool known(const std::string& name) const {
-    for (const std::set<std::string>& scope : scopes_) {
-      if (scope.contains(name)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   void use(const ast::Name& name) {
-    if (known(name.text)) {
-      return;
+    for (size_t i = scopes_.size(); i-- > 0;) {
+      if (scopes_[i].contains(name.text)) {
+        for (OpenScan& open : scans_) {
+          if (open.scope == i) {
+            open.used.insert(name.text);
+          }
+        }
+        return;
+      }
     }
     std::vector<std::string> candidates;
     for (const std::set<std::string>& scope : scopes_) {
@@ -194,7 +217,9 @@ private:
   }
 
   void statement(const ast::Let& let) {
-    if (!let.indexed) {
+    if (auto* scan = ast::getIf<ast::Scan>(*let.value); scan && let.tuple) {
+      this->scan(*scan, let.names.size());
+    } else if (!let.indexed) {
       expression(*let.value);
     } else {
       scopes_.emplace_back();
@@ -239,8 +264,17 @@ private:
   }
   void statement(const ast::Return& result) { all(result.values); }
   void statement(const ast::Next& next) {
-    use(next.name);
     expression(*next.value);
+    const OpenScan& open = scans_.back(); // `next` stands in scans only
+    std::vector<std::string> carries;
+    for (const ast::Carry& carry : open.scan->carries) {
+      carries.push_back(carry.name.text);
+    }
+    if (std::find(carries.begin(), carries.end(), next.name.text) == carries.end()) {
+      diags_.report<DiagId::not_a_carry>(next.name.range, next.name.text)
+          .note(open.scan->index.range, "the scan begins here")
+          .hint(didYouMean(next.name.text, carries));
+    }
   }
   void statement(const ast::Emit& emit) { all(emit.values); }
   void statement(const ast::Data& data) {
@@ -373,16 +407,43 @@ private:
       return;
     }
     if (auto* scan = ast::getIf<ast::Scan>(e)) {
-      expression(*scan->extent);
-      std::set<std::string> names = {scan->index.text};
-      for (const ast::Carry& carry : scan->carries) {
-        expression(*carry.value);
-        names.insert(carry.name.text);
-      }
-      block(*scan->body, std::move(names));
+      this->scan(*scan, 0);
       return;
     }
     forEachChild(e, [&](const ast::Expr& child) { expression(child); });
+  }
+
+  /// `names`: how many take its values apart; 0 for a scan whose value is what it emits.
+  void scan(const ast::Scan& scan, size_t names) {
+    expression(*scan.extent);
+    std::vector<const ast::Name*> bound = {&scan.index};
+    std::set<std::string> carried;
+    for (const ast::Carry& carry : scan.carries) {
+      if (carry.type) {
+        useType(*carry.type);
+      }
+      expression(*carry.value);
+      bound.push_back(&carry.name);
+      carried.insert(carry.name.text);
+    }
+    distinct(bound);
+    scopes_.push_back({scan.index.text});
+    scans_.push_back({&scan, scopes_.size(), {}});
+    scopes_.push_back(std::move(carried));
+    block(*scan.body, {});
+    OpenScan closed = std::move(scans_.back());
+    scans_.pop_back();
+    scopes_.resize(scopes_.size() - 2);
+    if (names > emitCount(*scan.body)) {
+      return; // the last values of the carries are used
+    }
+    for (const ast::Carry& carry : scan.carries) {
+      if (!closed.used.contains(carry.name.text)) {
+        diags_.report<DiagId::unused_carry>(carry.name.range, carry.name.text)
+            .hint("a scan that only needs its last value takes it as a result: `let (…, " + carry.name.text +
+                  ") = scan …`");
+      }
+    }
   }
 };
 

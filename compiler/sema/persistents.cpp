@@ -35,6 +35,10 @@ Value Instantiator::nameInstances(Value value, const ast::Name& name, Env& env) 
     return value;
   }
   SourceRange made = instance ? (*instance)->made : list->items[0]->made;
+  if (env.scan) {
+    error<DiagId::instance_in_scan>(made, name.text).hint("make it before the scan: every step uses the same weights");
+    return Poison{};
+  }
   if (env.frame->kind != Frame::Kind::Layer && out_ != &train_) {
     error<DiagId::instance_outside_layer>(made, name.text);
     return Poison{};
@@ -189,6 +193,11 @@ void Instantiator::runUpdate(const ast::Stmt& stmt, const ast::Update& update, E
   if (!convertTo(*value, type.dtype) || value->type.dims != type.dims) {
     error<DiagId::type_mismatch>(update.value->range, "the new value of `" + update.name.text + "`", str(type),
                                  str(value->type));
+    return;
+  }
+  if (out_->inScan()) {
+    error<DiagId::update_in_scan>(stmt.range, update.name.text)
+        .hint("what passes from step to step of a scan is a carry; update the state with what the scan gives");
     return;
   }
   if (out_->function.kind != plan::Entry::Kind::Step) {

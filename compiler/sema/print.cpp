@@ -74,11 +74,7 @@ public:
       out_ += ")";
     }
     out_ += " {\n";
-    for (const Statement& stmt : f.body) {
-      out_ += "  ";
-      std::visit([&](auto& node) { statement(node); }, stmt.node);
-      out_ += "\n";
-    }
+    block(f.body);
     if (!f.returns.empty()) {
       out_ += "  return " + list(f.returns) + "\n";
     }
@@ -91,6 +87,16 @@ private:
   const Function* function_ = nullptr;
   std::vector<std::string> vars_;
   std::vector<std::string> indices_;
+  int depth_ = 1;
+
+  void line(const std::string& text) { out_ += std::string(static_cast<size_t>(depth_) * 2, ' ') + text + "\n"; }
+  void block(const std::vector<Statement>& body) {
+    for (const Statement& stmt : body) {
+      out_ += std::string(static_cast<size_t>(depth_) * 2, ' ');
+      std::visit([&](auto& node) { statement(node); }, stmt.node);
+      out_ += "\n";
+    }
+  }
 
   void nameThings() {
     std::set<std::string> taken;
@@ -171,6 +177,31 @@ private:
     out_ += "(" + list(call.results) + ") = call " + program_.helpers[call.primal].name + "(" + list(call.args) +
             ") rule " + program_.helpers[call.rule].name;
   }
+  void statement(const Scan& scan) {
+    std::vector<VarId> results;
+    std::vector<VarId> emits;
+    std::vector<VarId> nexts;
+    std::string carries;
+    for (const Scan::Emit& emit : scan.emits) {
+      results.push_back(emit.stacked);
+      emits.push_back(emit.value);
+    }
+    for (const Scan::Carry& carry : scan.carries) {
+      results.push_back(carry.last);
+      nexts.push_back(carry.next);
+      carries += (carries.empty() ? "" : ", ") + vars_[carry.value] + " = " + vars_[carry.initial];
+    }
+    out_ += "(" + list(results) + ") = scan " + vars_[scan.step] + ": " + dim(scan.extent) +
+            (scan.reverse ? " reverse with " : " with ") + carries + " {\n";
+    ++depth_;
+    block(scan.body);
+    line("next " + list(nexts));
+    if (!emits.empty()) {
+      line("emit " + list(emits));
+    }
+    --depth_;
+    out_ += std::string(static_cast<size_t>(depth_) * 2, ' ') + "}";
+  }
   void statement(const Update& update) {
     out_ += "update " + program_.persistents[update.persistent].path + " = " + vars_[update.value];
   }
@@ -249,6 +280,9 @@ private:
       }
       std::string operator()(const Draw& d) {
         std::string text = "draw_" + std::string(nameOf(d.distribution)) + "(site " + std::to_string(d.site);
+        for (VarId v : d.steps) {
+          text += ", " + self.vars_[v];
+        }
         for (IndexId i : d.coordinates) {
           text += ", " + self.indices_[i];
         }

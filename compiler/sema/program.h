@@ -47,7 +47,7 @@ struct IndexRef {
 }; // i32
 struct ExtentRef {
   Dim extent;
-};              // i32
+}; // i32
 struct Access { // var[subscripts; fill]
   VarId var = 0;
   std::vector<ScalarPtr> subscripts; // integers; each proved in range unless there is a fill
@@ -67,11 +67,13 @@ struct Reduce {
   ScalarPtr guard; // bool, may be null; points where it is false do not count
   ScalarPtr body;
 };
-/// One draw per point of the enclosing let. Coordinates are the let's indices, in order.
+/// One draw per point of the enclosing let and per step of the scans around it. Coordinates are the let's indices, in
+/// order; steps are the scans' step numbers, the outermost first.
 struct Draw {
   Distribution distribution = Distribution::Uniform;
   uint32_t site = 0;
   std::vector<IndexId> coordinates;
+  std::vector<VarId> steps;
 };
 
 struct Scalar {
@@ -134,6 +136,28 @@ struct Update {
   PersistentId persistent = 0;
   VarId value = 0;
 };
+struct Statement;
+/// A loop over 0 … extent - 1, or down. In the body, which sees what is defined before the scan, `step` is the number
+/// of the step, i32 < extent. What the body defines is not seen outside.
+struct Scan {
+  struct Carry {
+    VarId initial = 0; // defined before the scan
+    VarId value = 0;   // in the body: what the step before left
+    VarId next = 0;    // of the body: what this step leaves
+    VarId last = 0;    // what the last step leaves
+    // all of one type; the next value may be bounded more tightly
+  };
+  struct Emit {
+    VarId value = 0;   // of the body, or from outside
+    VarId stacked = 0; // the values of all steps, by number: a new first dimension
+  };
+  VarId step = 0;
+  Dim extent;
+  bool reverse = false; // the steps run from the last number to 0
+  std::vector<Carry> carries;
+  std::vector<Emit> emits;
+  std::vector<Statement> body; // Let, Reshape, Concat, CallVjp, Scan
+};
 /// Leaves the function under this name: a log scalar, a result of predict, a field of generate.
 struct Output {
   std::string name;
@@ -142,7 +166,7 @@ struct Output {
 
 struct Statement {
   diag::SourceRange range;
-  std::variant<Let, ReadPersistent, ReadEnv, Reshape, Concat, Grad, CallVjp, Update, Output> node;
+  std::variant<Let, ReadPersistent, ReadEnv, Reshape, Concat, Grad, CallVjp, Scan, Update, Output> node;
 };
 
 struct Input {

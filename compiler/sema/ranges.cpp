@@ -13,8 +13,9 @@ namespace {
 
 int64_t floorDiv(int64_t a, int64_t b) { return a / b - ((a % b != 0) && ((a < 0) != (b < 0))); }
 
-/// Terms are told apart by index, or by node for what is not affine.
-using TermKey = std::pair<bool, uint64_t>;
+/// Terms are told apart by index, by variable for a scalar one, or by node for what is not affine.
+enum class TermKind : uint8_t { Index, Variable, Node };
+using TermKey = std::pair<TermKind, uint64_t>;
 struct Term {
   int64_t factor = 0;
   Interval range;
@@ -91,7 +92,7 @@ private:
       return {Dim(integer->value), {}};
     }
     if (auto* index = std::get_if<IndexRef>(&s->node)) {
-      return single({false, index->index}, {Dim(0), function_.extent(index->index) - Dim(1)});
+      return single({TermKind::Index, index->index}, {Dim(0), function_.extent(index->index) - Dim(1)});
     }
     if (auto* extent = std::get_if<ExtentRef>(&s->node)) {
       return {extent->extent, {}};
@@ -104,7 +105,10 @@ private:
         return *form;
       }
     }
-    return single({true, reinterpret_cast<uint64_t>(s.get())}, opaque(s));
+    if (auto* access = std::get_if<Access>(&s->node); access && access->subscripts.empty()) {
+      return single({TermKind::Variable, access->var}, opaque(s));
+    }
+    return single({TermKind::Node, reinterpret_cast<uint64_t>(s.get())}, opaque(s));
   }
 
   std::optional<Linear> affine(const Apply& apply) {

@@ -39,6 +39,10 @@ std::optional<Value> Instantiator::runStmts(const ast::Block& block, Env& env) {
       }
     } else if (auto* result = std::get_if<ast::Return>(&node)) {
       return returned(*stmt, result->values, env);
+    } else if (auto* next = std::get_if<ast::Next>(&node)) {
+      runNext(*stmt, *next, env);
+    } else if (auto* emit = std::get_if<ast::Emit>(&node)) {
+      runEmit(*emit, env);
     } else if (auto* minimize = std::get_if<ast::Minimize>(&node)) {
       runMinimize(*stmt, *minimize, env);
     } else if (auto* log = std::get_if<ast::Log>(&node)) {
@@ -71,7 +75,8 @@ void Instantiator::runLet(const ast::Stmt& stmt, const ast::Let& let, Env& env) 
     runIndexedLet(stmt, let, env);
     return;
   }
-  Value value = forced(eval(*let.value, env), let.value->range, env);
+  auto* scan = ast::getIf<ast::Scan>(*let.value);
+  Value value = scan ? evalScan(*let.value, *scan, env, &let) : forced(eval(*let.value, env), let.value->range, env);
   if (let.names.size() == 1 && !let.tuple) {
     value = nameInstances(std::move(value), let.names[0], env);
     env.scope->bind(let.names[0].text, bindable(value, let.names[0].text, stmt.range, env), let.names[0].range);

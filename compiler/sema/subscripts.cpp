@@ -25,6 +25,9 @@ bool Instantiator::dependsOnElements(const ast::Expr& e, const Env& env) const {
     }
     return !free.empty();
   }
+  if (ast::getIf<ast::Scan>(e)) {
+    return true; // its body may
+  }
   bool depends = false;
   forEachChild(e, [&](const ast::Expr& child) { depends = depends || dependsOnElements(child, env); });
   return depends;
@@ -95,10 +98,11 @@ Value Instantiator::evalSubscript(const ast::Expr& e, const ast::Subscript& subs
   if (base.poisoned()) {
     return base;
   }
-  if (auto* fn = base.as<FnValue>()) {
-    if (fn->applied && fn->decl->signature.params.empty()) {
-      return fillDims(*fn, e, subscript, env);
-    }
+  if (auto* fn = base.as<FnValue>(); fn && fn->decl->signature.params.empty()) {
+    // `zeros[N, 4]`: statics that all have defaults need not be given.
+    Value applied = fn->applied ? base : applyStatics(*fn, {}, subscript.base->range);
+    auto* closure = applied.as<FnValue>();
+    return closure ? fillDims(*closure, e, subscript, env) : Value();
   }
   if (auto* list = base.as<InstanceList>(); list && subscript.items.size() == 1) {
     std::optional<int64_t> at = evalStaticInt(*subscript.items[0], env, "the number of a layer");

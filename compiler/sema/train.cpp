@@ -69,7 +69,7 @@ std::optional<Program> Instantiator::instantiate(const ast::TrainDecl& train, co
   env.frame = &frame;
   trainScopes_.push_back(env.scope);
   runTrain(train, env);
-  checkSizes(entries_[0]);
+  checkSizes(entries_[0], entries_[0].function.body);
   if (diags_.hasErrors()) {
     return std::nullopt;
   }

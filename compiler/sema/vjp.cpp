@@ -80,6 +80,7 @@ Value Instantiator::callWithRule(const FnValue& fn, std::vector<Argument> args, 
   auto begin = [&](FunctionBuilder& helper, std::string name) {
     helper.function.name = std::move(name);
     helper.function.symbols = caller->function.symbols;
+    helper.calledInScan = caller->inScan();
     out_ = &helper;
   };
   auto addInput = [&](FunctionBuilder& helper, const std::string& name, const TensorType& type) {
