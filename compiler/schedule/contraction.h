@@ -35,6 +35,8 @@ struct ContractionPlan {
   int64_t rows = 1;    ///< of the tile
   int64_t columns = 1; ///< of the tile: in vectors where columns are accumulated, else in elements
   Packing packing = Packing::None;
+  bool packRows = false;     ///< the row operand is copied first, in panels as high as a tile
+  bool columnsInner = false; ///< a row of tiles is finished before the next one starts; else a column of them
   Tasks tasks = Tasks::None;
   double cycles = 0; ///< about how long it takes
 };
@@ -44,14 +46,17 @@ std::string print(const ContractionPlan& plan);
 /// A contraction as the model sees it.
 struct ContractionShape {
   const graph::Op* op = nullptr;
-  uint32_t row = 0, column = 0;     ///< positions in dims
-  double rows = 1, columns = 1;     ///< extents, at most
-  double others = 1;                ///< of the result's other dims together
-  double reduction = 1;             ///< of all reduced indices together
-  int64_t lanes = 1;                ///< elements of a vector
-  int64_t bytes = 4;                ///< of an element
+  uint32_t row = 0, column = 0; ///< positions in dims
+  double rows = 1, columns = 1; ///< extents, at most
+  double others = 1;            ///< of the result's other dims together
+  double reduction = 1;         ///< of all reduced indices together
+  int64_t lanes = 1;            ///< elements of a vector
+  int64_t bytes = 4;            ///< of an element
+  bool rowsStatic = false, columnsStatic = false;
   bool columnsContiguous = false;   ///< the column operand can be loaded in vectors of columns
   double columnStride = 0;          ///< bytes between the column operand's elements of neighbouring reduced indices
+  bool rowsContiguous = false;      ///< the row operand's elements of neighbouring rows lie side by side (Aᵀ·B)
+  double rowStride = 0;             ///< then the bytes between those of neighbouring reduced indices
   bool reductionContiguous = false; ///< both operands can be loaded in vectors along the last reduced index
   bool mustPack = false;            ///< the column operand is computed, or its columns end inside a vector
   bool inPlace = false;             ///< the epilogue overwrites inputs

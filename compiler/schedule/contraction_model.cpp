@@ -1,25 +1,33 @@
 // About how many cycles a plan for a contraction takes on one core, and which plans there are.
 //
 // The constants are those of current x86 cores (two vector multiply-adds and two vector loads a cycle, a multiply-add
-// waits four cycles for the one before it); cycles per cache line were measured on Zen 3. They need to order the plans
-// rightly, not to predict times.
+// waits a little more than four cycles for the one before it); cycles per cache line were measured on Zen 3. They need
+// to order the plans rightly, not to predict times.
 #include "compiler/schedule/contraction.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace dnn::schedule {
 
 namespace {
 
-constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4;
+constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.5;
 constexpr double lineBytes = 64;
 constexpr int64_t cacheWays = 8;
 /// Cycles until the next cache line arrives in a loop that computes meanwhile.
 constexpr double lineFromL2 = 3, lineFromL3 = 12;
+/// The same where lines follow each other in memory.
+constexpr double nextLineFromL2 = 2, nextLineFromL3 = 4;
 /// Cycles to copy one cache line into a panel; elements of a line that does not run along the panel cost more.
 constexpr double copyFromL2 = 7, copyFromL3 = 10, transposeLine = 12, gatherElement = 2.5;
+/// More where all panels are written before the first is read: out to the third level and back.
+constexpr double copyBack = 8;
+/// Cycles to copy the elements of one tile's rows for one reduced index.
+constexpr double copyRow = 3;
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double tileStart = 30;
 /// Summing up the lanes of one element of the result.
@@ -42,12 +50,20 @@ double usableBytes(int64_t cacheBytes, double stride, double width) {
   return used * static_cast<double>(cacheWays) * lineBytes;
 }
 
-/// Cycles for each line of a block that is read again and again.
+/// Cycles for each line of a block that is read again and again, in rows of `width` bytes that lie `stride` apart.
 double rereading(double bytes, const Machine& machine, double stride, double width) {
   if (bytes <= usableBytes(machine.l1Bytes, stride, width) / 2) {
     return 0;
   }
   return bytes <= usableBytes(machine.l2Bytes, stride, width) * 0.75 ? lineFromL2 : lineFromL3;
+}
+
+/// The same for a block without gaps.
+double streaming(double bytes, const Machine& machine) {
+  if (bytes <= static_cast<double>(machine.l1Bytes) / 2) {
+    return 0;
+  }
+  return bytes <= static_cast<double>(machine.l2Bytes) * 0.75 ? nextLineFromL2 : nextLineFromL3;
 }
 
 class Model {
@@ -58,8 +74,18 @@ public:
     double columns = static_cast<double>(plan.columns) * (overColumns(plan) ? lanes() : 1);
     double rowTiles = tiles(shape_.rows, static_cast<double>(plan.rows));
     double columnTiles = tiles(shape_.columns, columns);
-    double all = rowTiles * columnTiles * shape_.others;
-    double total = all * (overColumns(plan) ? columnTile(plan, columns) : lanesTile(plan)) + packing(plan, columns);
+    double total = packing(plan, columns);
+    if (overColumns(plan)) {
+      // Of the last tile, only the vectors and rows with results are computed where the extents are known.
+      double vectors = tiles(shape_.columns, lanes());
+      for (auto [rowCount, r] : parts(shape_.rows, static_cast<double>(plan.rows), shape_.rowsStatic)) {
+        for (auto [count, t] : parts(vectors, static_cast<double>(plan.columns), shape_.columnsStatic)) {
+          total += shape_.others * rowCount * count * columnTile(plan, r, t);
+        }
+      }
+    } else {
+      total += shape_.others * rowTiles * columnTiles * lanesTile(plan);
+    }
     if (plan.tasks == Tasks::None) {
       return total;
     }
@@ -76,45 +102,62 @@ private:
   const Machine& machine_;
 
   static bool overColumns(const ContractionPlan& plan) { return plan.accumulate == Accumulate::Columns; }
+  /// Computing and waiting for memory overlap, but not fully.
+  static double together(double a, double b) { return std::max(a, b) + 0.3 * std::min(a, b); }
+
   double lanes() const { return static_cast<double>(shape_.lanes); }
   double bytes() const { return static_cast<double>(shape_.bytes); }
 
-  /// Cycles of multiply-adds of r × c vectors with r + c loads. Loads that can be hidden are not quite free.
+  /// Cycles of multiply-adds of r × c vectors with r + c loads. Hidden loads are not quite free, least of all where the
+  /// core is shared with another hardware thread.
   static double compute(double r, double c) {
-    return std::max({r * c / fmasPerCycle, (r + c) / loadsPerCycle, fmaLatency}) + 0.05 * (r + c);
+    return std::max({r * c / fmasPerCycle, (r + c) / loadsPerCycle, fmaLatency}) + 0.15 * (r + c);
   }
 
-  double columnTile(const ContractionPlan& plan, double columns) const {
-    double r = static_cast<double>(plan.rows), t = static_cast<double>(plan.columns);
-    double width = columns * bytes(), lines = std::ceil(width / lineBytes);
-    double line = plan.packing == Packing::None
-                      ? rereading(shape_.reduction * lines * lineBytes, machine_, shape_.columnStride, width)
-                      : rereading(shape_.reduction * width, machine_, 0, width);
-    double step = std::max(compute(r, t), lines * line);
+  /// How many whole tiles and how large they are, and the same of the last one.
+  static std::array<std::pair<double, double>, 2> parts(double extent, double tile, bool isStatic) {
+    double whole = std::floor(extent / tile), rest = extent - whole * tile;
+    return {{{whole, tile}, {rest > 0 ? 1 : 0, isStatic ? rest : tile}}};
+  }
+
+  double columnTile(const ContractionPlan& plan, double r, double t) const {
+    double width = t * lanes() * bytes(), lines = std::ceil(width / lineBytes);
+    double all = plan.columnsInner ? shape_.columns * bytes() : width;
+    double line = plan.packing == Packing::None ? rereading(shape_.reduction * all, machine_, shape_.columnStride, all)
+                                                : streaming(shape_.reduction * all, machine_);
+    bool gaps = shape_.rowsContiguous && !plan.packRows;
+    double rowLines = gaps ? 1 + r * bytes() / lineBytes : r * bytes() / lineBytes;
+    double rowBytes = shape_.reduction * bytes() * (plan.columnsInner ? r : shape_.rows);
+    double rowLine = gaps ? rereading(shape_.reduction * lineBytes, machine_, shape_.rowStride, lineBytes)
+                          : streaming(rowBytes, machine_);
+    double step = together(compute(r, t), lines * line + rowLines * rowLine);
     return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle;
   }
 
   double lanesTile(const ContractionPlan& plan) const {
     double r = static_cast<double>(plan.rows), c = static_cast<double>(plan.columns);
-    double line = rereading(shape_.reduction * shape_.rows * bytes(), machine_, 0, 0);
+    double line = streaming(shape_.reduction * shape_.rows * bytes(), machine_);
     double lines = r * lanes() * bytes() / lineBytes;
-    double step = std::max(compute(r, c), lines * line);
+    double step = together(compute(r, c), lines * line);
     double rest = std::fmod(shape_.reduction, lanes());
     return std::floor(shape_.reduction / lanes()) * step + rest * r * c / fmasPerCycle + tileStart + r * c * sumLanes +
            r * (1 + shape_.epilogue);
   }
 
   double packing(const ContractionPlan& plan, double columns) const {
+    double rowCopy = plan.packRows ? shape_.rows * shape_.reduction / static_cast<double>(plan.rows) * copyRow : 0;
     if (plan.packing == Packing::None) {
-      return 0;
+      return rowCopy;
     }
     double elements = tiles(shape_.columns, columns) * columns * shape_.reduction,
            lines = elements * bytes() / lineBytes;
-    double copy = elements * bytes() <= static_cast<double>(machine_.l2Bytes) / 2 ? copyFromL2 : copyFromL3;
+    bool nearby = elements * bytes() <= static_cast<double>(machine_.l2Bytes) / 2;
+    double copy = nearby ? copyFromL2 : copyFromL3;
+    copy += !nearby && plan.packing == Packing::Whole ? copyBack : 0;
     if (shape_.columnsContiguous) {
-      return lines * copy;
+      return rowCopy + lines * copy;
     }
-    return shape_.reductionContiguous ? lines * (copy + transposeLine) : elements * gatherElement;
+    return rowCopy + (shape_.reductionContiguous ? lines * (copy + transposeLine) : elements * gatherElement);
   }
 };
 
@@ -124,7 +167,6 @@ std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, con
   Model model(shape, machine);
   std::vector<ContractionPlan> plans;
   auto add = [&](ContractionPlan plan) {
-    plan.tasks = Tasks::None;
     plan.cycles = model.cycles(plan);
     double alone = plan.cycles;
     plans.push_back(plan);
@@ -132,13 +174,28 @@ std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, con
       return;
     }
     for (Tasks tasks : {Tasks::Columns, Tasks::Rows}) {
-      // A task of rows would pack the same panels again.
-      if (tasks == Tasks::Rows && plan.packing == Packing::Panel) {
+      // A task of rows would pack the same panels again; a task of columns has no row of tiles.
+      if (tasks == Tasks::Rows ? plan.packing == Packing::Panel : plan.columnsInner) {
         continue;
       }
       plan.tasks = tasks;
       plan.cycles = model.cycles(plan);
       plans.push_back(plan);
+    }
+  };
+  auto addOrders = [&](ContractionPlan plan) {
+    for (bool packRows : {false, true}) {
+      if (packRows && (!shape.rowsContiguous || shape.others > 1)) {
+        continue;
+      }
+      plan.packRows = packRows;
+      for (bool columnsInner : {false, true}) {
+        if (columnsInner && plan.packing == Packing::Panel) {
+          continue;
+        }
+        plan.columnsInner = columnsInner;
+        add(plan);
+      }
     }
   };
   int64_t rows = static_cast<int64_t>(shape.rows);
@@ -151,17 +208,17 @@ std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, con
     bool fills = static_cast<int64_t>(shape.columns) % columns == 0 && !shape.mustPack;
     for (int64_t r = 1; r <= rows && t * r + t + 1 <= registers && r <= 12; ++r) {
       if (fills && shape.columnsContiguous) {
-        add({Accumulate::Columns, r, t, Packing::None});
+        addOrders({Accumulate::Columns, r, t, Packing::None});
       }
       if (shape.others == 1) { // else a panel would be packed again for each of the others
-        add({Accumulate::Columns, r, t, Packing::Panel});
+        addOrders({Accumulate::Columns, r, t, Packing::Panel});
       }
-      add({Accumulate::Columns, r, t, Packing::Whole});
+      addOrders({Accumulate::Columns, r, t, Packing::Whole});
     }
   }
   int64_t across = 16 / shape.bytes; // the result is written in vectors of 16 bytes
   if (shape.reductionContiguous && static_cast<int64_t>(shape.columns) >= across) {
-    for (int64_t r = 1; r <= rows && r * across + r + 1 <= registers; ++r) {
+    for (int64_t r = 1; r <= rows && r * across + across + 1 <= registers; ++r) {
       add({Accumulate::Lanes, r, across, Packing::None});
     }
   }
@@ -174,13 +231,15 @@ std::string print(const ContractionPlan& plan) {
   text += " " + std::to_string(plan.rows) + "x" + std::to_string(plan.columns);
   switch (plan.packing) {
   case Packing::None: break;
-  case Packing::Panel: text += " panel"; break;
-  case Packing::Whole: text += " packed"; break;
+  case Packing::Panel: text += ", columns packed by panels"; break;
+  case Packing::Whole: text += ", columns packed"; break;
   }
+  text += plan.packRows ? ", rows packed" : "";
+  text += plan.columnsInner ? ", by rows" : "";
   switch (plan.tasks) {
   case Tasks::None: break;
-  case Tasks::Columns: text += " tasks of columns"; break;
-  case Tasks::Rows: text += " tasks of rows"; break;
+  case Tasks::Columns: text += ", tasks of columns"; break;
+  case Tasks::Rows: text += ", tasks of rows"; break;
   }
   return text;
 }

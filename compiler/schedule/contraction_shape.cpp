@@ -112,11 +112,23 @@ private:
     return best > 1;
   }
 
+  /// From one element of the access to that of the next reduced index.
+  double bytesOf(ExprRef access, uint32_t index) const {
+    const std::vector<Dim>& dims = op_->operands[access->operand]->type.dims;
+    double stride = static_cast<double>(shape_.bytes);
+    for (size_t d = dims.size(); d-- > 0 && !graph::dependsOnIndex(access->args[d], index);) {
+      stride *= static_cast<double>(analysis_.maxOf(dims[d]));
+    }
+    return stride;
+  }
+
   void describeOperands() {
     uint32_t last = rank() + static_cast<uint32_t>(op_->reduced.size()) - 1;
     const Dim& columns = analysis_.dimOf(*op_, shape_.column);
     shape_.mustPack = !columns.isStatic();
-    shape_.columnsContiguous = true;
+    shape_.columnsStatic = columns.isStatic();
+    shape_.rowsStatic = analysis_.dimOf(*op_, shape_.row).isStatic();
+    shape_.columnsContiguous = shape_.rowsContiguous = true;
     shape_.reductionContiguous = op_->reduction == Reduction::Add && isFloat(op_->body->dtype) &&
                                  analysis_.loadsOf(*op_) == Loads::Forward &&
                                  costOf(op_->body) <= 4 && // not computed again for each tile
@@ -130,12 +142,10 @@ private:
       std::vector<bool> used = indicesOf(e, rank() + op_->reduced.size());
       if (used[shape_.column]) {
         shape_.columnsContiguous &= analysis_.strideOf(*op_, e, shape_.column) == Stride::Unit;
-        const std::vector<Dim>& dims = op_->operands[e->operand]->type.dims;
-        double stride = static_cast<double>(shape_.bytes);
-        for (size_t d = dims.size(); d-- > 0 && !graph::dependsOnIndex(e->args[d], last);) {
-          stride *= static_cast<double>(analysis_.maxOf(dims[d]));
-        }
-        shape_.columnStride = std::max(shape_.columnStride, stride);
+        shape_.columnStride = std::max(shape_.columnStride, bytesOf(e, last));
+      } else if (used[shape_.row]) {
+        shape_.rowsContiguous &= analysis_.strideOf(*op_, e, shape_.row) == Stride::Unit;
+        shape_.rowStride = std::max(shape_.rowStride, bytesOf(e, last));
       }
     });
   }

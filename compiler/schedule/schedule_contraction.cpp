@@ -111,6 +111,9 @@ private:
     } else if (alongRows && !alongColumns && computed) {
       packComputed(e, used);
       return;
+    } else if (alongRows && !alongColumns && plan_.packRows && e->kind == ExprKind::Access) {
+      packRows(e, used);
+      return;
     }
     if (e->kind == ExprKind::Apply || e->kind == ExprKind::Cast) {
       for (ExprRef arg : e->args) {
@@ -144,7 +147,7 @@ private:
     addOthers(pack, used);
     const Dim& columns = analysis_.dimOf(*op_, shape_.column);
     pack.padded = !columnsFillTiles();
-    bool whole = plan_.packing == Packing::Whole || plan_.tasks == Tasks::Rows;
+    bool whole = plan_.packing == Packing::Whole || plan_.tasks == Tasks::Rows || plan_.columnsInner;
     if (whole) {
       pack.stage.placement = Placement::Root;
     } else {
@@ -169,17 +172,25 @@ private:
       nest.splits.push_back({loop(pack.along), "vector", "lane", lanes_, Tail::Guard});
       nest.vectorized = {"lane"};
       nest.order = {"lane", "vector"};
+      nest.unrolled = {"vector"};
       if (pack.padded) {
         pack.stage.nests.push_back({});
       } else {
         nest.splits.back().tail = Tail::RoundUp;
       }
-      nest.unrolled = {"vector"};
     }
     if (whole && plan_.tasks != Tasks::None && columns.max(analysis_.function.symbols) > pack.multiple) {
       nest.parallel = {"panel"};
     }
     pack.stage.nests.push_back(std::move(nest));
+    if (pack.padded) {
+      bool forward = part->kind != ExprKind::Access || analysis_.strideOf(*op_, part, shape_.column) == Stride::Unit;
+      Nest rest;
+      rest.splits.push_back({loop(pack.along), "vector", "lane", lanes_,
+                             forward && byteSize(part->dtype) >= 4 ? Tail::Predicate : Tail::Guard});
+      rest.vectorized = {"lane"};
+      pack.stage.nests.push_back(std::move(rest));
+    }
     how_->packs.push_back(std::move(pack));
   }
 
@@ -201,6 +212,34 @@ private:
     rows.unrolled = {pack.stage.tile.front().first};
     load.nests = {std::move(rows)};
     pack.block = std::move(load);
+  }
+
+  /// The row operand in panels as high as a tile.
+  void packRows(ExprRef part, const std::vector<bool>& used) {
+    if (isPacked(part)) {
+      return;
+    }
+    Pack pack;
+    pack.part = part;
+    pack.along = shape_.row;
+    pack.multiple = plan_.rows;
+    pack.padded = !rowsFillTiles();
+    addOthers(pack, used);
+    pack.stage.placement = Placement::Root;
+    pack.stage.tile = {{loop(pack.along), pack.multiple}};
+    Nest nest;
+    if (plan_.rows > 1) {
+      nest.vectorized = {loop(pack.along)};
+    }
+    if (plan_.tasks != Tasks::None && shape_.rows > 2 * static_cast<double>(plan_.rows)) {
+      nest.parallel = {"panel"};
+    }
+    if (pack.padded) {
+      pack.stage.nests = {Nest{}, std::move(nest), Nest{}};
+    } else {
+      pack.stage.nests = {std::move(nest)};
+    }
+    how_->packs.push_back(std::move(pack));
   }
 
   /// A row operand that is computed rather than loaded: once for each element.
@@ -267,21 +306,22 @@ private:
     }
     nest.vectorized = {"lane"};
     nest.order = inner;
-    tileLoop_ = "row";
-    switch (plan_.tasks) {
-    case Tasks::None: nest.order.insert(nest.order.end(), {"row", "column"}); break;
-    case Tasks::Columns:
-      nest.order.insert(nest.order.end(), {"row", "column"});
-      nest.parallel = {"column"};
-      break;
-    case Tasks::Rows: {
+    std::string row = "row";
+    if (plan_.tasks == Tasks::Rows) {
       int64_t rowTiles = (static_cast<int64_t>(shape_.rows) + plan_.rows - 1) / plan_.rows;
       nest.splits.push_back({"row", "task", "row_tile", taskSize(machine_, rowTiles), Tail::Guard});
-      tileLoop_ = "row_tile";
-      nest.order.insert(nest.order.end(), {"row_tile", "column", "task"});
+      row = "row_tile";
+    }
+    tileLoop_ = plan_.columnsInner ? "column" : row;
+    nest.order.push_back(tileLoop_);
+    nest.order.push_back(plan_.columnsInner ? row : "column");
+    switch (plan_.tasks) {
+    case Tasks::None: break;
+    case Tasks::Columns: nest.parallel = {"column"}; break;
+    case Tasks::Rows:
+      nest.order.push_back("task");
       nest.parallel = {"task"};
       break;
-    }
     }
     if (inPlace) {
       output.stage.nests.push_back({});

@@ -68,14 +68,27 @@ void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const
     stage.func(vars) = block.func(asExprs(vars));
     addStage(name + "_block", std::move(block), *pack.block);
   } else if (pack.padded) {
-    RDom within(0, width, "p");
-    within.where(start + within.x < size);
-    std::vector<Expr> args = asExprs(vars);
-    args[0] = within.x;
+    // Whole panels, then what is left: each is a vector copy without a condition for each element. The promises are
+    // about the start of the panel only, so that vectors of neighbouring elements are seen as such.
+    using Halide::Internal::simplify;
     stage.func(vars) = Halide::undef(storageType(pack.part->dtype));
-    stage.func(args) = valueAt(Halide::unsafe_promise_clamped(start + within.x, 0, size - 1));
-    stage.loops.push_back(dimLoops(vars));
-    stage.loops[1]->insert_or_assign(along.name(), within.x);
+    auto define = [&](const Expr& extent, const Expr& here, const Expr& from, const char* rdom) {
+      if (Halide::Internal::is_const_zero(extent) || Halide::Internal::is_const_zero(here)) {
+        stage.loops.push_back(std::nullopt);
+        return;
+      }
+      RDom within(0, extent, rdom);
+      within.where(here);
+      std::vector<Expr> args = asExprs(vars);
+      args[0] = within.x;
+      stage.func(args) = valueAt(from + within.x);
+      stage.loops.push_back(dimLoops(vars));
+      stage.loops.back()->insert_or_assign(along.name(), within.x);
+    };
+    Expr panels = simplify(size / width), last = simplify(panels * width);
+    define(Halide::Internal::is_const_zero(panels) ? Expr(0) : Expr(width), panel < panels,
+           Halide::unsafe_promise_clamped(start, 0, last - width), "p");
+    define(simplify(size % width), panel >= panels, last, "q");
   } else {
     stage.func(vars) = valueAt(start + along);
   }
