@@ -19,11 +19,11 @@ constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.5;
 constexpr double lineBytes = 64;
 constexpr int64_t cacheWays = 8;
 /// Cycles until the next cache line arrives in a loop that computes meanwhile.
-constexpr double lineFromL2 = 3, lineFromL3 = 12;
+constexpr double lineFromL2 = 3, lineFromL3 = 10;
 /// The same where lines follow each other in memory.
 constexpr double nextLineFromL2 = 2, nextLineFromL3 = 4;
 /// Cycles to copy one cache line into a panel; elements of a line that does not run along the panel cost more.
-constexpr double copyFromL2 = 7, copyFromL3 = 10, transposeLine = 12, gatherElement = 2.5;
+constexpr double copyFromL2 = 7, copyFromL3 = 14, transposeLine = 12, gatherElement = 2.5;
 /// More where all panels are written before the first is read: out to the third level and back.
 constexpr double copyBack = 8;
 /// Cycles to copy the elements of one tile's rows for one reduced index.
@@ -137,8 +137,8 @@ private:
   double lanesTile(const ContractionPlan& plan) const {
     double r = static_cast<double>(plan.rows), c = static_cast<double>(plan.columns);
     double line = streaming(shape_.reduction * shape_.rows * bytes(), machine_);
-    double lines = r * lanes() * bytes() / lineBytes;
-    double step = together(compute(r, c), lines * line);
+    double columnLine = streaming(shape_.reduction * c * bytes(), machine_);
+    double step = together(compute(r, c), (r * line + c * columnLine) * lanes() * bytes() / lineBytes);
     double rest = std::fmod(shape_.reduction, lanes());
     return std::floor(shape_.reduction / lanes()) * step + rest * r * c / fmasPerCycle + tileStart + r * c * sumLanes +
            r * (1 + shape_.epilogue);

@@ -2,6 +2,7 @@
 // several batch sizes, with one and with two threads. `kernel_property --count 300 --seed 1`; a failure prints the seed
 // that repeats it alone and the kernel.
 #include "compiler/codegen/halide/compile_kernel.h"
+#include "compiler/schedule/contraction.h"
 #include "test/property/kernel_cases.h"
 #include "test/property/kernel_runner.h"
 
@@ -43,6 +44,20 @@ struct Job {
 
 std::string nameOf(const Job& job, const char* variant) { return "k" + std::to_string(job.seed) + variant; }
 
+/// Half of the contractions by any plan that there is, so that all of them are tested, not only what the model chooses.
+schedule::Schedule scheduleOf(const Job& job, const schedule::Machine& machine, std::mt19937_64& random) {
+  schedule::Analysis analysis(job.kernel);
+  std::optional<schedule::ContractionShape> shape = schedule::contractionShape(analysis, machine);
+  if (shape && random() % 2 == 0) {
+    std::vector<schedule::ContractionPlan> plans = schedule::contractionPlans(*shape, machine);
+    const schedule::ContractionPlan& plan = plans[random() % plans.size()];
+    if (std::optional<schedule::Schedule> schedule = scheduleContraction(analysis, machine, *shape, plan)) {
+      return std::move(*schedule);
+    }
+  }
+  return schedule::chooseSchedule(job.kernel, machine);
+}
+
 void compile(Job& job, const schedule::Machine& machine) {
   std::mt19937_64 random(job.seed);
   job.what = randomKernel(random);
@@ -59,7 +74,7 @@ void compile(Job& job, const schedule::Machine& machine) {
     return;
   }
   job.kernel = {job.module->functions[0].get(), job.what.inPlace};
-  schedule::Schedule schedule = schedule::chooseSchedule(job.kernel, machine);
+  schedule::Schedule schedule = scheduleOf(job, machine, random);
   job.schedule = schedule::print(schedule);
   for (bool checked : {false, true}) {
     auto object = codegen::compileKernel(job.kernel, schedule, machine, {checked}, nameOf(job, checked ? "c" : "r"));
