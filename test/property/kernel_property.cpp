@@ -13,8 +13,11 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <mutex>
+#include <set>
+#include <sstream>
 #include <thread>
 #include <unistd.h>
 
@@ -203,9 +206,38 @@ bool isOf(const std::string& family, uint64_t seed) {
   return randomKernel(random).family == family;
 }
 
+/// Prints the assembly of every function of a file by the model's plan and by the best of each other kind.
+int printAssembly(const std::string& path, const schedule::Machine& machine) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  auto module = graph::parseModule(text.str(), path);
+  if (!module) {
+    std::fprintf(stderr, "kernel_property: %s: %s\n", path.c_str(), module.error().message.c_str());
+    return 1;
+  }
+  for (const auto& function : (*module)->functions) {
+    schedule::Kernel kernel{function.get(), {}};
+    schedule::Analysis analysis(kernel);
+    std::optional<schedule::ContractionShape> shape = schedule::contractionShape(analysis, machine);
+    std::set<std::tuple<schedule::Accumulate, schedule::Packing, bool, bool>> kinds;
+    for (schedule::ContractionPlan plan :
+         shape ? contractionPlans(*shape, machine) : std::vector<schedule::ContractionPlan>{}) {
+      if (!kinds.emplace(plan.accumulate, plan.packing, plan.packRows, plan.columnsInner).second) {
+        continue;
+      }
+      std::optional<schedule::Schedule> how = scheduleContraction(analysis, machine, *shape, plan);
+      auto code = codegen::assembly(kernel, *how, machine, function->name);
+      std::printf("# plan @%s %s\n%s\n", function->name.c_str(), print(plan).c_str(),
+                  code ? code->c_str() : code.error().message.c_str());
+    }
+  }
+  return 0;
+}
+
 int mainProgram(int argc, char** argv) {
   uint64_t count = 300, seed = 1;
-  std::string target = "host", family;
+  std::string target = "host", family, assembly;
   bool verbose = false, execute = true;
   for (int i = 1; i < argc; ++i) {
     std::string flag = argv[i];
@@ -217,6 +249,8 @@ int mainProgram(int argc, char** argv) {
       count = std::stoull(argv[++i]);
     } else if (i + 1 < argc && flag == "--seed") {
       seed = std::stoull(argv[++i]);
+    } else if (i + 1 < argc && flag == "--assembly") {
+      assembly = argv[++i];
     } else if (i + 1 < argc && flag == "--target") {
       target = argv[++i];
     } else if (i + 1 < argc && flag == "--family") {
@@ -234,6 +268,9 @@ int mainProgram(int argc, char** argv) {
   if (!machine) {
     std::fprintf(stderr, "%s\n", machine.error().message.c_str());
     return 2;
+  }
+  if (!assembly.empty()) {
+    return printAssembly(assembly, *machine);
   }
   std::map<std::string, int> families;
   int failures = 0;
