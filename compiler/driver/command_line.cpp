@@ -47,6 +47,7 @@ Examples:
   dnnc check digits.dnn                        only look for mistakes
   dnnc emit backward digits.dnn                the gradients, as text
   dnnc gradcheck digits.dnn                    compare them with finite differences
+  dnnc explain shape_mismatch                  what a message means, with a wrong and a mended program
   dnnc time digits.dnn                         how long each kernel of a step takes, and how far that is from the limit
 
 Exit codes: 0 ok, 1 an error in the input, 2 a wrong command line, 3 training diverged or a gradient is wrong,
@@ -98,6 +99,10 @@ struct CommandLine {
     time->add_option("--steps", options.steps, "How many steps to measure; 0 = for about a second")
         ->check(CLI::Range(0, 1000000000));
     time->add_flag("--json", options.jsonReport, "Print JSON");
+    CLI::App* explain =
+        app.add_subcommand("explain", "Print what a diagnostic means, with a wrong and a mended program");
+    explain->add_option("NAME", options.diagnostic, "As in brackets behind the message; without it, all names");
+    explain->callback([this] { options.command = Command::Explain; });
   }
 
 private:

@@ -1,6 +1,6 @@
 #include "compiler/driver/load_files.h"
 
-#include "compiler/driver/stdlib.h"
+#include "compiler/driver/embedded_files.h"
 #include "compiler/frontend/parse.h"
 
 #include <algorithm>
@@ -32,7 +32,7 @@ public:
   }
 
   void parseStdlib() {
-    for (const StdlibFile& file : stdlibFiles()) {
+    for (const EmbeddedFile& file : stdlibFiles()) {
       diag::FileId id = sources_.addVirtual(std::string(file.name), std::string(file.text));
       if (std::unique_ptr<ast::File> parsed = frontend::parseFile(id, diags_)) {
         loaded_.library.push_back(std::move(parsed));

@@ -22,6 +22,7 @@ int runCommandOf(const Options& options, std::function<int()>& program) {
   case Command::Summary: return summaryCommand(options);
   case Command::GradCheck: return gradCheckCommand(options);
   case Command::Time: return timeCommand(options);
+  case Command::Explain: return explainCommand(options);
   }
   DNN_UNREACHABLE("every command is carried out");
 }

@@ -1,5 +1,5 @@
-# cmake -DOUTPUT=stdlib.cpp -DDIRECTORY=stdlib -DFILES="a.dnn;b.dnn" -P EmbedStdlib.cmake
-# Writes a C++ file with the bytes of each file; compiler/driver/stdlib.h declares what it defines.
+# cmake -DOUTPUT=stdlib.cpp -DDIRECTORY=stdlib -DFILES="a.dnn;b.dnn" -DPREFIX=stdlib/ -DFUNCTION=stdlibFiles -P EmbedFiles.cmake
+# Writes a C++ file with the bytes of each file; compiler/driver/embedded_files.h declares what it defines.
 set(arrays "")
 set(rows "")
 set(number 0)
@@ -8,10 +8,10 @@ foreach(name IN LISTS FILES)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
   # A byte more than the text, so that an empty file makes an array too.
   string(APPEND arrays "constexpr unsigned char text${number}[] = {${bytes}0};\n")
-  string(APPEND rows "    {\"stdlib/${name}\", view(text${number}, sizeof text${number} - 1)},\n")
+  string(APPEND rows "    {\"${PREFIX}${name}\", view(text${number}, sizeof text${number} - 1)},\n")
   math(EXPR number "${number} + 1")
 endforeach()
-file(WRITE ${OUTPUT} "#include \"compiler/driver/stdlib.h\"
+file(WRITE ${OUTPUT} "#include \"compiler/driver/embedded_files.h\"
 
 namespace dnn::driver {
 
@@ -20,8 +20,8 @@ ${arrays}
 std::string_view view(const unsigned char* bytes, size_t size) { return {reinterpret_cast<const char*>(bytes), size}; }
 } // namespace
 
-std::span<const StdlibFile> stdlibFiles() {
-  static const StdlibFile files[] = {
+std::span<const EmbeddedFile> ${FUNCTION}() {
+  static const EmbeddedFile files[] = {
 ${rows}  };
   return files;
 }
