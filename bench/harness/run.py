@@ -17,6 +17,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 OUT = ROOT / "build/bench"
 VARIANTS = [("torch", "eager"), ("torch", "compiled"), ("torch", "one-graph"), ("jax", "jit"), ("jax", "loop"),
             ("dnnc", "step")]
+KINDS = ["steps", "products", "cold", "mnist"]
+PRODUCTS = [(512, 512, 512), (64, 1024, 1024), (32, 256, 784), (128, 512, 784), (2048, 2048, 2048), (128, 10, 784),
+            (37, 100, 785)]  # rows, columns, terms of a sum
 COLD_VARIANTS = [("dnnc", "no cache"), ("jax", "jit"), ("dnnc", "cache"), ("torch", "eager"), ("dnnc", "executable")]
 
 
@@ -26,7 +29,7 @@ def parse_arguments():
                                      "tables of docs/performance.md. Results of earlier calls stay in the tables.")
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="of " + ", ".join(names) + "; default: all")
     parser.add_argument("--threads", help="1, 2 or 1,2; default: 1 and 2")
-    parser.add_argument("--only", action="append", choices=["steps", "cold", "mnist"],
+    parser.add_argument("--only", action="append", choices=KINDS,
                         help="leave the other kinds of measurement out")
     parser.add_argument("--frameworks", help="of torch,jax,dnnc; default: all")
     parser.add_argument("--seconds", type=float, default=1.0, help="of measuring in each process (1)")
@@ -43,7 +46,7 @@ def parse_arguments():
     options.workloads = options.workloads or names
     options.threads = [int(t) for t in (options.threads or "1,2").split(",")]
     options.frameworks = (options.frameworks or "torch,jax,dnnc").split(",")
-    options.only = options.only or ["steps", "cold", "mnist"]
+    options.only = options.only or KINDS
     return options
 
 
@@ -87,8 +90,8 @@ def pinned(threads):
     return ["taskset", "-c", ",".join(map(str, cpus))]
 
 
-def run(command, env, cwd=None):
-    done = subprocess.run(command, env=env, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def run(command, env, cwd=None, text=None):
+    done = subprocess.run(command, env=env, cwd=cwd, input=text, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode != 0:
         sys.exit(f"bench: `{' '.join(map(str, command))}` ended with {done.returncode}\n{done.stderr[-3000:]}")
     return done.stdout
@@ -114,6 +117,23 @@ class Dnnc:
         step = report["step"]
         return {"version": self.version, "min_us": step["min_us"], "median_us": step["median_us"],
                 "bound_us": step["bound_us"], "samples": report["steps"]}
+
+    def products(self, threads):
+        text = (ROOT / "bench/products/model.dnn").read_text()
+        forms = {line: form for line, form in ((find_line(text, "let x["), "A·B"), (find_line(text, "let y["), "Aᵀ·B"),
+                                               (find_line(text, "let z["), "A·Bᵀ"))}
+        found = {}
+        for m, n, k in PRODUCTS:
+            with tempfile.TemporaryDirectory() as folder:
+                model = pathlib.Path(folder) / "model.dnn"
+                model.write_text(re.sub(r"Products\(m = .*\)", f"Products(m = {m}, n = {n}, k = {k})", text))
+                report = json.loads(run(pinned(threads) + [self.bin / "dnnc", "time", model, "--json", "--threads",
+                                                           str(threads), "--cache-dir", self.cache], os.environ))
+            for kernel in report["kernels"]:
+                for place in kernel["from"]:
+                    if place in forms:
+                        found[f"{m}×{n}×{k} {forms[place]}"] = kernel["gflop_s"]
+        return {"version": self.version, "gflop_s": found}
 
     def launch(self, command, cwd=None):
         with tempfile.NamedTemporaryFile() as file:
@@ -156,8 +176,7 @@ def best_of(reports):
 def measure_steps(options, results, dnnc):
     for workload in options.workloads:
         for threads in options.threads:
-            machine = json.loads(run(pinned(threads) + [dnnc.bin / "machine_bench", str(threads)], os.environ))
-            results.put("limits", str(threads), fastest(results.all.get("limits", {}).get(str(threads)), machine))
+            measure_limits(threads, results, dnnc)
             reports = {}
             for _ in range(options.rounds):
                 for framework, variant in VARIANTS:
@@ -168,6 +187,32 @@ def measure_steps(options, results, dnnc):
                         reports.setdefault((framework, variant), []).append(report)
             for (framework, variant), found in reports.items():
                 results.put("steps", f"{workload}/{threads}/{framework}/{variant}", best_of(found))
+
+
+def find_line(text, start):
+    lines = text.splitlines()
+    return f"model.dnn:{next(i for i, line in enumerate(lines, 1) if line.strip().startswith(start))}"
+
+
+def measure_limits(threads, results, dnnc):
+    machine = json.loads(run(pinned(threads) + [dnnc.bin / "machine_bench", str(threads)], os.environ))
+    results.put("limits", str(threads), fastest(results.all.get("limits", {}).get(str(threads)), machine))
+
+
+def measure_products(options, results, dnnc):
+    for threads in options.threads:
+        measure_limits(threads, results, dnnc)
+        for framework in options.frameworks:
+            say(f"products, {threads} threads: {framework}")
+            if framework == "dnnc":
+                report = dnnc.products(threads)
+            else:
+                command = pinned(threads) + [sys.executable, ROOT / "bench/harness/products_runner.py", framework,
+                                             str(threads), str(options.seconds / 10)]
+                report = json.loads(run(command, environment(framework, threads), text=json.dumps(PRODUCTS)))
+            for product, speed in report["gflop_s"].items():
+                key = f"{product}/{threads}/{framework}"
+                results.put("products", key, speed)
 
 
 def measure_cold(options, results, dnnc):
@@ -232,6 +277,8 @@ def main():
     dnnc = Dnnc(options.build)
     if "steps" in options.only:
         measure_steps(options, results, dnnc)
+    if "products" in options.only:
+        measure_products(options, results, dnnc)
     if "cold" in options.only:
         measure_cold(options, results, dnnc)
     if "mnist" in options.only:

@@ -26,7 +26,7 @@ def workloads(folder):
 def bound(workload, limits):
     """The least microseconds: arithmetic at the peak, or every byte once at the speed of the level that holds them."""
     bytes_ = workload["bytes"]
-    level = next((l for l in limits["levels"] if bytes_ <= 2 * l["bytes"]), limits["levels"][-1])
+    level = next(l for l in limits["levels"] if workload["working_set"] <= l["holds"])
     speed = max(level["read_gb_s"], level["update_gb_s"])
     flop_time = workload["mflop"] * 1e3 / limits["gflop_s"]
     byte_time = bytes_ / speed * 1e-3
@@ -91,6 +91,26 @@ def cold(results):
     return table(["whole process", "first step done, s", "÷ JAX jit", "÷ PyTorch compiled", "peak memory, MB"], rows)
 
 
+def products(results):
+    """One row a product, one column a framework and number of threads; dnnc also as part of the peak."""
+    found = results.get("products", {})
+    if not found:
+        return "Not measured yet."
+    threads = sorted({key.split("/")[1] for key in found})
+    rows = []
+    for product in dict.fromkeys(key.split("/")[0] for key in found):
+        row = [product]
+        for t in threads:
+            speeds = {f: found.get(f"{product}/{t}/{f}") for f in ("torch", "jax", "dnnc")}
+            row += [f"{s:.0f}" if s else "" for s in speeds.values()]
+            row.append(f"{speeds['dnnc'] / results['limits'][t]['gflop_s']:.0%}" if speeds["dnnc"] else "")
+        rows.append(row)
+    head = ["rows × columns × terms, GFLOP/s"]
+    for t in threads:
+        head += [f"PyTorch {t}T", f"JAX {t}T", f"dnnc {t}T", f"of the peak {t}T"]
+    return table(head, rows)
+
+
 def mnist(results):
     found = results.get("mnist", {})
     if not found:
@@ -105,7 +125,8 @@ def mnist(results):
 
 def render(results, folder):
     """Text by the name of its table."""
-    return {"machine": machine(results), "steps": steps(results, folder), "cold": cold(results), "mnist": mnist(results)}
+    return {"machine": machine(results), "steps": steps(results, folder),
+            "products": products(results), "cold": cold(results), "mnist": mnist(results)}
 
 
 def write(page, texts):

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   for (const dnn::driver::MachineSpeed::Level& level : speed.levels) {
     json["levels"].push_back({{"name", level.name},
                               {"bytes", level.bytes},
+                              {"holds", level.holds},
                               {"read_gb_s", level.read * 1e-9},
                               {"update_gb_s", level.update * 1e-9},
                               {"write_gb_s", level.write * 1e-9},

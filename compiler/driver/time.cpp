@@ -22,9 +22,9 @@ namespace {
 using runtime::secondsNow;
 
 constexpr double kSeconds = 0.8; // of measuring, unless the number of steps is given
-constexpr int64_t kMinSteps = 5;
+constexpr int64_t kMinSteps = 3;
 constexpr int64_t kMaxSteps = 20000; // more make no median better
-constexpr int64_t kWarmUpSteps = 3;
+constexpr int64_t kWarmUpSteps = 2;
 
 uint64_t ticksNow() {
   unsigned core = 0;
@@ -188,8 +188,9 @@ std::vector<TimedKernel> joinCalls(const std::vector<KernelWork>& works,
   std::vector<TimedKernel> kernels;
   std::vector<std::vector<double>> sums; // by kernel and step
   for (size_t call = 0; call < works.size(); ++call) {
-    auto found =
-        std::ranges::find_if(kernels, [&](const TimedKernel& k) { return k.work.kernel == works[call].kernel; });
+    auto found = std::ranges::find_if(kernels, [&](const TimedKernel& k) {
+      return k.work.kernel == works[call].kernel && k.work.what == works[call].what;
+    });
     auto index = static_cast<size_t>(found - kernels.begin());
     if (found == kernels.end()) {
       kernels.push_back({works[call], 0, {}});

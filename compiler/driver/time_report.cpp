@@ -13,7 +13,7 @@ double flopSeconds(const KernelWork& work, const MachineSpeed& machine) { return
 
 double byteSeconds(const KernelWork& work, const MachineSpeed& machine) {
   double bytes = work.bytesRead + work.bytesWritten;
-  return bytes / machine.bandwidthFor(bytes);
+  return bytes / machine.bandwidthFor(work.workingSet);
 }
 
 /// Work a second. A clock's tick at least: a kernel of a few instructions can be as short as the measuring.
@@ -177,6 +177,7 @@ std::string renderJson(const TimeReport& report) {
                   {"flop", work.flops},
                   {"bytes_read", work.bytesRead},
                   {"bytes_written", work.bytesWritten},
+                  {"working_set", work.workingSet},
                   {"gflop_s", rate(work.flops, kernel.time) * 1e-9},
                   {"gb_s", rate(moved, kernel.time) * 1e-9},
                   {"bound_us", report.bound(work) * 1e6},

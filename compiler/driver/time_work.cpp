@@ -21,7 +21,7 @@ public:
       : function_(function), group_(group), symbols_(symbols) {}
 
   KernelWork run() {
-    work_.kernel = group_.symbol;
+    work_.kernel = group_.symbol.empty() ? "fill" : group_.symbol; // a constant needs no kernel
     work_.flops = floatOperations(*group_.body_block, symbols_);
     graph::forEachOp(*group_.body_block, [&](const Op* op) { addOp(*op); });
     for (const Value* operand : group_.operands) {
@@ -29,9 +29,13 @@ public:
         work_.bytesRead += std::min(needed_[operand], elements(operand->type)) * byteSize(operand->type.dtype);
       }
     }
+    double shared = 0;
     for (const Value* escape : group_.escapes) {
-      work_.bytesWritten += elements(escape->type) * byteSize(escape->type.dtype);
+      double bytes = elements(escape->type) * byteSize(escape->type.dtype);
+      work_.bytesWritten += bytes;
+      shared += isUpdateOfOperand(escape) ? bytes : 0;
     }
+    work_.workingSet = work_.bytesRead + work_.bytesWritten - shared;
     describe();
     return std::move(work_);
   }
@@ -51,6 +55,17 @@ private:
       count *= static_cast<double>(dim.evaluate(symbols_));
     }
     return count;
+  }
+
+  /// The value becomes the new value of a persistent tensor that the group reads: an optimizer's update.
+  bool isUpdateOfOperand(const Value* value) const {
+    return std::ranges::any_of(function_.body.ops, [&](const Op* op) {
+      return op->kind == OpKind::Update && op->operands[0] == value &&
+             std::ranges::any_of(group_.operands, [&](const Value* operand) {
+               OpKind kind = operand->def->kind;
+               return (kind == OpKind::Param || kind == OpKind::State) && operand->def->symbol == op->symbol;
+             });
+    });
   }
 
   double extentOf(const Op& op, size_t index) const {

@@ -14,10 +14,11 @@ namespace dnn::driver {
 struct KernelWork {
   std::string kernel;               ///< its name: groups of equal name share one kernel
   std::string what;                 ///< the largest op: "contraction f32[64, 128] over 784"
-  std::vector<std::string> sources; ///< "mlp.dnn:7": where the ops come from, each once, the main file's first
+  std::vector<std::string> sources; ///< "mlp.dnn:7": where the ops come from, each once
   double flops = 0;                 ///< floating point operations of one call
   double bytesRead = 0;             ///< of tensors outside of the kernel, every element that it needs once
   double bytesWritten = 0;
+  double workingSet = 0; ///< bytes of memory that are read or written: what is updated in place counts once
 };
 
 /// One for each group of the function, in the order of the calls. The groups carry their kernels' names (see

@@ -1,13 +1,15 @@
 """784-128-10, ReLU, softmax cross-entropy, SGD."""
+import numpy
+
 BATCH = 1
 
 
 def make(jax, jnp):
-    keys = jax.random.split(jax.random.key(1), 4)
-    x = jax.random.uniform(keys[0], (BATCH, 784))
-    y = jax.random.randint(keys[1], (BATCH,), 0, 10)
-    params = [jax.random.normal(keys[2], (784, 128)) / 28, jnp.zeros(128),
-              jax.random.normal(keys[3], (128, 10)) / 11, jnp.zeros(10)]
+    random = numpy.random.default_rng(1)  # jax.random would compile a function for each shape before the first step
+    x = jnp.asarray(random.random((BATCH, 784), numpy.float32))
+    y = jnp.asarray(random.integers(0, 10, BATCH, numpy.int32))
+    params = [jnp.asarray(p) for p in (random.standard_normal((784, 128), numpy.float32) / 28, numpy.zeros(128, "f4"),
+                                       random.standard_normal((128, 10), numpy.float32) / 11, numpy.zeros(10, "f4"))]
 
     def loss(params, x, y):
         w1, b1, w2, b2 = params

@@ -1,16 +1,19 @@
 """784-512-512-10, ReLU, softmax cross-entropy, Adam, batch 128."""
+import numpy
+
 BATCH = 128
 
 
 def make(jax, jnp):
-    keys = jax.random.split(jax.random.key(1), 5)
-    x = jax.random.uniform(keys[0], (BATCH, 784))
-    y = jax.random.randint(keys[1], (BATCH,), 0, 10)
+    random = numpy.random.default_rng(1)  # jax.random would compile a function for each shape before the first step
+    x = jnp.asarray(random.random((BATCH, 784), numpy.float32))
+    y = jnp.asarray(random.integers(0, 10, BATCH, numpy.int32))
     params = []
-    for key, inner, out in zip(keys[2:], (784, 512, 512), (512, 512, 10)):
-        params += [jax.random.normal(key, (inner, out)) * inner**-0.5, jnp.zeros(out)]
-    zeros = [jnp.zeros_like(p) for p in params]
-    state = (params, zeros, [jnp.zeros_like(p) for p in params], jnp.zeros((), jnp.int32))
+    for inner, out in ((784, 512), (512, 512), (512, 10)):
+        weights = random.standard_normal((inner, out), numpy.float32) * inner**-0.5
+        params += [jnp.asarray(weights.astype("f4")), jnp.asarray(numpy.zeros(out, "f4"))]
+    means, squares = ([jnp.asarray(numpy.zeros(p.shape, "f4")) for p in params] for _ in range(2))
+    state = (params, means, squares, jnp.asarray(numpy.int32(0)))
 
     def loss(params, x, y):
         w1, b1, w2, b2, w3, b3 = params
