@@ -1,14 +1,13 @@
 #include "compiler/autodiff/scan_adjoint.h"
 
 #include "compiler/algebra/reindex.h"
+#include "compiler/autodiff/over_steps.h"
 #include "compiler/graph/scan.h"
 
 #include <algorithm>
 
 namespace dnn::autodiff {
 
-using algebra::operandPosition;
-using graph::ExprKind;
 using graph::IndexVar;
 using graph::Op;
 using graph::OpKind;
@@ -65,35 +64,16 @@ Value* ScanAdjoint::stackOf(Value* v) {
   return backwardValues_.contains(v) ? emitted(backward_, v) : nullptr;
 }
 
-/// The expression with the step as a new index of the domain at this position: what the steps' values were, is read
-/// from their stacks.
-ExprRef ScanAdjoint::overSteps(ExprRef e, const Op& op, std::vector<Value*>& operands, uint32_t step) {
-  ExprPool& pool = emitter_.builder.pool();
-  return graph::rewrite(pool, e, [&](ExprRef node, const std::vector<ExprRef>& args) -> ExprRef {
-    if (node->kind == ExprKind::Index) {
-      return pool.index(node->index >= step ? node->index + 1 : node->index);
-    }
-    if (node->kind != ExprKind::Access) {
-      return nullptr;
-    }
-    Value* v = op.operands[node->operand];
-    if (isCounter(v)) {
-      return pool.index(step);
-    }
-    std::vector<ExprRef> subscripts = args;
-    if (Value* stack = stackOf(v)) {
-      subscripts.insert(subscripts.begin(), pool.index(step));
-      v = stack;
-    }
-    return pool.access(operandPosition(operands, v), node->dtype, subscripts, node->fill);
-  });
+ExprRef ScanAdjoint::lifted(ExprRef e, const Op& op, std::vector<Value*>& operands, uint32_t step) {
+  StepValues values{[&](const Value* v) { return isCounter(v); }, [&](Value* v) { return stackOf(v); }};
+  return overSteps(emitter_.builder.pool(), e, op, operands, step, values);
 }
 
 Value* ScanAdjoint::liftComp(const Op& op) {
   std::vector<IndexVar> reduced = op.reduced;
   reduced.insert(reduced.begin(), forward_.dims[0]);
   std::vector<Value*> operands;
-  ExprRef body = overSteps(op.body, op, operands, static_cast<uint32_t>(op.dims.size()));
+  ExprRef body = lifted(op.body, op, operands, static_cast<uint32_t>(op.dims.size()));
   return emitter_.comp(op.dims, reduced, Reduction::Add, body, operands, op.results[0]->type, op.loc);
 }
 
@@ -103,9 +83,9 @@ Value* ScanAdjoint::liftScatter(const Op& op) {
   std::vector<Value*> operands;
   std::vector<ExprRef> at;
   for (ExprRef place : op.at) {
-    at.push_back(overSteps(place, op, operands, 0));
+    at.push_back(lifted(place, op, operands, 0));
   }
-  ExprRef body = overSteps(op.body, op, operands, 0);
+  ExprRef body = lifted(op.body, op, operands, 0);
   return emitter_.scatter(op.results[0]->type, dims, at, body, operands, op.loc);
 }
 

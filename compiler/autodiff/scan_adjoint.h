@@ -36,7 +36,7 @@ private:
   graph::Value* stackOf(graph::Value* v);
   graph::Value* emitted(graph::Op& scan, graph::Value* v);
   bool isCounter(const graph::Value* v) const;
-  ExprRef overSteps(ExprRef e, const graph::Op& op, std::vector<graph::Value*>& operands, uint32_t step);
+  ExprRef lifted(ExprRef e, const graph::Op& op, std::vector<graph::Value*>& operands, uint32_t step);
   graph::Value* liftComp(const graph::Op& op);
   graph::Value* liftScatter(const graph::Op& op);
   graph::Value* sumOfStack(graph::Value* part);

@@ -17,6 +17,8 @@ Status differentiateAll(graph::Module& module, const PassOptions& options) {
 
 Status optimize(graph::Module& module, const PassOptions& options) {
   const std::array simplification = {
+      findPass("simplify-scans"),     // fewer values for the others to look at
+      findPass("hoist-scan"),         // before bodies grow: what is inlined in a loop stays there
       findPass("fold-indexing"),      // constants and broadcasts disappear into the bodies
       findPass("simplify"),           // what they make trivial goes
       findPass("inline-elementwise"), // chains of adjoints become one body each, and cancel
