@@ -31,7 +31,7 @@ def parse_arguments():
     parser.add_argument("--threads", help="1, 2 or 1,2; default: 1 and 2")
     parser.add_argument("--only", action="append", choices=KINDS,
                         help="leave the other kinds of measurement out")
-    parser.add_argument("--frameworks", help="of torch,jax,dnnc; default: all")
+    parser.add_argument("--frameworks", help="of torch,jax,dnnc, or single variants, torch/eager; default: all")
     parser.add_argument("--seconds", type=float, default=1.0, help="of measuring in each process (1)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each process is run, in turns (3)")
     parser.add_argument("--quick", action="store_true", help="half a second, one round")
@@ -180,7 +180,7 @@ def measure_steps(options, results, dnnc):
             reports = {}
             for _ in range(options.rounds):
                 for framework, variant in VARIANTS:
-                    if framework in options.frameworks:
+                    if framework in options.frameworks or f"{framework}/{variant}" in options.frameworks:
                         say(f"{workload}, {threads} threads: {framework} {variant}")
                         report = (dnnc.step(workload, threads) if framework == "dnnc" else
                                   peer(framework, variant, workload, threads, options.seconds))

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <limits>
 #include <memory>
 #include <new>
-#include <unistd.h>
 
 namespace dnn::driver {
 
@@ -124,9 +124,9 @@ public:
     speed.threads = threads_;
     speed.flops = measureFlops();
     uint64_t threads = static_cast<uint64_t>(threads_);
-    uint64_t l1 = cacheBytes(_SC_LEVEL1_DCACHE_SIZE, 32 << 10) * threads;
-    uint64_t l2 = cacheBytes(_SC_LEVEL2_CACHE_SIZE, 512 << 10) * threads;
-    uint64_t l3 = std::max(cacheBytes(_SC_LEVEL3_CACHE_SIZE, 8 << 20), 2 * l2);
+    uint64_t l1 = cacheBytes(1, 32 << 10) * threads;
+    uint64_t l2 = cacheBytes(2, 512 << 10) * threads;
+    uint64_t l3 = std::max(cacheBytes(3, 8 << 20), 2 * l2);
     // Half of a cache is surely in it; of the last one others have their share, and a virtual machine may have little.
     measureLevel(speed, "L1", l1, l1 / 2);
     measureLevel(speed, "L2", l2, l2 / 2);
@@ -141,9 +141,21 @@ private:
   SpeedDetail detail_;
   int threads_;
 
-  static uint64_t cacheBytes(int name, uint64_t otherwise) {
-    long bytes = sysconf(name);
-    return bytes > 0 ? static_cast<uint64_t>(bytes) : otherwise;
+  /// Of the data cache of this level that the first CPU uses. The kernel's tables: the C library's number for the last
+  /// level counts those of other cores too.
+  static uint64_t cacheBytes(int level, uint64_t otherwise) {
+    for (int index = 0; index < 8; ++index) {
+      std::string folder = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
+      int found = 0;
+      std::string type;
+      uint64_t kilobytes = 0;
+      std::ifstream(folder + "level") >> found;
+      std::ifstream(folder + "type") >> type;
+      if (found == level && type != "Instruction" && std::ifstream(folder + "size") >> kilobytes) {
+        return kilobytes << 10;
+      }
+    }
+    return otherwise;
   }
 
   /// Runs work(thread) on every thread at once. Seconds.
