@@ -10,8 +10,7 @@ import sys
 
 MISSING = set("""
 file_too_large not_utf8 nul_byte too_many_tokens nested_too_deep expression_too_long unknown_program
-too_many_calls expression_too_large wrong_path_count no_fields bad_split unknown_column columns_reversed
-import_unreadable import_cycle
+too_many_calls expression_too_large wrong_path_count bad_split unknown_column columns_reversed import_cycle
 """.split())
 
 dnnc, root = sys.argv[1], pathlib.Path(sys.argv[2])

@@ -1,4 +1,4 @@
-"""Asks a compiled program for predictions and compares them with values computed here. usage: check.py PROGRAM THEME
+"""Asks a program for predictions and compares them with values computed here. usage: check.py "COMMAND" THEME
 
 Each theme is a function below, of the name of the test that uses it. Prints one line for each definition.
 """
@@ -7,7 +7,7 @@ import math
 import subprocess
 import sys
 
-program = sys.argv[1]
+program = sys.argv[1].split()
 # The last three lines are where naive formulas overflow.
 POINTS = [-10, -3.5, -1, -0.5, -1e-3, 0, 1e-3, 0.5, 1, 2.5, 3.5, 10, -1000, 88.8, 1000]
 failed = False
@@ -15,7 +15,7 @@ failed = False
 
 def predict(name, checkpoint="", **inputs):
     """The result's rows, from the rows (or numbers) of each input."""
-    command = [program, "predict", name, *(["--checkpoint", checkpoint] if checkpoint else [])]
+    command = [*program, "predict", name, *(["--checkpoint", checkpoint] if checkpoint else [])]
     for port, rows in inputs.items():
         rows = [row if isinstance(row, (list, tuple)) else [row] for row in rows]
         with open(f"{port}.csv", "w") as file:
@@ -301,6 +301,90 @@ def dense():
     expect("without", predict("bare", "a.ckpt", x=rows), [[max(0, y) for y in affine(row, 0)] for row in rows])
     pairs = [a + b for a, b in zip(rows, reversed(rows))]
     expect("three dimensions", predict("deep", "a.ckpt", x=pairs), [affine(p[:3], 1) + affine(p[3:], 1) for p in pairs])
+
+
+def recurrent():
+    inputs, width, steps = 2, 3, 4
+
+    def weights(name, gates):
+        """wx[i][g][k], wh[j][g][k] and the biases behind them, flat."""
+        flat = predict(name, "a.ckpt", x=[1])[0]
+        size = gates * width
+        cut = [flat[r * size : (r + 1) * size] for r in range(inputs + width)]
+        split = [[row[g * width : (g + 1) * width] for g in range(gates)] for row in cut]
+        return split[:inputs], split[inputs:], flat[(inputs + width) * size :]
+
+    def run(cell, row, backward=False):
+        """The flat outputs in the order of the steps; cell: (input, h, c) to (h, c)."""
+        h, c, out = [0.0] * width, [0.0] * width, {}
+        order = range(steps - 1, -1, -1) if backward else range(steps)
+        for t in order:
+            h, c = cell(row[t * inputs : (t + 1) * inputs], h, c)
+            out[t] = h
+        return [out[t] for t in range(steps)]
+
+    def product(values, matrix, g, k):
+        return sum(v * row[g][k] for v, row in zip(values, matrix))
+
+    def rnn(w, act):
+        wx, wh, b = w
+        return lambda x, h, c: ([act(product(x, wx, 0, k) + product(h, wh, 0, k) + b[k]) for k in range(width)], c)
+
+    def lstm(w):
+        wx, wh, b = w
+
+        def cell(x, h, c):
+            z = [[product(x, wx, g, k) + product(h, wh, g, k) + b[g * width + k] for k in range(width)] for g in range(4)]
+            c = [sigmoid(z[1][k] + 1) * c[k] + sigmoid(z[0][k]) * math.tanh(z[2][k]) for k in range(width)]
+            return [sigmoid(z[3][k]) * math.tanh(c[k]) for k in range(width)], c
+
+        return cell
+
+    def gru(w):
+        wx, wh, b = w
+
+        def cell(x, h, c):
+            xs = [[product(x, wx, g, k) + b[g * width + k] for k in range(width)] for g in range(3)]
+            hs = [[product(h, wh, g, k) + (b[9 + k] if g == 2 else 0) for k in range(width)] for g in range(3)]
+            r = [sigmoid(xs[0][k] + hs[0][k]) for k in range(width)]
+            u = [sigmoid(xs[1][k] + hs[1][k]) for k in range(width)]
+            n = [math.tanh(xs[2][k] + r[k] * hs[2][k]) for k in range(width)]
+            return [(1 - u[k]) * n[k] + u[k] * h[k] for k in range(width)], c
+
+        return cell
+
+    def flat(states):
+        return [v for state in states for v in state]
+
+    rows = [[1, 2, 3, 4, 5, 6, 7, 8], [-1, 0.5, 0, 2, -0.5, 1, 0.3, 0.1]]
+    for name, cell, backward in [
+        ("rnn", rnn(weights("rnn_w", 1), math.tanh), False),
+        ("back", rnn(weights("back_w", 1), math.sin), True),
+        ("lstm", lstm(weights("lstm_w", 4)), False),
+        ("gru", gru(weights("gru_w", 3)), False),
+    ]:
+        expect(name, predict(name, "a.ckpt", x=rows), [flat(run(cell, row, backward)) for row in rows])
+    ahead, behind = lstm(weights("forward_w", 4)), lstm(weights("backward_w", 4))
+    want = [flat(a + b for a, b in zip(run(ahead, row), run(behind, row, True))) for row in rows]
+    expect("both", predict("both", "a.ckpt", x=rows), want)
+    identity = [float(i == j) for i in range(3) for j in range(3)]
+    expect("orthogonal", predict("orthogonal", "a.ckpt", x=[1]), [identity * 2 + [1, 0, 0, 1]])
+    # (3, 0, 4) and (1, 1, 0) less its part along the first, (3/5, 0, 4/5): (16, 25, -12) / 25.
+    length = math.sqrt(16**2 + 25**2 + 12**2)
+    want = [0.6, 0, 0.8, 16 / length, 25 / length, -12 / length]
+    expect("orthonormal_rows", predict("orthonormal", "a.ckpt", x=[[3, 0, 4, 1, 1, 0]]), [want])
+
+    def cells(row):
+        start = [0.5 * row[0], 0.5 * row[1]]
+        c = [sigmoid(row[2 + k] + 1) * start[k] + sigmoid(row[k]) * math.tanh(row[4 + k]) for k in range(2)]
+        h = [sigmoid(row[6 + k]) * math.tanh(c[k]) for k in range(2)]
+        r, u = ([sigmoid(row[2 * g + k] + row[7 - 2 * g - k]) for k in range(2)] for g in range(2))
+        n = [math.tanh(row[4 + k] + r[k] * row[3 - k]) for k in range(2)]
+        return h + c + [(1 - u[k]) * n[k] + u[k] * start[k] for k in range(2)]
+
+    expect("cells", predict("cells", "a.ckpt", x=rows), [cells(row) for row in rows])
+    want = [0.537050, 0.029631, 0.470808, -0.520679, 0.417608, -1.521426]
+    expect("two steps", predict("two_steps", "a.ckpt", x=[[1, -1]]), [want])
 
 
 globals()[sys.argv[2]]()
