@@ -67,8 +67,9 @@ class Results:
 def processor():
     text = pathlib.Path("/proc/cpuinfo").read_text()
     name = re.search(r"model name\s*: (.*)", text).group(1)
+    family, model = (re.search(rf"^{what}\s*: (\d+)", text, re.M).group(1) for what in ("cpu family", "model"))
     wide = "AVX-512" if " avx512f " in text else "AVX2"
-    return {"processor": f"{name}, {wide}", "cpus": len(os.sched_getaffinity(0))}
+    return {"processor": f"{name} (family {family}, model {model}), {wide}", "cpus": len(os.sched_getaffinity(0))}
 
 
 def environment(framework, threads):
