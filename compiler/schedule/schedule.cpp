@@ -10,6 +10,9 @@ namespace dnn::schedule {
 
 Schedule chooseSchedule(const Kernel& kernel, const Machine& machine) {
   Analysis analysis(kernel);
+  if (std::optional<Schedule> schedule = scheduleRowKernel(analysis, machine)) {
+    return std::move(*schedule);
+  }
   if (std::optional<ContractionShape> shape = contractionShape(analysis, machine)) {
     ContractionPlan plan = contractionPlans(*shape, machine).front();
     if (std::optional<Schedule> schedule = scheduleContraction(analysis, machine, *shape, plan)) {
@@ -48,6 +51,9 @@ void printStage(std::ostream& out, const std::string& name, const StageSchedule&
   case Placement::Inline: out << " inline\n"; return;
   case Placement::Root: out << " root\n"; break;
   case Placement::At: out << " at " << stage.atStage << "." << stage.atLoop << "\n"; break;
+  }
+  if (!stage.withStage.empty()) {
+    out << "    with " << stage.withStage << "." << stage.withLoop << "\n";
   }
   for (const auto& [loop, points] : stage.tile) {
     out << "    tile " << loop << " " << points << "\n";
@@ -92,6 +98,9 @@ std::string print(const Schedule& schedule) {
       printStage(out, name + "_lanes", op.lanes->stage);
       out << "    " << op.lanes->width << " lanes along r" << op.lanes->reduced
           << (op.lanes->inVectors ? ", summed in vectors" : "") << "\n";
+    }
+    if (op.values) {
+      printStage(out, name + "_values", *op.values);
     }
     if (op.accumulator) {
       printStage(out, name + "_tile", op.accumulator->stage);

@@ -47,6 +47,10 @@ struct StageSchedule {
   std::string atLoop;
   /// The definition that initialises, then the updates. Missing ones run as plain loops.
   std::vector<Nest> nests;
+  /// Root: from the outermost loop to this one of that stage the two share their loops; this one comes second. Their
+  /// splits down to there are the same.
+  std::string withStage;
+  std::string withLoop;
   /// At: the stage is computed for exactly this many points of the loop, even where fewer are needed. Keeps
   /// accumulators in registers.
   std::vector<std::pair<std::string, int64_t>> tile;
@@ -92,6 +96,8 @@ struct OpSchedule {
   std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
   std::optional<Lanes> lanes;
   std::optional<Accumulator> accumulator;
+  /// The body at each point of the one reduced index is computed into a buffer first: `opN_values`, with the loop `i0`.
+  std::optional<StageSchedule> values;
   std::vector<Pack> packs;
   /// Parts of the body that are the same at every point (a learning rate): computed once, before the loops.
   std::vector<graph::ExprRef> once;
@@ -104,6 +110,9 @@ struct OutputSchedule {
 };
 
 struct Schedule {
+  /// Each row is finished before the next one begins (row_form.h): inputs are overwritten in place by rows, and are
+  /// ordinary arguments.
+  bool byRows = false;
   std::string family;                  ///< which template made it: "contraction", "general"
   std::vector<OpSchedule> ops;         ///< of every comp, scatter, reshape and concat, in order
   std::vector<OutputSchedule> outputs; ///< returns that are in none of these are written by their own op's stage

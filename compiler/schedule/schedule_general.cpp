@@ -29,7 +29,8 @@ bool computes(const Op& op) {
 /// Decides from the last op to the first, because how often an op runs depends on its users.
 class Placer {
 public:
-  Placer(const Analysis& analysis, const Op* anchor) : analysis_(analysis), anchor_(anchor) {}
+  Placer(const Analysis& analysis, const Op* anchor, bool byRows)
+      : analysis_(analysis), anchor_(anchor), byRows_(byRows) {}
 
   Schedule run() {
     Schedule schedule;
@@ -62,6 +63,7 @@ public:
 private:
   const Analysis& analysis_;
   const Op* anchor_;
+  bool byRows_;
   std::map<const Op*, double> inlineCost_;
   std::map<const Op*, double> evaluations_; // how often an inlined op is evaluated
   std::map<const Op*, bool> inlined_;
@@ -87,7 +89,7 @@ private:
     evaluations_[&op] = runs;
     if (!isElementwise(op)) {
       inlined_[&op] = false;
-    } else if (analysis_.dependsOnOverwritten(v) || dependsOnAnchor(op)) {
+    } else if ((analysis_.dependsOnOverwritten(v) && !byRows_) || dependsOnAnchor(op)) {
       inlined_[&op] = true;
     } else {
       // A buffer costs a store and loads; computing again costs the body.
@@ -150,7 +152,9 @@ private:
 
 } // namespace
 
-Schedule placeStages(const Analysis& analysis, const Op* anchor) { return Placer(analysis, anchor).run(); }
+Schedule placeStages(const Analysis& analysis, const Op* anchor, bool byRows) {
+  return Placer(analysis, anchor, byRows).run();
+}
 
 Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine) {
   Schedule schedule = placeStages(analysis, nullptr);

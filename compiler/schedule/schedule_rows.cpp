@@ -50,6 +50,14 @@ public:
     }
   }
 
+  /// Of one row: lanes along the one reduced index.
+  void runInRow() {
+    along_ = Along::Reduced;
+    index_ = static_cast<uint32_t>(op_.dims.size());
+    how_.stage.placement = Placement::Root;
+    inLanes();
+  }
+
   void run() {
     choose();
     how_.stage.placement = Placement::Root;
@@ -252,8 +260,14 @@ private:
 
 } // namespace
 
-void scheduleReduction(const Analysis& analysis, const Machine& machine, const Op& op, OpSchedule& how) {
-  Rows(analysis, machine, op, how).run();
+void scheduleReduction(const Analysis& analysis, const Machine& machine, const Op& op, OpSchedule& how,
+                       bool inRow) {
+  Rows rows(analysis, machine, op, how);
+  if (inRow) {
+    rows.runInRow();
+  } else {
+    rows.run();
+  }
 }
 
 } // namespace dnn::schedule

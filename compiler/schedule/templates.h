@@ -12,9 +12,13 @@ namespace dnn::schedule {
 /// contiguous.
 Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine);
 
+/// A kernel that runs row by row (row_form.h). None if the kernel has another form.
+std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machine& machine);
+
 /// Decides for every op whether it is inlined, and which outputs are written together, except for `anchor`, which the
-/// caller schedules and whose users all see it at their own point. Stages get no loops yet.
-Schedule placeStages(const Analysis& analysis, const graph::Op* anchor);
+/// caller schedules and whose users all see it at their own point. Stages get no loops yet. `byRows`: in-place inputs
+/// are overwritten a row at a time, so that values of a row may have buffers.
+Schedule placeStages(const Analysis& analysis, const graph::Op* anchor, bool byRows = false);
 
 /// Gives loops to every stage that has none yet, except for `anchor`.
 void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& schedule, const graph::Op* anchor);
@@ -24,7 +28,9 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
 Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std::vector<Dim>& dims, int elementBytes,
                      double cost, Loads loads);
 /// A reduction that is not tiled in registers: lanes along a reduced index, or vectors along a dimension of the result.
-void scheduleReduction(const Analysis& analysis, const Machine& machine, const graph::Op& op, OpSchedule& how);
+/// `inRow`: of a single row, in lanes, on one core.
+void scheduleReduction(const Analysis& analysis, const Machine& machine, const graph::Op& op, OpSchedule& how,
+                       bool inRow = false);
 
 /// Vector instructions that are worth a parallel loop: about 4 µs on one core.
 inline constexpr double parallelWork = 16000;

@@ -9,11 +9,14 @@
 // reduction keeps a stage of its own. Joining two groups must not make a cycle: no other path may lead from one to the
 // other.
 #include "compiler/schedule/analysis.h"
+#include "compiler/schedule/row_form.h"
 #include "compiler/support/assert.h"
 #include "compiler/transform/fuse_rules.h"
+#include "compiler/transform/fuse_share_parts.h"
 #include "compiler/transform/pass_manager.h"
 
 #include <algorithm>
+#include <optional>
 #include <queue>
 
 namespace dnn::transform {
@@ -210,8 +213,28 @@ private:
     std::ranges::sort(members, {}, [&](const Op* op) { return position_.at(op); });
     Op* op = function_.createOp(OpKind::Group, {}, {}, members.back()->loc);
     op->anchor = anchorOf(members, isContraction_[group]);
-    op->body_block->ops = members;
+    bool byRows = !isContraction_[group] && members.size() > 1 &&
+                  schedule::rowForm(members, resultsOf(members), function_.symbols).has_value();
+    op->body_block->ops = byRows ? shareParts(function_, members) : members;
     return op;
+  }
+
+  std::optional<graph::Uses> uses_; // of the function while its ops are not in groups yet; made when first asked
+
+  /// The values that others than the members read.
+  std::vector<Value*> resultsOf(const std::vector<Op*>& members) {
+    if (!uses_) {
+      uses_.emplace(function_);
+    }
+    std::vector<Value*> results;
+    for (const Op* op : members) {
+      bool escapes = std::ranges::any_of(
+          uses_->of(op->results[0]), [&](const Op* user) { return std::ranges::find(members, user) == members.end(); });
+      if (escapes || uses_->returned(op->results[0])) {
+        results.push_back(op->results[0]);
+      }
+    }
+    return results;
   }
 };
 

@@ -4,6 +4,7 @@
 // an extra edge R → G in the dependence graph; it may be added unless G already reaches R. Edges only grow, so a later
 // decision never breaks an earlier one. A reader that runs at the end of the function (another update, an output) can
 // never come first: then v is copied.
+#include "compiler/schedule/row_form.h"
 #include "compiler/support/assert.h"
 #include "compiler/transform/plan_memory.h"
 
@@ -86,6 +87,7 @@ private:
   graph::Function& function_;
   Roots roots_;
   UpdatePlacement result_;
+  std::unordered_set<const Op*> byRows_; // groups with one escape that overwrites its operand row by row
   std::unordered_map<const Op*, size_t> position_;
   std::vector<std::vector<size_t>> after_;                          // edges: op → ops that must run after it
   std::unordered_map<std::string, std::vector<const Op*>> readers_; // of a path's old value
@@ -183,9 +185,15 @@ private:
     if (!(old->type.dims == value->type.dims) || old->type.dtype != value->type.dtype) {
       return false;
     }
-    auto dependents = pointwiseDependents(group, old);
-    if (!dependents || value->def->kind != OpKind::Comp || value->def->reduction != Reduction::None) {
+    if (value->def->kind != OpKind::Comp || value->def->reduction != Reduction::None) {
       return false;
+    }
+    bool byRows = !pointwiseDependents(group, old);
+    if (byRows_.contains(&group) || (byRows && (result_.inPlace.contains(&group) || !runsByRows(group, old)))) {
+      return false;
+    }
+    if (byRows) {
+      byRows_.insert(&group);
     }
     auto& marks = result_.inPlace[&group];
     marks.resize(group.escapes.size());
@@ -193,11 +201,20 @@ private:
     return true;
   }
 
+  /// The kernel of the group is one that finishes each row before it begins the next, and needs each row of `old` once.
+  bool runsByRows(const Op& group, const Value* old) const {
+    auto form = schedule::rowForm(group.body_block->ops, group.escapes, function_.symbols);
+    return form && schedule::readsByRows(*form, old);
+  }
+
   /// An escape that depends on an overwritten operand, but is itself not in place, would have to be written in the same
   /// pass over the elements. Then nothing of the group is in place.
   void dropMixedGroups() {
     std::erase_if(result_.inPlace, [&](auto& entry) {
       const Op& group = *entry.first;
+      if (byRows_.contains(&group)) {
+        return false;
+      }
       const auto& marks = entry.second;
       bool mixed = false;
       for (const std::optional<uint32_t>& mark : marks) {

@@ -205,6 +205,47 @@ KernelCase rowsOfSoftmax(Random& random) {
   return {"cross-entropy", text.done(returns), {}, {}};
 }
 
+/// Rows long enough to run one after the other: softmax and norms with what follows, over their input or beside it.
+KernelCase rowByRow(Random& random) {
+  static constexpr std::array widths = {"96", "1000", "1024", "1537", "2051"};
+  std::string k = oneOf(random, widths);
+  int most = std::max(8192 / std::stoi(k) + 1, pick(random, 2, 40));
+  Rows n = chance(random, 50) ? Rows{"N", most} : Rows{number(most), most};
+  Text text(n.max);
+  std::string s = text.input("f32[" + n.extent + ", " + k + "]");
+  std::string row = "[n:" + n.extent + "]", full = "[n:" + n.extent + ", k:" + k + "]";
+  std::string element = s + "[n, k]";
+  std::vector<std::string> returns;
+  if (chance(random, 30)) { // a norm
+    std::string mean = text.op("comp " + row + " add [k:" + k + "] : f32 { mul(0.001, " + element + ") }");
+    std::string centred = "sub(" + element + ", " + mean + "[n])";
+    std::string square = text.op("comp " + row + " add [k:" + k + "] : f32 { mul(" + centred + ", " + centred + ") }");
+    returns.push_back(text.op("comp " + full + " : f32 { div(" + centred + ", sqrt(add(0.1, " + square + "[n]))) }"));
+  } else {
+    std::string m = text.op("comp " + row + " max [k:" + k + "] : f32 { " + element + " }");
+    std::string e = "exp(sub(" + element + ", " + m + "[n]))";
+    if (chance(random, 60)) {
+      e = text.op("comp " + full + " : f32 { " + e + " }") + "[n, k]";
+    }
+    std::string z = text.op("comp " + row + " add [k:" + k + "] : f32 { " + e + " }");
+    if (chance(random, 70)) {
+      std::string t = text.input("i32[" + n.extent + "] < " + k);
+      std::string loss = text.op("comp [] add " + row + " : f32 { sub(add(log(" + z + "[n]), " + m + "[n]), " + s +
+                                 "[n, " + t + "[n]]) }");
+      returns.push_back(text.op("comp [] : f32 { mul(0.01, " + loss + "[]) }"));
+      e = "sub(div(" + e + ", " + z + "[n]), select(eq(k, " + t + "[n]), 1.0, 0.0))";
+    } else {
+      e = "div(" + e + ", " + z + "[n])";
+    }
+    returns.push_back(text.op("comp " + full + " : f32 { sub(" + element + ", mul(0.5, " + e + ")) }"));
+  }
+  std::vector<std::optional<uint32_t>> inPlace(returns.size());
+  if (chance(random, 50)) {
+    inPlace.back() = 0;
+  }
+  return {"row by row", text.done(returns), std::move(inPlace), {}};
+}
+
 std::string scalarExpression(Random& random, const std::vector<std::string>& leaves, int depth) {
   if (depth == 0 || chance(random, 15)) {
     return chance(random, 80) ? leaves[static_cast<size_t>(pick(random, 0, static_cast<int>(leaves.size()) - 1))]
@@ -415,8 +456,8 @@ KernelCase views(Random& random) {
 KernelCase randomKernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {24, product}, {14, update},     {12, rowsOfSoftmax}, {10, elementwise}, {12, reductions}, {6, gatherAndScatter},
-      {4, accuracy}, {6, convolution}, {4, draws},          {4, views},        {4, columnSums}};
+      {20, product}, {14, update},     {12, rowsOfSoftmax}, {10, elementwise}, {12, reductions}, {6, gatherAndScatter},
+      {4, accuracy}, {6, convolution}, {4, draws},          {4, views},        {4, columnSums},  {4, rowByRow}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

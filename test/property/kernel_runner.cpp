@@ -2,6 +2,7 @@
 
 #include "HalideRuntime.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
@@ -241,6 +242,7 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
   std::vector<std::unique_ptr<Argument>> arguments;
   std::vector<const graph::Tensor*> inputs; // of buffers that must not change
   std::map<uint32_t, const GuardedBuffer*> outputs;
+  std::map<uint32_t, uint64_t> shared; // descriptors of outputs that are inputs as well
   std::vector<uint64_t> values;
   auto addBuffer = [&](DType dtype, const std::vector<int64_t>& dims, const graph::Tensor* content) {
     int64_t count = 1;
@@ -258,6 +260,14 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
   for (const KernelArg& arg : object.args) {
     switch (arg.kind) {
     case KernelArg::Kind::Input: {
+      // A kernel that overwrites it row by row gets the same buffer twice.
+      auto result = std::ranges::find_if(overwritten, [&](const auto& entry) { return entry.second == arg.index; });
+      if (result != overwritten.end()) {
+        const graph::Tensor& tensor = environment.inputs.at(std::to_string(arg.index));
+        outputs[result->first] = addBuffer(tensor.dtype, tensor.dims, &tensor);
+        shared[result->first] = values.back();
+        break;
+      }
       const graph::Tensor& tensor = environment.inputs.at(std::to_string(arg.index));
       addBuffer(tensor.dtype, tensor.dims, &tensor);
       inputs.resize(buffers.size());
@@ -265,6 +275,10 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
       break;
     }
     case KernelArg::Kind::Output: {
+      if (shared.contains(arg.index)) {
+        values.push_back(shared.at(arg.index));
+        break;
+      }
       const TensorType& type = function.returns.at(arg.index)->type;
       std::vector<int64_t> dims;
       for (const Dim& dim : type.dims) {

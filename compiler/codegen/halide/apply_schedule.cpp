@@ -71,6 +71,9 @@ void applySchedule(Stage& stage, const schedule::StageSchedule& how, const std::
     break;
   }
   }
+  if (!how.withStage.empty()) {
+    stage.func.compute_with(stages.at(how.withStage).func, Halide::Var(how.withLoop));
+  }
   for (const auto& [loop, points] : how.tile) {
     stage.func.bound_extent(Halide::Var(loop), static_cast<int32_t>(points));
   }

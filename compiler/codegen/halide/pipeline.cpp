@@ -98,7 +98,7 @@ void PipelineBuilder::declareInputs() {
   }
   std::vector<bool> isOverwritten(number);
   for (const std::optional<uint32_t>& input : kernel_.inPlace) {
-    if (input) {
+    if (input && !schedule_.byRows) {
       isOverwritten.at(*input) = true;
     }
   }
@@ -183,6 +183,9 @@ void PipelineBuilder::defineOp(uint32_t position) {
     definePack(op, how.packs[i], name + "_pack" + std::to_string(i));
   }
   if (op.kind == OpKind::Comp && op.reduction != Reduction::None) {
+    if (how.values) {
+      defineValues(op, *how.values, name + "_values");
+    }
     if (how.lanes) {
       defineLanes(op, how, name);
     } else if (how.accumulator) {

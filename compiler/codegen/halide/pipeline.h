@@ -71,6 +71,8 @@ private:
   void defineReduction(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineLanes(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineAccumulated(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  /// The body of a reduction at each of its points, where the schedule wants a buffer of them.
+  void defineValues(const graph::Op& op, const schedule::StageSchedule& how, const std::string& name);
   void defineScatter(const graph::Op& op, const std::string& name);
   /// Lowers bodies of op at this point, with what is computed once taken from there.
   ExprLowering lowering(const graph::Op& op, std::vector<Halide::Expr> point);

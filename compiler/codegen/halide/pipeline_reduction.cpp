@@ -61,6 +61,14 @@ bool dependsOn(graph::ExprRef body, size_t first) {
 
 } // namespace
 
+void PipelineBuilder::defineValues(const Op& op, const schedule::StageSchedule& how, const std::string& name) {
+  DNN_ASSERT(op.dims.empty() && op.reduced.size() == 1, "the values of a reduction to a scalar, along one index");
+  std::vector<Var> vars = dimVars(1);
+  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  stage.func(vars) = toStorage(lowering(op, asExprs(vars)).lower(op.body), op.body->dtype);
+  addStage(name, std::move(stage), how);
+}
+
 void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
   DType dtype = op.body->dtype;
   std::vector<Var> vars = dimVars(op.dims.size());

@@ -118,7 +118,7 @@ void PipelineBuilder::defineOutput(uint32_t number, BuiltPipeline&) {
   for (size_t i = 0; i < output.returns.size(); ++i) {
     uint32_t index = output.returns[i];
     undefined.push_back(Halide::undef(storageType(function_.returns[index]->type.dtype)));
-    if (index < kernel_.inPlace.size() && kernel_.inPlace[index]) {
+    if (index < kernel_.inPlace.size() && kernel_.inPlace[index] && !schedule_.byRows) {
       inPlace = true;
       overwritten_[inputs[*kernel_.inPlace[index]]] = {stage.func, single ? -1 : static_cast<int>(i)};
     }

@@ -86,10 +86,19 @@ Expr PipelineBuilder::inlined(const Op& op, const std::vector<Expr>& point) {
 }
 
 ExprLowering PipelineBuilder::lowering(const Op& op, std::vector<Expr> point) {
+  const schedule::OpSchedule& how = *scheduleOf_.at(&op);
+  auto values = stages_.find("op" + std::to_string(how.op) + "_values");
+  Expr ready;
+  if (values != stages_.end()) {
+    ready = fromStorage(values->second.func(point.at(0)), op.body->dtype);
+  }
   ExprLowering bodies(*this, op, function_.symbols, std::move(point));
+  if (ready.defined()) {
+    bodies.replace(op.body, ready);
+  }
   auto found = once_.find(&op);
   for (size_t i = 0; found != once_.end() && i < found->second.size(); ++i) {
-    graph::ExprRef part = scheduleOf_.at(&op)->once[i];
+    graph::ExprRef part = how.once[i];
     bodies.replace(part, fromStorage(found->second[i](), part->dtype));
   }
   return bodies;

@@ -1,0 +1,114 @@
+// Kernels that run row by row (row_form.h): one read and one write of memory for each element of a row.
+//
+//   for each row                               in parallel, in contiguous tasks
+//     maximum, exponentials, their sum         while the row and the exponentials are in the cache
+//     what is reduced over the rows later      one number for each of those reductions
+//     the outputs                              over the input where that is in place
+//   reductions over the rows
+#include "compiler/schedule/row_form.h"
+#include "compiler/schedule/templates.h"
+#include "compiler/support/assert.h"
+
+#include <algorithm>
+
+namespace dnn::schedule {
+
+using graph::Op;
+using graph::Value;
+
+std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machine& machine) {
+  const graph::Function& function = analysis.function;
+  std::optional<RowForm> form = rowForm(function.body.ops, function.returns, function.symbols);
+  if (!form) {
+    return std::nullopt;
+  }
+  Schedule schedule = placeStages(analysis, nullptr, true);
+  schedule.family = "row by row";
+  schedule.byRows = true;
+
+  double work = 0;
+  for (const Op* op : form->inRows) {
+    work += analysis.points(*op) * costOf(op->body) / static_cast<double>(machine.lanes(4));
+  }
+  // Tasks of equal numbers of rows; where the number of rows is not known, each row is one. A guard in a loop that
+  // stages share would not be seen by bounds inference.
+  int64_t task = form->rows.isStatic() ? taskSize(machine, form->rows.constant()) : 1;
+  while (form->rows.isStatic() && form->rows.constant() % task != 0) {
+    --task;
+  }
+  Nest rows;
+  std::string rowLoop = "i0";
+  if (work >= parallelWork && task > 1) {
+    rowLoop = "row";
+    rows.splits = {{"i0", "task", "row", task, Tail::RoundUp}};
+    rows.parallel = {"task"};
+  } else if (work >= parallelWork) {
+    rows.parallel = {"i0"};
+  }
+  // The stages that leave something behind a row. Everything else is computed in the row loop of the first.
+  std::string home;
+  auto addSink = [&](StageSchedule& stage, const std::string& name, Nest columns) {
+    stage.placement = Placement::Root;
+    Nest nest = rows;
+    nest.splits.insert(nest.splits.end(), columns.splits.begin(), columns.splits.end());
+    nest.vectorized = columns.vectorized;
+    stage.nests = {std::move(nest)};
+    if (home.empty()) {
+      home = name;
+    } else {
+      stage.withStage = home;
+      stage.withLoop = rowLoop;
+    }
+  };
+  auto inRows = [&](const Op* op) { return std::ranges::find(form->inRows, op) != form->inRows.end(); };
+  for (OpSchedule& how : schedule.ops) {
+    const Op& op = *function.body.ops[how.op];
+    if (op.reduction != Reduction::None && !inRows(&op)) {
+      how.values.emplace();
+      addSink(*how.values, "op" + std::to_string(how.op) + "_values", {});
+    }
+  }
+  for (size_t number = 0; number < schedule.outputs.size(); ++number) {
+    OutputSchedule& output = schedule.outputs[number];
+    const Value* first = function.returns[output.returns.front()];
+    if (!inRows(first->def)) {
+      output.stage.nests = {Nest{}};
+      continue;
+    }
+    Loads loads = Loads::Forward;
+    int bytes = 8;
+    for (uint32_t index : output.returns) {
+      const Value* v = function.returns[index];
+      loads = std::max(loads, analysis.loadsOf(*v->def));
+      bytes = std::min(bytes, byteSize(v->type.dtype));
+    }
+    std::vector<Dim> dims = first->type.dims;
+    dims[0] = 1; // the row loop is not the vector's
+    addSink(output.stage, "out" + std::to_string(number), elementwiseNest(analysis, machine, dims, bytes, 0, loads));
+  }
+  DNN_ASSERT(!home.empty(), "a kernel that runs by rows writes something of them");
+  for (OpSchedule& how : schedule.ops) {
+    const Op& op = *function.body.ops[how.op];
+    if (how.stage.placement == Placement::Inline) {
+      continue;
+    }
+    if (!inRows(&op)) {
+      scheduleReduction(analysis, machine, op, how, false);
+      continue;
+    }
+    if (op.reduction != Reduction::None) {
+      scheduleReduction(analysis, machine, op, how, true);
+    } else {
+      std::vector<Dim> dims = op.results[0]->type.dims;
+      dims[0] = 1;
+      how.stage.nests = {
+          elementwiseNest(analysis, machine, dims, byteSize(op.results[0]->type.dtype), 0, analysis.loadsOf(op))};
+    }
+    how.stage.placement = Placement::At;
+    how.stage.atStage = home;
+    how.stage.atLoop = rowLoop;
+  }
+  return schedule;
+}
+
+} // namespace dnn::schedule
