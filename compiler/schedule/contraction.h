@@ -58,10 +58,14 @@ struct ContractionShape {
   bool rowsContiguous = false;      ///< the row operand's elements of neighbouring rows lie side by side (Aᵀ·B)
   double rowStride = 0;             ///< then the bytes between those of neighbouring reduced indices
   bool reductionContiguous = false; ///< both operands can be loaded in vectors along the last reduced index
-  bool mustPack = false;            ///< the column operand is computed, or its columns end inside a vector
+  bool unmasked = false;            ///< some result has elements of a byte, or gathers in its epilogue
   bool inPlace = false;             ///< the epilogue overwrites inputs
   double epilogue = 1;              ///< vector instructions for one vector of the result
 };
+
+/// Whether the last tile of columns may start earlier and write some elements again, with the same values, so that
+/// columns that do not fill their tiles need not be copied.
+bool canShiftColumns(const ContractionShape& shape, double tileColumns);
 
 /// Nothing if the kernel is not one contraction whose users all see it at their own point.
 std::optional<ContractionShape> contractionShape(const Analysis& analysis, const Machine& machine);

@@ -79,7 +79,8 @@ public:
       // Of the last tile, only the vectors and rows with results are computed where the extents are known.
       double vectors = tiles(shape_.columns, lanes());
       for (auto [rowCount, r] : parts(shape_.rows, static_cast<double>(plan.rows), shape_.rowsStatic)) {
-        for (auto [count, t] : parts(vectors, static_cast<double>(plan.columns), shape_.columnsStatic)) {
+        bool partial = shape_.columnsStatic && plan.packing != Packing::None; // else the last tile is shifted
+        for (auto [count, t] : parts(vectors, static_cast<double>(plan.columns), partial)) {
           total += shape_.others * rowCount * count * columnTile(plan, r, t);
         }
       }
@@ -163,6 +164,12 @@ private:
 
 } // namespace
 
+bool canShiftColumns(const ContractionShape& shape, double tileColumns) {
+  // A computed operand is copied, and panels of a copy have fixed places.
+  return shape.columnsStatic && shape.columnsContiguous && costOf(shape.op->body) <= 4 && !shape.inPlace &&
+         !shape.unmasked && shape.columns >= tileColumns;
+}
+
 std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, const Machine& machine) {
   Model model(shape, machine);
   std::vector<ContractionPlan> plans;
@@ -205,7 +212,8 @@ std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, con
     if (t > 1 && (t - 1) * shape.lanes >= static_cast<int64_t>(shape.columns)) {
       break; // a vector without any column
     }
-    bool fills = static_cast<int64_t>(shape.columns) % columns == 0 && !shape.mustPack;
+    bool fills = shape.columnsStatic && (static_cast<int64_t>(shape.columns) % columns == 0 ||
+                                         canShiftColumns(shape, static_cast<double>(columns)));
     for (int64_t r = 1; r <= rows && t * r + t + 1 <= registers && r <= 12; ++r) {
       if (fills && shape.columnsContiguous) {
         addOrders({Accumulate::Columns, r, t, Packing::None});

@@ -125,7 +125,6 @@ private:
   void describeOperands() {
     uint32_t last = rank() + static_cast<uint32_t>(op_->reduced.size()) - 1;
     const Dim& columns = analysis_.dimOf(*op_, shape_.column);
-    shape_.mustPack = !columns.isStatic();
     shape_.columnsStatic = columns.isStatic();
     shape_.rowsStatic = analysis_.dimOf(*op_, shape_.row).isStatic();
     shape_.columnsContiguous = shape_.rowsContiguous = true;
@@ -152,6 +151,7 @@ private:
 
   void describeEpilogue() {
     for (const Value* v : analysis_.function.returns) {
+      shape_.unmasked |= byteSize(v->type.dtype) < 4 || (v->def != op_ && analysis_.loadsOf(*v->def) != Loads::Forward);
       if (v->def != op_ && v->def->body != nullptr && dependsOnAnchor(v)) {
         shape_.epilogue += costOf(v->def->body);
         shape_.inPlace |= analysis_.isInPlace(v);

@@ -44,7 +44,7 @@ public:
     if (!rowsFillTiles()) {
       how_->clamped.push_back(shape_.row);
     }
-    if (!columnsFillTiles()) {
+    if (!columnsFillTiles() && !shiftsColumns()) {
       how_->clamped.push_back(shape_.column);
     }
     if (inLanes()) {
@@ -85,6 +85,12 @@ private:
     return columns.isStatic() && columns.constant() % tileColumns() == 0;
   }
 
+  /// The last tile of columns starts where it is full.
+  bool shiftsColumns() const {
+    return !inLanes() && plan_.packing == Packing::None && !columnsFillTiles() &&
+           canShiftColumns(shape_, static_cast<double>(tileColumns()));
+  }
+
   bool rowsFillTiles() const {
     const Dim& rows = analysis_.dimOf(*op_, shape_.row);
     return rows.isStatic() && rows.constant() % plan_.rows == 0;
@@ -101,7 +107,8 @@ private:
     bool alongColumns = used[shape_.column], alongRows = used[shape_.row];
     bool computed = e->kind == ExprKind::Apply && costOf(e) > 3 && hasAccess(e);
     if (alongColumns && !alongRows && hasAccess(e)) {
-      bool direct = plan_.packing == Packing::None && e->kind == ExprKind::Access && columnsFillTiles() &&
+      bool direct = plan_.packing == Packing::None && e->kind == ExprKind::Access &&
+                    (columnsFillTiles() || shiftsColumns()) &&
                     analysis_.strideOf(*op_, e, shape_.column) == Stride::Unit;
       bool cheapSum = e->kind == ExprKind::Apply && !computed;
       if (!direct && !cheapSum) {
@@ -289,7 +296,10 @@ private:
     }
     Nest nest;
     // In place the elements are an update, where computing one twice would be wrong; a guard that always holds is free.
-    Tail columnTail = unmasked || inPlace ? Tail::Guard : columnsFillTiles() ? Tail::RoundUp : Tail::Predicate;
+    Tail columnTail = unmasked || inPlace  ? Tail::Guard
+                      : columnsFillTiles() ? Tail::RoundUp
+                      : shiftsColumns()    ? Tail::Shift
+                                           : Tail::Predicate;
     Tail rowTail = rowsFillTiles() && !inPlace ? Tail::RoundUp : Tail::Guard;
     nest.splits.push_back({dim(shape_.column), "column", "lane", inLanes() ? plan_.columns : lanes_, columnTail});
     std::vector<std::string> inner = {"lane"};
