@@ -192,7 +192,7 @@ std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, con
   };
   auto addOrders = [&](ContractionPlan plan) {
     for (bool packRows : {false, true}) {
-      if (packRows && (!shape.rowsContiguous || shape.others > 1)) {
+      if (packRows && (!shape.rowsContiguous || !shape.rowsStatic || shape.others > 1)) {
         continue;
       }
       plan.packRows = packRows;
