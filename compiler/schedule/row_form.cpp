@@ -65,6 +65,19 @@ std::optional<RowForm> rowForm(std::span<Op* const> ops, std::span<Value* const>
     reduces |= inRows && !op->reduced.empty();
   }
   int64_t rows = form.rows.max(symbols);
+  // What leaves something behind a row shares its loop. Halide 21 lets two do so, but not three that read one buffer.
+  constexpr size_t mostLoops = 2;
+  size_t loops = static_cast<size_t>(std::ranges::count_if(form.after, [](const Op* op) { return isSum(*op); }));
+  std::vector<const Value*> distinct; // outputs of equal dimensions are written by one loop nest
+  for (const Value* v : results) {
+    bool same = std::ranges::any_of(distinct, [&](const Value* d) { return d->type.dims == v->type.dims; });
+    if (rowValues.contains(v) && !same) {
+      distinct.push_back(v);
+    }
+  }
+  if (loops + distinct.size() > mostLoops) {
+    return std::nullopt;
+  }
   for (const Value* v : results) {
     bool columns = v->type.rank() == 2;
     if (rowValues.contains(v) && v->def->reduction != Reduction::None) {
