@@ -24,6 +24,12 @@ std::string keyOf(const KernelTask& task, const schedule::Machine& machine, bool
   for (const std::optional<uint32_t>& input : task.kernel->inPlace) {
     key += input ? "over " + std::to_string(*input) + "\n" : "fresh\n";
   }
+  for (const std::vector<bool>* marks : {&task.kernel->unalignedInputs, &task.kernel->unalignedReturns}) {
+    for (bool unaligned : *marks) {
+      key += unaligned ? "anywhere " : "aligned ";
+    }
+    key += "\n";
+  }
   return key + schedule::print(task.schedule);
 }
 

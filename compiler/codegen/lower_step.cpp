@@ -1,5 +1,6 @@
 #include "compiler/codegen/lower_step.h"
 
+#include "compiler/graph/scan.h"
 #include "compiler/support/assert.h"
 
 #include <algorithm>
@@ -22,7 +23,7 @@ class EntryLowering {
 public:
   EntryLowering(const graph::Function& function, const transform::KernelTable& kernels,
                 const transform::FunctionMemory& memory, const std::vector<StepProgram::KernelSymbol>& symbols)
-      : function_(function), kernels_(kernels), memory_(memory), symbols_(symbols) {}
+      : function_(function), kernels_(kernels), memory_(memory), symbols_(symbols), roots_(function) {}
 
   EntryCode run() {
     entry_.name = function_.name;
@@ -30,10 +31,9 @@ public:
     for (const Op* op : function_.body.ops) {
       if (op->kind == OpKind::Env) {
         lowerEnv(*op);
-      } else if (op->kind == OpKind::Group) {
-        lowerGroup(*op);
       }
     }
+    entry_.calls = lowerBlock(function_.body);
     for (const transform::CopyBack& copy : memory_.copies) {
       entry_.copies.push_back({placeOf(copy.from), placeOf(copy.to), copy.to.bytes});
     }
@@ -45,15 +45,92 @@ private:
   const transform::KernelTable& kernels_;
   const transform::FunctionMemory& memory_;
   const std::vector<StepProgram::KernelSymbol>& symbols_;
+  transform::Roots roots_;
   EntryCode entry_;
   std::unordered_map<const Value*, uint32_t> descriptorOf_;
+  std::unordered_map<const Value*, uint32_t> pointerOf_; // roots that move from step to step
+
+  Address addressOf(const Value* value) const {
+    const Value* root = roots_.of(value);
+    auto pointer = pointerOf_.find(root);
+    return pointer == pointerOf_.end() ? Address{placeOf(memory_.slots.at(root)), {}} : Address{{}, pointer->second};
+  }
 
   CallArg buffer(const Value* value) {
     auto [entry, isNew] = descriptorOf_.try_emplace(value, static_cast<uint32_t>(entry_.descriptors.size()));
     if (isNew) {
-      entry_.descriptors.push_back({value->type.dtype, value->type.dims, placeOf(memory_.slots.at(value))});
+      entry_.descriptors.push_back({value->type.dtype, value->type.dims, addressOf(value)});
     }
     return {CallArg::Kind::Buffer, entry->second};
+  }
+
+  std::vector<CallCode> lowerBlock(const graph::Block& block) {
+    std::vector<CallCode> calls;
+    for (const Op* op : block.ops) {
+      if (op->kind == OpKind::Group) {
+        calls.push_back(lowerGroup(*op));
+      } else if (op->kind == OpKind::Scan) {
+        CallCode call;
+        call.loop = std::make_shared<const LoopCode>(lowerScan(*op));
+        calls.push_back(std::move(call));
+      }
+    }
+    return calls;
+  }
+
+  static Extent extentOf(const Value* value) { return {value->type.dtype, value->type.dims}; }
+
+  LoopCode lowerScan(const Op& scan) {
+    using Next = transform::ScanPlacement::Next;
+    const transform::ScanMemory& memory = memory_.scans.at(&scan);
+    const std::vector<Value*>& emits = graph::emitsOf(scan);
+    const std::vector<Value*>& nexts = graph::nextsOf(scan);
+    LoopCode loop;
+    loop.steps = scan.dims[0].extent;
+    loop.reversed = scan.reversed;
+    for (size_t i = 0; i < scan.sliceCount; ++i) {
+      const Value* slice = graph::sliceOf(scan, i);
+      pointerOf_[slice] = entry_.pointers;
+      loop.cursors.push_back({entry_.pointers++, addressOf(scan.operands[scan.carryCount + i]), extentOf(slice)});
+    }
+    uint32_t firstEmit = entry_.pointers;
+    for (size_t i = 0; i < emits.size(); ++i) {
+      loop.cursors.push_back({entry_.pointers++, addressOf(scan.results[i]), extentOf(emits[i])});
+      if (memory.placement.emitOwn[i]) {
+        pointerOf_[roots_.of(emits[i])] = firstEmit + static_cast<uint32_t>(i);
+      }
+    }
+    for (size_t i = 0; i < scan.carryCount; ++i) {
+      const Value* value = graph::carryOf(scan, i);
+      CarryPointer carry{.initial = addressOf(scan.operands[i]), .last = addressOf(graph::finalOf(scan, i))};
+      carry.pointer = pointerOf_[value] = entry_.pointers++;
+      carry.extent = extentOf(value);
+      if (memory.placement.nexts[i] == Next::Emitted) {
+        carry.next = firstEmit + memory.placement.emittedAs[i];
+      } else {
+        carry.next = entry_.pointers++;
+        carry.other = Address{placeOf(memory.others[i]), {}};
+      }
+      loop.carries.push_back(std::move(carry));
+      if (memory.placement.nexts[i] == Next::Own) {
+        pointerOf_[roots_.of(nexts[i])] = loop.carries.back().next;
+      }
+    }
+    if (const Value* counter = graph::counterOf(scan)) {
+      loop.counter = addressOf(counter);
+    }
+    loop.calls = lowerBlock(*scan.body_block);
+    for (size_t i = 0; i < emits.size(); ++i) {
+      if (!memory.placement.emitOwn[i]) {
+        loop.copies.push_back({addressOf(emits[i]), {{}, firstEmit + static_cast<uint32_t>(i)}, extentOf(emits[i])});
+      }
+    }
+    for (size_t i = 0; i < scan.carryCount; ++i) {
+      if (memory.placement.nexts[i] == Next::Copied) {
+        loop.copies.push_back({addressOf(nexts[i]), {{}, loop.carries[i].next}, extentOf(nexts[i])});
+      }
+    }
+    return loop;
   }
 
   /// Kernels get the step and the epoch as scalars; memory holds them only for whoever else reads them.
@@ -81,15 +158,13 @@ private:
     DNN_UNREACHABLE("every element type has bits");
   }
 
-  void lowerGroup(const Op& group) {
+  CallCode lowerGroup(const Op& group) {
+    CallCode code;
     if (auto fill = kernels_.fills.find(&group); fill != kernels_.fills.end()) {
-      KernelCallCode code;
       code.fill = Fill{buffer(group.escapes[0]).index, bitsOf(fill->second)};
-      entry_.calls.push_back(std::move(code));
-      return;
+      return code;
     }
     const transform::KernelCall& call = kernels_.calls.at(&group);
-    KernelCallCode code;
     code.kernel = call.kernel;
     for (const schedule::KernelArg& arg : symbols_.at(call.kernel).args) {
       switch (arg.kind) {
@@ -107,7 +182,7 @@ private:
         break;
       }
     }
-    entry_.calls.push_back(std::move(code));
+    return code;
   }
 };
 

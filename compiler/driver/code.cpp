@@ -32,7 +32,7 @@ int failToCompile(const Error& error) {
 }
 
 int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled) {
-  if (int code = pipeline.runTo(Pipeline::Stage::Compilable); code != kSuccess) {
+  if (int code = pipeline.runTo(Pipeline::Stage::Fuse); code != kSuccess) {
     return code;
   }
   codegen::CompileOptions how = compileOptions(options);

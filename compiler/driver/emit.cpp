@@ -18,12 +18,12 @@ Pipeline::Stage pipelineStage(EmitStage stage) {
   case EmitStage::Graph: return Pipeline::Stage::Build;
   case EmitStage::Backward: return Pipeline::Stage::Differentiate;
   case EmitStage::Optimized: return Pipeline::Stage::Optimize;
-  case EmitStage::Fused: return Pipeline::Stage::Fuse;
+  case EmitStage::Fused:
   case EmitStage::Memory:
   case EmitStage::Schedule:
   case EmitStage::Halide:
   case EmitStage::Llvm:
-  case EmitStage::Asm: return Pipeline::Stage::Compilable;
+  case EmitStage::Asm: return Pipeline::Stage::Fuse;
   }
   DNN_UNREACHABLE("every stage is a stage of the pipeline or behind it");
 }

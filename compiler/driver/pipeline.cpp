@@ -8,7 +8,6 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <set>
 
 namespace dnn::driver {
 
@@ -139,28 +138,7 @@ int Pipeline::runStages(Stage last) {
     auto reports = transform::runPasses(*module_, {&fuse, 1}, passes);
     fused = reports ? success() : Status(reports.error());
   });
-  if (!fused) {
-    return failInternally("fusion failed", fused.error());
-  }
-  return last == Stage::Fuse ? kSuccess : refuseScans();
-}
-
-/// Until code is made of scans.
-int Pipeline::refuseScans() {
-  std::set<std::string> places; // a scan and its gradient have one
-  for (const auto& function : module_->functions) {
-    graph::forEachOp(function->body, [&](const graph::Op* op) {
-      if (op->kind == graph::OpKind::Scan && op->loc.line != 0) {
-        places.insert(module_->files[op->loc.file] + ":" + std::to_string(op->loc.line) + ":" +
-                      std::to_string(op->loc.column));
-      }
-    });
-  }
-  for (const std::string& place : places) {
-    diags_.report<diag::DiagId::not_supported_yet>(findPlace(sources_, place), "making code of a `scan`")
-        .hint("`dnnc run --interpret` runs it, slowly");
-  }
-  return places.empty() ? kSuccess : kInputError;
+  return fused ? kSuccess : failInternally("fusion failed", fused.error());
 }
 
 void Pipeline::analyze() {

@@ -19,8 +19,8 @@ namespace dnn::driver {
 
 class Pipeline {
 public:
-  /// In the order in which they run. Each one needs those before it. The last only refuses what no code is made of yet.
-  enum class Stage : uint8_t { Parse, Analyze, Build, Differentiate, Optimize, Fuse, Compilable };
+  /// In the order in which they run. Each one needs those before it.
+  enum class Stage : uint8_t { Parse, Analyze, Build, Differentiate, Optimize, Fuse };
 
   explicit Pipeline(const Options& options) : options_(options), diags_(sources_) {}
 
@@ -43,7 +43,6 @@ public:
 private:
   int runStages(Stage last);
   void analyze();
-  int refuseScans();
 
   const Options& options_;
   diag::Sources sources_;

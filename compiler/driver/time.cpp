@@ -197,7 +197,7 @@ std::vector<TimedKernel> joinCalls(const std::vector<KernelWork>& works,
       sums.emplace_back(samples[call].size(), 0.0);
     }
     TimedKernel& kernel = kernels[index];
-    ++kernel.calls;
+    kernel.calls += works[call].calls;
     for (const std::string& source : works[call].sources) {
       if (std::ranges::find(kernel.work.sources, source) == kernel.work.sources.end()) {
         kernel.work.sources.push_back(source);
@@ -209,7 +209,8 @@ std::vector<TimedKernel> joinCalls(const std::vector<KernelWork>& works,
   }
   for (size_t i = 0; i < kernels.size(); ++i) {
     Duration all = summarize(sums[i]);
-    kernels[i].time = {all.shortest / kernels[i].calls, all.median / kernels[i].calls};
+    auto calls = static_cast<double>(std::max<int64_t>(kernels[i].calls, 1));
+    kernels[i].time = {all.shortest / calls, all.median / calls};
   }
   return kernels;
 }
@@ -233,8 +234,10 @@ int timeCommand(const Options& options) {
   size_t calls = 0; // of the entry with the most, all of which count ticks
   for (const auto& function : pipeline.module().functions) {
     if (function->kind != graph::FunctionKind::Helper) {
-      auto groups = std::ranges::count(function->body.ops, graph::OpKind::Group, &graph::Op::kind);
-      calls = std::max(calls, static_cast<size_t>(groups));
+      size_t groups = 0;
+      graph::forEachOp(function->body,
+                       [&](const graph::Op* op) { groups += op->kind == graph::OpKind::Group ? 1 : 0; });
+      calls = std::max(calls, groups);
     }
     if (function->kind == graph::FunctionKind::Step && step == nullptr) {
       step = function.get();

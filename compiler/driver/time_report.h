@@ -17,9 +17,9 @@ struct Duration {
 
 /// One kernel with all of its calls in a step.
 struct TimedKernel {
-  KernelWork work; ///< of one call
-  int calls = 0;   ///< in a step
-  Duration time;   ///< of one call: the mean of a step's calls
+  KernelWork work;   ///< of one call
+  int64_t calls = 0; ///< in a step
+  Duration time;     ///< of one call: the mean of a step's calls
 };
 
 struct TimeReport {

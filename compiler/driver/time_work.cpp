@@ -148,13 +148,25 @@ private:
 
 } // namespace
 
-std::vector<KernelWork> kernelWorks(const graph::Function& function, std::span<const int64_t> symbols) {
-  std::vector<KernelWork> works;
-  for (const Op* op : function.body.ops) {
+namespace {
+
+void addWorks(const graph::Function& function, const graph::Block& block, int64_t calls,
+              std::span<const int64_t> symbols, std::vector<KernelWork>& works) {
+  for (const Op* op : block.ops) {
     if (op->kind == OpKind::Group) {
       works.push_back(GroupWork(function, *op, symbols).run());
+      works.back().calls = calls;
+    } else if (op->kind == OpKind::Scan) {
+      addWorks(function, *op->body_block, calls * op->dims[0].extent.evaluate(symbols), symbols, works);
     }
   }
+}
+
+} // namespace
+
+std::vector<KernelWork> kernelWorks(const graph::Function& function, std::span<const int64_t> symbols) {
+  std::vector<KernelWork> works;
+  addWorks(function, function.body, 1, symbols, works);
   return works;
 }
 

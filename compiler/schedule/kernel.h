@@ -20,6 +20,10 @@ struct Kernel {
   /// For each return: the input whose buffer it overwrites, element for element (an optimizer update). Such an input is
   /// read only at the element that is written, inside the kernel, and by nothing that runs later.
   std::vector<std::optional<uint32_t>> inPlace;
+  /// Inputs and returns (none, or one entry each) whose buffers may begin at any element; the others begin at multiples
+  /// of 64 bytes.
+  std::vector<bool> unalignedInputs;
+  std::vector<bool> unalignedReturns;
 };
 
 /// One C argument of a compiled kernel. Buffers are halide_buffer_t*, scalars as named.

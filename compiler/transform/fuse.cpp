@@ -30,7 +30,7 @@ using graph::Value;
 
 class Fuser {
 public:
-  explicit Fuser(Function& function) : function_(function), ops_(function.body.ops) {}
+  Fuser(Function& function, graph::Block& block) : function_(function), block_(block), ops_(block.ops) {}
 
   void run() {
     for (size_t i = 0; i < ops_.size(); ++i) {
@@ -53,18 +53,20 @@ public:
 
 private:
   Function& function_;
-  std::vector<Op*> ops_;                       // in their first order
+  graph::Block& block_;
+  std::vector<Op*> ops_;                           // in their first order
   std::unordered_map<const Op*, size_t> position_; // in that order
-  std::unordered_map<const Op*, size_t> home_; // the group of each op: index into members_
-  std::vector<std::vector<Op*>> members_;      // in order; empty = joined to another
-  std::vector<bool> isContraction_;            // the group holds a contraction
+  std::unordered_map<const Op*, size_t> home_;     // the group of each op of the block: index into members_
+  std::vector<std::vector<Op*>> members_;          // in order; empty = joined to another
+  std::vector<bool> isContraction_;                // the group holds a contraction
 
   /// Groups that define operands of op, the latest first: joining the latest is the least likely to make a cycle.
   std::vector<std::pair<size_t, const Value*>> producersOf(const Op& op) const {
     std::vector<std::pair<size_t, const Value*>> producers;
     for (const Value* v : op.operands) {
-      if (isFusible(*v->def)) {
-        producers.emplace_back(home_.at(v->def), v);
+      auto home = home_.find(v->def);
+      if (home != home_.end() && isFusible(*v->def)) {
+        producers.emplace_back(home->second, v);
       }
     }
     std::ranges::sort(producers, [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -126,7 +128,11 @@ private:
       work.pop_back();
       for (const Op* op : members_[group]) {
         for (const Value* v : op->operands) {
-          size_t before = home_.at(v->def);
+          auto home = home_.find(v->def);
+          if (home == home_.end()) {
+            continue; // from around the block
+          }
+          size_t before = home->second;
           if (before == from && group != to) {
             return true;
           }
@@ -169,16 +175,17 @@ private:
     return has([](const Op* op) { return op->kind == OpKind::Comp; }) ? "elementwise" : "view";
   }
 
-  /// Groups and the other ops in an order that respects dependences; of those that could come next, what came first.
+  /// Groups and the other ops in an order that respects dependences; of those that could come next, what came first. So
+  /// a scan's body still begins with its arguments and ends with `next` and `emit`.
   void emit() {
     std::vector<size_t> waitingFor(members_.size());
     std::vector<std::vector<size_t>> after(members_.size());
     for (size_t group = 0; group < members_.size(); ++group) {
       for (const Op* op : members_[group]) {
         for (const Value* v : op->operands) {
-          size_t before = home_.at(v->def);
-          if (before != group) {
-            after[before].push_back(group);
+          auto home = home_.find(v->def);
+          if (home != home_.end() && home->second != group) {
+            after[home->second].push_back(group);
             ++waitingFor[group];
           }
         }
@@ -204,7 +211,7 @@ private:
       }
     }
     DNN_ASSERT(emitted == ops_.size(), "groups have no cycles");
-    function_.body.ops = std::move(order);
+    block_.ops = std::move(order);
     graph::refreshRegions(function_);
   }
 
@@ -243,12 +250,15 @@ private:
 Result<Changed> fuse(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
-    const std::vector<Op*>& ops = function->body.ops;
-    bool computes = std::ranges::any_of(ops, [](const Op* op) { return isFusible(*op); });
-    if (function->kind != graph::FunctionKind::Helper && computes) {
-      Fuser(*function).run();
-      changed = Changed::Yes;
+    if (function->kind == graph::FunctionKind::Helper) {
+      continue;
     }
+    graph::forEachBlock(function->body, [&](graph::Block& block) {
+      if (std::ranges::any_of(block.ops, [](const Op* op) { return isFusible(*op); })) {
+        Fuser(*function, block).run();
+        changed = Changed::Yes;
+      }
+    });
   }
   return changed;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/graph/graph.h"
+#include "compiler/transform/place_scans.h"
 
 #include <cstdint>
 #include <string>
@@ -26,15 +27,23 @@ struct CopyBack {
 
 /// A piece of the arena and when it is in use.
 struct ArenaBuffer {
-  const graph::Value* value = nullptr; ///< none for the temporary of a copy
+  const graph::Value* value = nullptr; ///< none for the temporary of a copy and the memory of a scan's body
   uint64_t bytes = 0;
   size_t first = 0; ///< position in the function's op order
   size_t last = 0;  ///< included; the number of ops = until the call has ended
   uint64_t offset = 0;
+  const graph::Op* scan = nullptr; ///< what its body makes in one step lies here
+};
+
+/// Memory of a scan besides its results. The values that move from step to step have no slot of their own.
+struct ScanMemory {
+  ScanPlacement placement;
+  std::vector<Slot> others; ///< by carry: the buffer that takes turns with the final result; 0 bytes for Emitted
 };
 
 struct FunctionMemory {
   std::unordered_map<const graph::Value*, Slot> slots;
+  std::unordered_map<const graph::Op*, ScanMemory> scans;
   std::unordered_map<std::string, Slot> outputs; ///< by port name, in the arena
   std::vector<CopyBack> copies;
   std::vector<ArenaBuffer> buffers; ///< in order of definition

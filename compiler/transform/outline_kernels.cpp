@@ -152,17 +152,19 @@ public:
       if (function.kind == graph::FunctionKind::Helper) {
         continue;
       }
-      for (Op* op : function.body.ops) {
+      Roots roots(function);
+      unaligned_ = unalignedRoots(function, roots);
+      graph::forEachOp(function.body, [&](Op* op) {
         if (op->kind != OpKind::Group) {
-          continue;
+          return;
         }
         if (ExprRef value = findFill(*op)) {
           table_.fills[op] = value;
           op->symbol = "fill";
         } else {
-          outline(function, *op);
+          outline(function, roots, *op);
         }
-      }
+      });
     }
     return std::move(table_);
   }
@@ -172,6 +174,7 @@ private:
   const UpdatePlacements& placements_;
   KernelTable table_;
   std::unordered_map<std::string, uint32_t> kernelOf_; // by text
+  std::unordered_set<const Value*> unaligned_;         // of the present function
 
   InPlaceMarks marksOf(const Function& function, const Op& group, const KernelCall& call) const {
     InPlaceMarks marks(group.escapes.size());
@@ -196,27 +199,43 @@ private:
     return marks;
   }
 
-  static std::string describe(const InPlaceMarks& marks) {
+  template <class Values> std::vector<bool> unalignedOf(const Roots& roots, const Values& values) const {
+    std::vector<bool> marks;
+    for (const Value* v : values) {
+      marks.push_back(unaligned_.contains(roots.of(v)));
+    }
+    return std::ranges::find(marks, true) == marks.end() ? std::vector<bool>() : marks;
+  }
+
+  static std::string describe(const schedule::Kernel& kernel) {
     std::string text;
-    for (size_t i = 0; i < marks.size(); ++i) {
-      if (marks[i]) {
-        text += "return " + std::to_string(i) + " over input " + std::to_string(*marks[i]) + "\n";
+    for (size_t i = 0; i < kernel.inPlace.size(); ++i) {
+      if (kernel.inPlace[i]) {
+        text += "return " + std::to_string(i) + " over input " + std::to_string(*kernel.inPlace[i]) + "\n";
       }
     }
+    auto describeUnaligned = [&](const char* what, const std::vector<bool>& marks) {
+      for (size_t i = 0; i < marks.size(); ++i) {
+        text += marks[i] ? what + std::to_string(i) + " anywhere\n" : "";
+      }
+    };
+    describeUnaligned("input ", kernel.unalignedInputs);
+    describeUnaligned("return ", kernel.unalignedReturns);
     return text;
   }
 
-  void outline(const Function& function, Op& group) {
+  void outline(const Function& function, const Roots& roots, Op& group) {
     module_.functions.push_back(std::make_unique<Function>(module_, graph::FunctionKind::Helper, "k"));
     Function& helper = *module_.functions.back();
     KernelCall call = GroupCopier(module_, function, helper).run(group);
-    InPlaceMarks marks = marksOf(function, group, call);
-    std::string text = graph::print(helper) + describe(marks);
+    schedule::Kernel kernel{&helper, marksOf(function, group, call), unalignedOf(roots, call.inputs),
+                            unalignedOf(roots, group.escapes)};
+    std::string text = graph::print(helper) + describe(kernel);
     auto [entry, isNew] = kernelOf_.try_emplace(text, static_cast<uint32_t>(table_.kernels.size()));
     call.kernel = entry->second;
     if (isNew) {
       helper.name = uniqueName(text);
-      table_.kernels.push_back({&helper, std::move(marks)});
+      table_.kernels.push_back(std::move(kernel));
     } else {
       module_.functions.pop_back();
     }

@@ -1,6 +1,8 @@
 #include "compiler/transform/plan_memory.h"
 
 #include "compiler/support/assert.h"
+#include "compiler/transform/plan_memory_buffers.h"
+#include "compiler/transform/plan_memory_scans.h"
 
 #include <algorithm>
 #include <unordered_set>
@@ -13,62 +15,10 @@ using graph::Op;
 using graph::OpKind;
 using graph::Value;
 
-constexpr uint64_t alignment = 64;
-
-uint64_t aligned(uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
-
-uint64_t bytesFor(const TensorType& type, std::span<const Symbol> symbols) {
-  uint64_t count = 1;
-  for (const Dim& extent : type.dims) {
-    count *= static_cast<uint64_t>(extent.max(symbols));
-  }
-  return count * static_cast<uint64_t>(byteSize(type.dtype));
-}
-
-bool overlapInTime(const ArenaBuffer& a, const ArenaBuffer& b) { return a.first <= b.last && b.first <= a.last; }
-
-/// Largest first, each into the lowest gap between the buffers already placed that are alive at the same time.
-/// Returns the peak.
-uint64_t placeBuffers(std::vector<ArenaBuffer>& buffers) {
-  std::vector<ArenaBuffer*> order;
-  for (ArenaBuffer& b : buffers) {
-    order.push_back(&b);
-  }
-  std::ranges::stable_sort(order, [](const ArenaBuffer* a, const ArenaBuffer* b) { return a->bytes > b->bytes; });
-  std::vector<ArenaBuffer*> placed; // by offset
-  uint64_t peak = 0;
-  for (ArenaBuffer* b : order) {
-    uint64_t at = 0;
-    for (const ArenaBuffer* other : placed) {
-      if (overlapInTime(*b, *other)) {
-        if (at + aligned(b->bytes) <= other->offset) {
-          break;
-        }
-        at = std::max(at, other->offset + aligned(other->bytes));
-      }
-    }
-    b->offset = at;
-    peak = std::max(peak, at + aligned(b->bytes));
-    auto where = std::ranges::upper_bound(placed, at, {}, [](const ArenaBuffer* p) { return p->offset; });
-    placed.insert(where, b);
-  }
-  return peak;
-}
-
-uint64_t mostAliveAtOnce(const std::vector<ArenaBuffer>& buffers, size_t positions) {
-  std::vector<uint64_t> alive(positions);
-  for (const ArenaBuffer& b : buffers) {
-    for (size_t i = b.first; i <= b.last; ++i) {
-      alive[i] += aligned(b.bytes);
-    }
-  }
-  return std::ranges::max(alive);
-}
-
 class FunctionPlanner {
 public:
   FunctionPlanner(const graph::Function& function, const UpdatePlacement& placement, const MemoryPlan& plan)
-      : function_(function), placement_(placement), plan_(plan), roots_(function) {}
+      : function_(function), placement_(placement), plan_(plan), roots_(function), scans_(function, roots_) {}
 
   FunctionMemory run() {
     collectBuffers();
@@ -96,6 +46,7 @@ private:
   const UpdatePlacement& placement_;
   const MemoryPlan& plan_;
   Roots roots_;
+  ScanPlanner scans_;
   FunctionMemory result_;
   std::vector<ArenaBuffer> buffers_;
   std::unordered_map<const Value*, size_t> bufferOf_; // of roots
@@ -133,6 +84,12 @@ private:
           addBuffer(v, i, i);
         }
         break;
+      case OpKind::Scan:
+        for (const Value* v : op.results) {
+          addBuffer(v, i, i);
+        }
+        buffers_.push_back({nullptr, scans_.plan(op), i, i, 0, &op});
+        break;
       case OpKind::Param:
       case OpKind::State:
       case OpKind::Reshape:
@@ -143,7 +100,6 @@ private:
       case OpKind::Concat:
       case OpKind::CallVjp:
       case OpKind::Grad:
-      case OpKind::Scan: // refused by code generation, which does not compile them yet
       case OpKind::Counter:
       case OpKind::Carry:
       case OpKind::Slice:
@@ -230,6 +186,11 @@ private:
   }
 
   void fillSlots() {
+    for (const ArenaBuffer& b : buffers_) {
+      if (b.scan != nullptr) {
+        scans_.fill(*b.scan, b.offset, result_);
+      }
+    }
     for (const Op* op : function_.body.ops) {
       for (const Value* v : op->kind == OpKind::Group ? op->escapes : op->results) {
         result_.slots[v] = slotOfRoot(roots_.of(v));

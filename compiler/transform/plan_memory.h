@@ -11,6 +11,7 @@
 #pragma once
 
 #include "compiler/transform/memory_plan.h"
+#include "compiler/transform/roots.h"
 
 #include <optional>
 #include <string>
@@ -35,16 +36,6 @@ UpdatePlacement placeUpdates(graph::Function& function);
 using UpdatePlacements = std::unordered_map<const graph::Function*, UpdatePlacement>;
 /// placeUpdates for every function that is an entry.
 UpdatePlacements placeUpdates(graph::Module& module);
-
-/// Whose memory a value shows: a reshape outside of groups is another view of its operand's memory.
-class Roots {
-public:
-  explicit Roots(const graph::Function& function);
-  const graph::Value* of(const graph::Value* v) const;
-
-private:
-  std::unordered_map<const graph::Value*, const graph::Value*> roots_;
-};
 
 /// Offsets for every entry function of the module. Buffers whose lives overlap do not overlap in memory, so no group's
 /// input shares memory with its output unless it is in place; inputs live from the start to the end of the call,

@@ -83,8 +83,9 @@ private:
     Table table({"offset", "bytes", "life", "value"});
     for (const ArenaBuffer* b : buffers) {
       std::string life = std::to_string(b->first) + ".." + std::to_string(b->last);
-      std::string value = b->value == nullptr ? "temporary of a copy"
-                                              : labels.at(b->value) + " : " + b->value->type.str(function.symbols);
+      std::string value = b->scan != nullptr    ? "each step of the scan at " + std::to_string(b->first)
+                          : b->value == nullptr ? "temporary of a copy"
+                                                : labels.at(b->value) + " : " + b->value->type.str(function.symbols);
       table.add({std::to_string(b->offset), std::to_string(b->bytes), life, value});
     }
     text += buffers.empty() ? "" : table.str();
@@ -108,6 +109,7 @@ private:
       const std::string& name = op.escapes[result]->name;
       return name.empty() ? text : "%" + name + " of " + text;
     }
+    case OpKind::Scan: return "result " + std::to_string(result) + " of the scan at " + std::to_string(position);
     case OpKind::Reshape: return "a view";
     case OpKind::Comp:
     case OpKind::Scatter:
@@ -116,7 +118,6 @@ private:
     case OpKind::Grad:
     case OpKind::Update:
     case OpKind::Output:
-    case OpKind::Scan:
     case OpKind::Counter:
     case OpKind::Carry:
     case OpKind::Slice:

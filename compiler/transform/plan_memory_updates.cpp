@@ -156,7 +156,8 @@ private:
         groupReads = true;
         continue;
       }
-      if (reader->kind != OpKind::Group || reaches(groupAt, position_.at(reader))) {
+      bool computes = reader->kind == OpKind::Group || reader->kind == OpKind::Scan;
+      if (!computes || reaches(groupAt, position_.at(reader))) {
         return;
       }
       others.push_back(position_.at(reader));
@@ -267,19 +268,6 @@ private:
 };
 
 } // namespace
-
-Roots::Roots(const graph::Function& function) {
-  for (const Op* op : function.body.ops) {
-    if (op->kind == OpKind::Reshape) {
-      roots_[op->results[0]] = of(op->operands[0]);
-    }
-  }
-}
-
-const Value* Roots::of(const Value* v) const {
-  auto found = roots_.find(v);
-  return found == roots_.end() ? v : found->second;
-}
 
 UpdatePlacement placeUpdates(graph::Function& function) { return Placer(function).run(); }
 

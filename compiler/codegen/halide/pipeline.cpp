@@ -51,7 +51,7 @@ BuiltPipeline PipelineBuilder::build() {
       const Value* v = function_.returns[index];
       size_t position = static_cast<size_t>(std::ranges::find(function_.body.ops, v->def) - function_.body.ops.begin());
       Func func = stages_.at("op" + std::to_string(position)).func;
-      bindOutput(func.output_buffer(), v->type, true);
+      bindOutput(func.output_buffer(), index, true);
       outputs.push_back(func);
       outputArgs.push_back({KernelArg::Kind::Output, index});
     }
@@ -114,12 +114,15 @@ void PipelineBuilder::declareInputs() {
       image.dim(static_cast<int>(d)).set_bounds(0, extent(dim)).set_stride(stride);
       stride = Halide::Internal::simplify(stride * extent(dim));
     }
-    image.set_host_alignment(64);
+    if (kernel_.unalignedInputs.empty() || !kernel_.unalignedInputs[index]) {
+      image.set_host_alignment(64);
+    }
     images_.emplace(value, image);
   }
 }
 
-void PipelineBuilder::bindOutput(Halide::OutputImageParam buffer, const TensorType& type, bool withBounds) {
+void PipelineBuilder::bindOutput(Halide::OutputImageParam buffer, uint32_t index, bool withBounds) {
+  const TensorType& type = function_.returns.at(index)->type;
   Expr stride = 1;
   for (size_t d = 0; d < type.rank(); ++d) {
     const Dim& dim = type.dims[type.rank() - 1 - d];
@@ -129,7 +132,9 @@ void PipelineBuilder::bindOutput(Halide::OutputImageParam buffer, const TensorTy
     buffer.dim(static_cast<int>(d)).set_stride(stride);
     stride = Halide::Internal::simplify(stride * extent(dim));
   }
-  buffer.set_host_alignment(64);
+  if (kernel_.unalignedReturns.empty() || !kernel_.unalignedReturns[index]) {
+    buffer.set_host_alignment(64);
+  }
 }
 
 Expr PipelineBuilder::extent(const Dim& dim) {

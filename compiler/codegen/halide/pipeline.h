@@ -79,7 +79,8 @@ private:
   void defineOnce(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void definePack(const graph::Op& op, const schedule::Pack& pack, const std::string& name);
   void defineOutput(uint32_t number, BuiltPipeline& built);
-  void bindOutput(Halide::OutputImageParam buffer, const TensorType& type, bool withBounds);
+  /// The buffer of return `index`.
+  void bindOutput(Halide::OutputImageParam buffer, uint32_t index, bool withBounds);
   /// The value of an op that has no buffer of its own at a point of its dims.
   Halide::Expr inlined(const graph::Op& op, const std::vector<Halide::Expr>& point);
   bool isInline(const graph::Op& op) const;

@@ -147,7 +147,7 @@ void PipelineBuilder::defineOutput(uint32_t number, BuiltPipeline&) {
   }
   std::vector<Halide::OutputImageParam> buffers = stage.func.output_buffers();
   for (size_t i = 0; i < buffers.size(); ++i) {
-    bindOutput(buffers[i], function_.returns[output.returns[i]]->type, i == 0);
+    bindOutput(buffers[i], output.returns[i], i == 0);
   }
   for (size_t d = 0; d < vars.size(); ++d) {
     stage.func.bound(vars[d], 0, extent(type.dims[d]));

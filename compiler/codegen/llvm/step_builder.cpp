@@ -79,6 +79,18 @@ private:
   llvm::GlobalVariable* arena_ = nullptr;
   llvm::GlobalVariable* ticks_ = nullptr; // timed programs: [0 x i64], the host's
 
+  // Of the entry that is being made.
+  const EntryCode* entry_ = nullptr;
+  size_t firstOfEntry_ = 0; // descriptor
+  llvm::Function* function_ = nullptr;
+  std::vector<llvm::Value*> symbolValues_;
+  llvm::Value *seedLo_ = nullptr, *seedHi_ = nullptr, *stepNumber_ = nullptr, *epoch_ = nullptr;
+  llvm::BasicBlock* failed_ = nullptr;
+  llvm::PHINode* code_ = nullptr;
+  std::vector<llvm::Value*> pointers_; // what the pointers of the loops around show
+  llvm::Value* now_ = nullptr;         // timed programs: the latest time stamp
+  size_t callNumber_ = 0;
+
   llvm::GlobalVariable* global(llvm::Type* type, llvm::Constant* value, const char* name, bool constant) {
     return new llvm::GlobalVariable(*module_, type, constant, llvm::GlobalValue::InternalLinkage, value, name);
   }
@@ -151,15 +163,15 @@ private:
                              : ir_.CreateExtractValue(ir_.CreateIntrinsic(llvm::Intrinsic::x86_rdtscp, {}), 0, "now");
   }
 
-  /// Adds what has passed since `last` to element i, and begins anew.
-  void noteTicks(llvm::Value*& last, size_t i) {
+  /// Adds what has passed since the latest time stamp to element i, and begins anew.
+  void noteTicks(size_t i) {
     if (ticks_ == nullptr) {
       return;
     }
     llvm::Value* now = readTicks();
     llvm::Constant* element = elementAddress(ticks_, i);
-    ir_.CreateStore(ir_.CreateAdd(ir_.CreateLoad(i64_, element), ir_.CreateSub(now, last)), element);
-    last = now;
+    ir_.CreateStore(ir_.CreateAdd(ir_.CreateLoad(i64_, element), ir_.CreateSub(now, now_)), element);
+    now_ = now;
   }
 
   llvm::ConstantInt* int32(int64_t value) {
@@ -180,6 +192,8 @@ private:
     return ir_.CreateInBoundsGEP(i8_, base, ir_.getInt64(place.offset));
   }
 
+  llvm::Value* addressOf(const Address& at) { return at.pointer ? pointers_.at(*at.pointer) : addressOf(at.place); }
+
   llvm::Value* callField(llvm::Function* function, unsigned field, const char* name) {
     llvm::Value* address = ir_.CreateStructGEP(call_, function->getArg(0), field);
     return ir_.CreateLoad(call_->getElementType(field), address, name);
@@ -190,7 +204,7 @@ private:
   llvm::Function* defineBind() {
     std::vector<uint64_t> homes;
     for (const Descriptor* d : descriptors_) {
-      homes.push_back(d->place.offset | (d->place.region == Place::Region::Arena ? 1 : 0));
+      homes.push_back(d->at.place.offset | (d->at.place.region == Place::Region::Arena ? 1 : 0));
     }
     llvm::Constant* table = llvm::ConstantDataArray::get(context_, homes);
     llvm::GlobalVariable* homesGlobal = global(table->getType(), table, "homes", true);
@@ -233,83 +247,224 @@ private:
         llvm::Function::Create(entryType_, llvm::GlobalValue::InternalLinkage, "dnn_" + entry.name, *module_);
     function->getArg(0)->setName("call");
     ir_.SetInsertPoint(llvm::BasicBlock::Create(context_, "start", function));
-    std::vector<llvm::Value*> symbols;
+    entry_ = &entry;
+    firstOfEntry_ = firstDescriptor;
+    function_ = function;
+    pointers_.assign(entry.pointers, nullptr);
+    callNumber_ = 0;
+    symbolValues_.clear();
     if (!entry.symbols.empty()) {
-      symbols.push_back(ir_.CreateTrunc(callField(function, 0, "rows"), i32_, entry.symbols[0].name));
-      resize(function, entry, firstDescriptor, symbols);
+      symbolValues_.push_back(ir_.CreateTrunc(callField(function, 0, "rows"), i32_, entry.symbols[0].name));
+      resize(function, entry, firstDescriptor, symbolValues_);
     }
     llvm::Value* seed = callField(function, 1, "seed");
-    llvm::Value* seedLo = ir_.CreateTrunc(seed, i32_);
-    llvm::Value* seedHi = ir_.CreateTrunc(ir_.CreateLShr(seed, 32), i32_);
-    llvm::Value* step = callField(function, 2, "step");
-    llvm::Value* epoch = callField(function, 3, "epoch");
+    seedLo_ = ir_.CreateTrunc(seed, i32_);
+    seedHi_ = ir_.CreateTrunc(ir_.CreateLShr(seed, 32), i32_);
+    stepNumber_ = callField(function, 2, "step");
+    epoch_ = callField(function, 3, "epoch");
 
     for (const EnvStore& store : entry.stores) {
-      ir_.CreateStore(store.epoch ? epoch : step, addressOf(store.to));
+      ir_.CreateStore(store.epoch ? epoch_ : stepNumber_, addressOf(store.to));
     }
-    auto* failed = llvm::BasicBlock::Create(context_, "failed", function);
-    llvm::PHINode* code = llvm::PHINode::Create(i32_, 0, "code", failed);
-    llvm::Value* ticks = readTicks();
-    for (size_t i = 0; i < entry.calls.size(); ++i) {
-      const KernelCallCode& call = entry.calls[i];
-      if (call.fill) {
-        emitFill(function, entry.descriptors.at(call.fill->buffer), call.fill->bits, symbols);
-        noteTicks(ticks, i);
-        continue;
-      }
-      std::vector<llvm::Value*> args;
-      for (const CallArg& arg : call.args) {
-        switch (arg.kind) {
-        case CallArg::Kind::Buffer: args.push_back(bufferAddress(firstDescriptor + arg.index)); break;
-        case CallArg::Kind::Symbol: args.push_back(symbols.at(arg.index)); break;
-        case CallArg::Kind::SeedLo: args.push_back(seedLo); break;
-        case CallArg::Kind::SeedHi: args.push_back(seedHi); break;
-        case CallArg::Kind::Step: args.push_back(step); break;
-        case CallArg::Kind::Epoch: args.push_back(epoch); break;
-        case CallArg::Kind::Constant: args.push_back(ir_.getInt32(arg.index)); break;
-        }
-      }
-      llvm::Value* result = ir_.CreateCall(kernels_[call.kernel], args);
-      auto* next = llvm::BasicBlock::Create(context_, "next", function, failed);
-      code->addIncoming(result, ir_.GetInsertBlock());
-      ir_.CreateCondBr(ir_.CreateICmpEQ(result, ir_.getInt32(0)), next, failed);
-      ir_.SetInsertPoint(next);
-      noteTicks(ticks, i);
-    }
+    failed_ = llvm::BasicBlock::Create(context_, "failed", function);
+    code_ = llvm::PHINode::Create(i32_, 0, "code", failed_);
+    now_ = readTicks();
+    emitCalls(entry.calls);
     for (const Copy& copy : entry.copies) {
       ir_.CreateMemCpy(addressOf(copy.to), llvm::Align(64), addressOf(copy.from), llvm::Align(64), copy.bytes);
     }
-    noteTicks(ticks, entry.calls.size());
+    noteTicks(callNumber_);
     ir_.CreateRet(ir_.getInt32(0));
-    if (code->getNumIncomingValues() == 0) {
-      failed->eraseFromParent();
+    if (code_->getNumIncomingValues() == 0) {
+      failed_->eraseFromParent();
     } else {
-      llvm::IRBuilder<>(failed).CreateRet(code);
+      llvm::IRBuilder<>(failed_).CreateRet(code_);
     }
     return function;
   }
 
-  void emitFill(llvm::Function* function, const Descriptor& d, uint64_t bits,
-                const std::vector<llvm::Value*>& symbols) {
-    auto size = static_cast<uint64_t>(byteSize(d.dtype));
-    llvm::Value* count = ir_.getInt64(1);
-    for (const Dim& dim : d.dims) {
-      count = ir_.CreateMul(count, ir_.CreateZExt(evaluate(dim, symbols), i64_));
+  llvm::BasicBlock* newBlock(const char* name) { return llvm::BasicBlock::Create(context_, name, function_, failed_); }
+
+  void emitCalls(const std::vector<CallCode>& calls) {
+    for (const CallCode& call : calls) {
+      if (call.loop != nullptr) {
+        emitLoop(*call.loop);
+      } else if (call.fill) {
+        emitFill(entry_->descriptors.at(call.fill->buffer), call.fill->bits);
+        noteTicks(callNumber_++);
+      } else {
+        emitKernel(call);
+        noteTicks(callNumber_++);
+      }
     }
-    llvm::Value* to = addressOf(d.place);
+  }
+
+  void emitKernel(const CallCode& call) {
+    std::vector<llvm::Value*> args;
+    for (const CallArg& arg : call.args) {
+      switch (arg.kind) {
+      case CallArg::Kind::Buffer: args.push_back(bufferAddress(firstOfEntry_ + arg.index)); break;
+      case CallArg::Kind::Symbol: args.push_back(symbolValues_.at(arg.index)); break;
+      case CallArg::Kind::SeedLo: args.push_back(seedLo_); break;
+      case CallArg::Kind::SeedHi: args.push_back(seedHi_); break;
+      case CallArg::Kind::Step: args.push_back(stepNumber_); break;
+      case CallArg::Kind::Epoch: args.push_back(epoch_); break;
+      case CallArg::Kind::Constant: args.push_back(ir_.getInt32(arg.index)); break;
+      }
+    }
+    llvm::Value* result = ir_.CreateCall(kernels_[call.kernel], args);
+    auto* next = newBlock("next");
+    code_->addIncoming(result, ir_.GetInsertBlock());
+    ir_.CreateCondBr(ir_.CreateICmpEQ(result, ir_.getInt32(0)), next, failed_);
+    ir_.SetInsertPoint(next);
+  }
+
+  llvm::Value* bytesOf(const Extent& extent) {
+    llvm::Value* bytes = ir_.getInt64(static_cast<uint64_t>(byteSize(extent.dtype)));
+    for (const Dim& dim : extent.dims) {
+      bytes = ir_.CreateMul(bytes, ir_.CreateZExt(evaluate(dim, symbolValues_), i64_));
+    }
+    return bytes;
+  }
+
+  void copy(llvm::Value* to, llvm::Value* from, const Extent& extent) {
+    ir_.CreateMemCpy(to, llvm::MaybeAlign(), from, llvm::MaybeAlign(), bytesOf(extent));
+  }
+
+  /// The pointer shows this address from here on, and so do the descriptors that go by it.
+  void setPointer(uint32_t pointer, llvm::Value* address) {
+    pointers_.at(pointer) = address;
+    for (size_t i = 0; i < entry_->descriptors.size(); ++i) {
+      if (entry_->descriptors[i].at.pointer == pointer) {
+        llvm::Value* field = ir_.CreateStructGEP(buffer_, bufferAddress(firstOfEntry_ + i), HostField);
+        ir_.CreateStore(address, field);
+      }
+    }
+  }
+
+  /// What one carry has from step to step.
+  struct CarryState {
+    llvm::PHINode* current = nullptr; // what its pointer shows
+    llvm::PHINode* to = nullptr;      // with two buffers: where its next goes, and the other one
+    llvm::PHINode* other = nullptr;
+  };
+
+  void emitLoop(const LoopCode& loop) {
+    llvm::Value* steps = evaluate(loop.steps, symbolValues_);
+    std::vector<llvm::Value*> initial, last, others;
+    for (const CarryPointer& carry : loop.carries) {
+      initial.push_back(addressOf(carry.initial));
+      last.push_back(addressOf(carry.last));
+      others.push_back(carry.other ? addressOf(*carry.other) : nullptr);
+    }
+    std::vector<llvm::Value*> bases;
+    for (const Cursor& cursor : loop.cursors) {
+      bases.push_back(addressOf(cursor.base));
+    }
+    llvm::Value* odd = ir_.CreateTrunc(steps, ir_.getInt1Ty());
+    auto* none = newBlock("no_steps");
+    auto* start = newBlock("loop");
+    auto* body = newBlock("step");
+    auto* after = newBlock("after_loop");
+    ir_.CreateCondBr(ir_.CreateICmpEQ(steps, ir_.getInt32(0)), none, start);
+    ir_.SetInsertPoint(none);
+    for (size_t i = 0; i < loop.carries.size(); ++i) {
+      copy(last[i], initial[i], loop.carries[i].extent);
+    }
+    ir_.CreateBr(after);
+
+    ir_.SetInsertPoint(start);
+    std::vector<std::pair<llvm::Value*, llvm::Value*>> firstTwo; // of each carry: where its next goes, the other one
+    for (size_t i = 0; i < loop.carries.size(); ++i) {
+      firstTwo.emplace_back(loop.carries[i].other ? ir_.CreateSelect(odd, last[i], others[i]) : nullptr,
+                            loop.carries[i].other ? ir_.CreateSelect(odd, others[i], last[i]) : nullptr);
+    }
+    ir_.CreateBr(body);
+    ir_.SetInsertPoint(body);
+    llvm::PHINode* k = ir_.CreatePHI(i32_, 2, "k");
+    k->addIncoming(ir_.getInt32(0), start);
+    llvm::PHINode* ticks = ticks_ == nullptr ? nullptr : ir_.CreatePHI(i64_, 2);
+    if (ticks != nullptr) {
+      ticks->addIncoming(now_, start);
+      now_ = ticks;
+    }
+    std::vector<CarryState> states(loop.carries.size());
+    for (size_t i = 0; i < states.size(); ++i) {
+      auto phi = [&](llvm::Value* first) {
+        llvm::PHINode* node = ir_.CreatePHI(ptr_, 2);
+        node->addIncoming(first, start);
+        return node;
+      };
+      states[i].current = phi(initial[i]);
+      if (loop.carries[i].other) {
+        states[i].to = phi(firstTwo[i].first);
+        states[i].other = phi(firstTwo[i].second);
+      }
+    }
+    llvm::Value* number = loop.reversed ? ir_.CreateSub(ir_.CreateSub(steps, ir_.getInt32(1)), k) : k;
+    if (loop.counter) {
+      ir_.CreateStore(number, addressOf(*loop.counter));
+    }
+    for (size_t i = 0; i < loop.cursors.size(); ++i) {
+      llvm::Value* offset = ir_.CreateMul(ir_.CreateZExt(number, i64_), bytesOf(loop.cursors[i].extent));
+      setPointer(loop.cursors[i].pointer, ir_.CreateInBoundsGEP(i8_, bases[i], offset));
+    }
+    for (size_t i = 0; i < states.size(); ++i) {
+      setPointer(loop.carries[i].pointer, states[i].current);
+      if (states[i].to != nullptr) {
+        setPointer(loop.carries[i].next, states[i].to);
+      }
+    }
+    emitCalls(loop.calls);
+    for (const StepCopy& step : loop.copies) {
+      copy(addressOf(step.to), addressOf(step.from), step.extent);
+    }
+    llvm::Value* next = ir_.CreateAdd(k, ir_.getInt32(1));
+    auto* end = ir_.GetInsertBlock();
+    k->addIncoming(next, end);
+    if (ticks != nullptr) {
+      ticks->addIncoming(now_, end);
+    }
+    for (size_t i = 0; i < states.size(); ++i) {
+      states[i].current->addIncoming(pointers_.at(loop.carries[i].next), end);
+      if (states[i].to != nullptr) {
+        states[i].to->addIncoming(states[i].other, end);
+        states[i].other->addIncoming(states[i].to, end);
+      }
+    }
+    auto* done = newBlock("done");
+    ir_.CreateCondBr(ir_.CreateICmpULT(next, steps), body, done);
+    ir_.SetInsertPoint(done);
+    for (const CarryPointer& carry : loop.carries) {
+      if (!carry.other) {
+        copy(addressOf(carry.last), pointers_.at(carry.next), carry.extent);
+      }
+    }
+    ir_.CreateBr(after);
+    ir_.SetInsertPoint(after);
+    if (ticks_ != nullptr) {
+      now_ = readTicks();
+    }
+  }
+
+  void emitFill(const Descriptor& d, uint64_t bits) {
+    auto size = static_cast<uint64_t>(byteSize(d.dtype));
+    llvm::Value* bytes = bytesOf({d.dtype, d.dims});
+    llvm::Value* to = addressOf(d.at);
     if (bits == 0) {
-      ir_.CreateMemSet(to, ir_.getInt8(0), ir_.CreateMul(count, ir_.getInt64(size)), llvm::MaybeAlign(64));
+      ir_.CreateMemSet(to, ir_.getInt8(0), bytes, llvm::MaybeAlign());
       return;
     }
+    llvm::Value* count = ir_.CreateUDiv(bytes, ir_.getInt64(size));
     llvm::Type* type = ir_.getIntNTy(static_cast<unsigned>(8 * size));
     auto* start = ir_.GetInsertBlock();
-    auto* loop = llvm::BasicBlock::Create(context_, "fill", function);
-    auto* done = llvm::BasicBlock::Create(context_, "filled", function);
+    auto* loop = newBlock("fill");
+    auto* done = newBlock("filled");
     ir_.CreateBr(loop); // tensors have at least one element
     ir_.SetInsertPoint(loop);
     llvm::PHINode* i = ir_.CreatePHI(i64_, 2, "i");
     i->addIncoming(ir_.getInt64(0), start);
-    ir_.CreateStore(llvm::ConstantInt::get(type, bits), ir_.CreateInBoundsGEP(type, to, i));
+    ir_.CreateAlignedStore(llvm::ConstantInt::get(type, bits), ir_.CreateInBoundsGEP(type, to, i), llvm::Align(size));
     llvm::Value* next = ir_.CreateAdd(i, ir_.getInt64(1));
     i->addIncoming(next, loop);
     ir_.CreateCondBr(ir_.CreateICmpULT(next, count), loop, done);

@@ -6,6 +6,7 @@
 #include "compiler/types/tensor_type.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -20,11 +21,17 @@ struct Place {
   uint64_t offset = 0; ///< bytes, a multiple of 64
 };
 
+/// Where something lies: at one place for good, or where a pointer of a loop around shows at present.
+struct Address {
+  Place place;
+  std::optional<uint32_t> pointer; ///< number of the entry's pointer, in the place of `place`
+};
+
 /// One halide_buffer_t, dense and row-major.
 struct Descriptor {
   DType dtype = DType::F32;
   std::vector<Dim> dims; ///< row-major order; over the symbols of the entry that uses it
-  Place place;
+  Address at;
 };
 
 /// One argument of a kernel call.
@@ -40,10 +47,55 @@ struct Fill {
   uint64_t bits = 0;   ///< of one element
 };
 
-struct KernelCallCode {
+/// A dense tensor without its address: how many bytes it has.
+struct Extent {
+  DType dtype = DType::F32;
+  std::vector<Dim> dims;
+};
+
+/// A pointer that shows `base` plus as many times `extent` as the step's number says.
+struct Cursor {
+  uint32_t pointer = 0;
+  Address base;
+  Extent extent;
+};
+
+/// A pointer that shows `initial` in the first step, then where pointer `next` showed in the step before.
+struct CarryPointer {
+  uint32_t pointer = 0;
+  Address initial;
+  uint32_t next = 0;
+  /// The pointer `next` shows `last` and `other` in turn, in the last step `last`. Without it `next` is one of the
+  /// loop's cursors, and what it shows in the last step is copied to `last`. Over no steps `initial` is copied there.
+  std::optional<Address> other;
+  Address last;
+  Extent extent;
+};
+
+struct StepCopy {
+  Address from;
+  Address to;
+  Extent extent;
+};
+
+struct LoopCode;
+
+/// One call of a kernel, or what stands in its place.
+struct CallCode {
   uint32_t kernel = 0; ///< index into StepProgram::kernels
   std::vector<CallArg> args;
-  std::optional<Fill> fill; ///< in the place of a kernel
+  std::optional<Fill> fill;
+  std::shared_ptr<const LoopCode> loop;
+};
+
+struct LoopCode {
+  Dim steps;
+  bool reversed = false;          ///< the step's number runs from steps - 1 down to 0
+  std::optional<Address> counter; ///< an i32 that holds the step's number
+  std::vector<Cursor> cursors;
+  std::vector<CarryPointer> carries;
+  std::vector<CallCode> calls;
+  std::vector<StepCopy> copies; ///< at the end of each step
 };
 
 /// Writes the number of the step or epoch, an i32, to memory before anything else happens.
@@ -63,7 +115,8 @@ struct EntryCode {
   std::vector<Symbol> symbols; ///< none, or the batch
   std::vector<Descriptor> descriptors;
   std::vector<EnvStore> stores;
-  std::vector<KernelCallCode> calls;
+  uint32_t pointers = 0; ///< how many its loops have
+  std::vector<CallCode> calls;
   std::vector<Copy> copies; ///< done last, in order
 };
 
@@ -75,8 +128,9 @@ struct StepProgram {
   std::vector<KernelSymbol> kernels;
   std::vector<EntryCode> entries; ///< in the plan's order
   std::vector<uint8_t> plan;      ///< encoded
-  /// Entries measure themselves: each adds the time-stamp ticks of its call i to dnn_ticks[i], and those of its copies
-  /// to the element behind the last call. The host gives `uint64_t dnn_ticks[]`.
+  /// Entries measure themselves: each adds the time-stamp ticks of its call i to dnn_ticks[i], those of loops counted
+  /// where they stand, and those of its copies to the element behind the last call. The host gives `uint64_t
+  /// dnn_ticks[]`.
   bool timed = false;
 };
 
