@@ -73,8 +73,8 @@ Status Trainer::step() {
   ++state_.position;
   saved_ = false;
   examplesDone_ += rows;
-  // All of the parameters where something may follow that takes them for a result.
-  bool whole = state_.position == stepsPerEpoch_ || done();
+  // All of the parameters where it costs little and where something may follow that takes them for a result.
+  bool whole = rows >= watchRows || state_.position == stepsPerEpoch_ || done();
   auto* check = whole ? checkFinite : checkFiniteShare;
   if (Status status = check(machine_, entry, state_.step, state_.epoch + 1); !status.ok()) {
     return status;

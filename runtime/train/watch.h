@@ -1,14 +1,17 @@
-// NaN and infinity stop a run. A loss does so in its own step. Of the parameters each step looks at a share, so that
-// the watch costs less than a hundredth of a step that reads them all: a value that is not finite stays so, is found
-// within `watchSteps` steps, and always before anything is saved, evaluated or reported as the result.
+// NaN and infinity stop a run in the step in which they appear. Looking at all parameters takes as long as half of a step
+// with one example, a hundredth of one with 32 or more. So steps with fewer examples look at the losses and at a share
+// of the parameters: a value that is not finite stays so, is found within `watchSteps` steps, and always before anything
+// is saved, evaluated or reported as the result.
 #pragma once
 
 #include "runtime/machine/machine.h"
 
 namespace dnn::runtime {
 
-/// Each value is looked at once in this many steps.
-inline constexpr uint64_t watchSteps = 64;
+/// Steps with at least so many examples look at every parameter.
+inline constexpr uint64_t watchRows = 32;
+/// In the others each value is looked at once in so many steps.
+inline constexpr uint64_t watchSteps = 16;
 
 /// After a call of `entry`: ExitCode::Diverged with the step and the loss or the parameter's path if a watched one is
 /// not finite. `step` counts from 1.

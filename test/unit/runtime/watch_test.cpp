@@ -52,7 +52,7 @@ TEST(Watch, EveryValueHasItsTurnWithinWatchSteps) {
       found += status.ok() ? 0 : 1;
       EXPECT_EQ(checkFiniteShare(machine, entry, step + watchSteps, 1).ok(), status.ok());
     }
-    EXPECT_EQ(found, 1) << at; // one step of 64: each value is looked at once
+    EXPECT_EQ(found, 1) << at; // one step of each turn: each value is looked at once
   }
 }
 
