@@ -18,7 +18,8 @@ namespace dnn::schedule {
 struct Kernel {
   const graph::Function* function = nullptr;
   /// For each return: the input whose buffer it overwrites, element for element (an optimizer update). Such an input is
-  /// read only at the element that is written, inside the kernel, and by nothing that runs later.
+  /// read by nothing that runs later, and inside the kernel only at the element that is written, or, in a kernel that
+  /// runs row by row, before the row is written (readsByRows in row_form.h).
   std::vector<std::optional<uint32_t>> inPlace;
   /// Inputs and returns (none, or one entry each) whose buffers may begin at any element; the others begin at multiples
   /// of 64 bytes.
