@@ -90,14 +90,27 @@ nlohmann::ordered_json microseconds(const Duration& time) {
   return {{"min_us", time.shortest * 1e6}, {"median_us", time.median * 1e6}};
 }
 
-} // namespace
-
-double TimeReport::kernelTime() const {
+/// The sum over the calls of a step of what each call of a kernel counts.
+template <class F> double ofAllCalls(const TimeReport& report, F&& count) {
   double sum = 0;
-  for (const TimedKernel& kernel : kernels) {
-    sum += kernel.calls * kernel.time.median;
+  for (const TimedKernel& kernel : report.kernels) {
+    sum += static_cast<double>(kernel.calls) * count(kernel);
   }
   return sum;
+}
+
+} // namespace
+
+double TimeReport::flops() const {
+  return ofAllCalls(*this, [](const TimedKernel& kernel) { return kernel.work.flops; });
+}
+
+double TimeReport::bytes() const {
+  return ofAllCalls(*this, [](const TimedKernel& kernel) { return kernel.work.bytes(); });
+}
+
+double TimeReport::kernelTime() const {
+  return ofAllCalls(*this, [](const TimedKernel& kernel) { return kernel.time.median; });
 }
 
 double TimeReport::betweenTime() const { return std::max(0.0, step.median - kernelTime() - copies.median); }
@@ -107,11 +120,7 @@ double TimeReport::bound(const KernelWork& work) const {
 }
 
 double TimeReport::bound() const {
-  double sum = 0;
-  for (const TimedKernel& kernel : kernels) {
-    sum += kernel.calls * bound(kernel.work);
-  }
-  return sum;
+  return ofAllCalls(*this, [&](const TimedKernel& kernel) { return bound(kernel.work); });
 }
 
 std::string renderText(const TimeReport& report) {
@@ -122,15 +131,10 @@ std::string renderText(const TimeReport& report) {
 
   std::vector<Row> rows = {{"kernel", "calls", "min µs", "median µs", "share", "MFLOP", "kB", "GFLOP/s", "GB/s",
                             "of limit", "limit", "what", "from"}};
-  double flops = 0;
-  double bytes = 0;
   for (const TimedKernel& kernel : report.kernels) {
     const KernelWork& work = kernel.work;
-    double moved = work.bytesRead + work.bytesWritten;
-    flops += kernel.calls * work.flops;
-    bytes += kernel.calls * moved;
     Row row = {work.kernel, std::to_string(kernel.calls)};
-    Row cells = measures(kernel.time, kernel.calls * kernel.time.median / report.step.median, work.flops, moved,
+    Row cells = measures(kernel.time, kernel.calls * kernel.time.median / report.step.median, work.flops, work.bytes(),
                          rate(report.bound(work), kernel.time));
     row.insert(row.end(), cells.begin(), cells.end());
     bool arithmetic = flopSeconds(work, report.machine) >= byteSeconds(work, report.machine);
@@ -145,7 +149,7 @@ std::string renderText(const TimeReport& report) {
   }
   addTime("between", report.betweenTime());
   Row whole = {"step", "1"};
-  Row cells = measures(report.step, 1, flops, bytes, rate(report.bound(), report.step));
+  Row cells = measures(report.step, 1, report.flops(), report.bytes(), rate(report.bound(), report.step));
   whole.insert(whole.end(), cells.begin(), cells.end());
   rows.push_back(whole);
   text += table(rows, {true, false, false, false, false, false, false, false, false, false, true, true, true});
@@ -163,13 +167,8 @@ std::string renderJson(const TimeReport& report) {
                       {"update_gb_s", level.update * 1e-9}});
   }
   nlohmann::ordered_json kernels = nlohmann::ordered_json::array();
-  double flops = 0;
-  double bytes = 0;
   for (const TimedKernel& kernel : report.kernels) {
     const KernelWork& work = kernel.work;
-    double moved = work.bytesRead + work.bytesWritten;
-    flops += kernel.calls * work.flops;
-    bytes += kernel.calls * moved;
     nlohmann::ordered_json entry = {{"kernel", work.kernel}, {"what", work.what}, {"from", work.sources}};
     entry["calls"] = kernel.calls;
     entry.update(microseconds(kernel.time));
@@ -179,7 +178,7 @@ std::string renderJson(const TimeReport& report) {
                   {"bytes_written", work.bytesWritten},
                   {"working_set", work.workingSet},
                   {"gflop_s", rate(work.flops, kernel.time) * 1e-9},
-                  {"gb_s", rate(moved, kernel.time) * 1e-9},
+                  {"gb_s", rate(work.bytes(), kernel.time) * 1e-9},
                   {"bound_us", report.bound(work) * 1e6},
                   {"of_limit", rate(report.bound(work), kernel.time)}});
     kernels.push_back(std::move(entry));
@@ -188,8 +187,8 @@ std::string renderJson(const TimeReport& report) {
   step.update({{"kernels_us", report.kernelTime() * 1e6},
                {"copies_us", report.copies.median * 1e6},
                {"between_us", report.betweenTime() * 1e6},
-               {"flop", flops},
-               {"bytes", bytes},
+               {"flop", report.flops()},
+               {"bytes", report.bytes()},
                {"bound_us", report.bound() * 1e6},
                {"of_limit", rate(report.bound(), report.step)}});
   nlohmann::ordered_json json = {{"file", report.file},

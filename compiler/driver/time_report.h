@@ -35,6 +35,8 @@ struct TimeReport {
   Duration fetch; ///< the next batch goes into the step's inputs
   Duration watch; ///< the search for NaN and infinity
 
+  double flops() const;       ///< of the step: of all calls
+  double bytes() const;       ///< the same
   double kernelTime() const;  ///< all calls of the kernels, median seconds
   double betweenTime() const; ///< the rest of the step, at least 0
   /// The least seconds that a call of this work takes on the machine, whatever the code: arithmetic at its peak, or

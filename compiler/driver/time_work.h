@@ -19,6 +19,7 @@ struct KernelWork {
   double flops = 0;                 ///< floating point operations of one call
   double bytesRead = 0;             ///< of tensors outside of the kernel, every element that it needs once
   double bytesWritten = 0;
+  double bytes() const { return bytesRead + bytesWritten; }
   double workingSet = 0; ///< bytes of memory that are read or written: what is updated in place counts once
 };
 

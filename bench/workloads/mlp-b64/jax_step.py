@@ -1,13 +1,11 @@
 """784-128-10, ReLU, softmax cross-entropy, SGD."""
 import numpy
 
-BATCH = 64
 
-
-def make(jax, jnp):
+def make(jax, jnp, batch=64):
     random = numpy.random.default_rng(1)  # jax.random would compile a function for each shape before the first step
-    x = jnp.asarray(random.random((BATCH, 784), numpy.float32))
-    y = jnp.asarray(random.integers(0, 10, BATCH, numpy.int32))
+    x = jnp.asarray(random.random((batch, 784), numpy.float32))
+    y = jnp.asarray(random.integers(0, 10, batch, numpy.int32))
     params = [jnp.asarray(p) for p in (random.standard_normal((784, 128), numpy.float32) / 28, numpy.zeros(128, "f4"),
                                        random.standard_normal((128, 10), numpy.float32) / 11, numpy.zeros(10, "f4"))]
 
