@@ -74,8 +74,8 @@ void fillPorts(const graph::Function& function, const transform::FunctionMemory&
   }
 }
 
-/// Identifies the network: a checkpoint fits every program with the same persistent tensors, whatever its data, its
-/// learning rates or its machine.
+/// Identifies the network: a checkpoint fits every program with the same persistent tensors and the same meaning of
+/// tokens, whatever its data, its learning rates or its machine.
 std::string fingerprint(const plan::Plan& plan) {
   std::string text;
   for (const plan::Persistent& p : plan.persistents) {
@@ -84,6 +84,11 @@ std::string fingerprint(const plan::Plan& plan) {
       text += "," + std::to_string(dim);
     }
     text += "\n";
+  }
+  for (const plan::Source& source : plan.sources) {
+    for (const std::string& token : source.vocabulary) {
+      text += std::to_string(token.size()) + ":" + token;
+    }
   }
   return hex16(hash64(text));
 }

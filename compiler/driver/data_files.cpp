@@ -59,6 +59,19 @@ Result<sema::IdxInfo> FileProbe::probeIdx(const std::string& path) {
   return sema::IdxInfo{dtypeOf(probe.dtype), probe.dims};
 }
 
+Result<plan::Source> FileProbe::probeSource(plan::Source source, int64_t limit, const std::string& vocabularyFile) {
+  std::vector<std::string> paths;
+  for (const std::string& path : source.paths) {
+    paths.push_back(resolve(path));
+  }
+  runtime::SourceProbe probe{limit, vocabularyFile.empty() ? "" : resolve(vocabularyFile), 0};
+  if (runtime::Status status = runtime::probeSource(paths, source, probe); !status.ok()) {
+    return Error{status.message, ""};
+  }
+  source.rows = probe.rows;
+  return source;
+}
+
 Result<std::vector<std::string>> FileProbe::probeCsv(const std::string& path) {
   runtime::CsvProbe probe;
   if (runtime::Status status = runtime::probeCsv(resolve(path), probe); !status.ok()) {

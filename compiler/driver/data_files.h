@@ -22,6 +22,7 @@ class FileProbe : public sema::DataProbe {
 public:
   explicit FileProbe(std::string folder) : folder_(std::move(folder)) {}
   Result<sema::IdxInfo> probeIdx(const std::string& path) override;
+  Result<plan::Source> probeSource(plan::Source source, int64_t limit, const std::string& vocabularyFile) override;
   Result<std::vector<std::string>> probeCsv(const std::string& path) override;
 
 private:

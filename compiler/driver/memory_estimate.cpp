@@ -72,6 +72,13 @@ Loading loadingOf(const plan::Source& source, const plan::Plan& plan) {
     return {2 * bytes, 2 * bytes};
   }
   case plan::Source::Kind::Generate: return load(source, source.rows, 0);
+  case plan::Source::Kind::Npy:
+  case plan::Source::Kind::Npz:
+  case plan::Source::Kind::Cifar: return load(source, source.rows, source.rows * rowBytes(source));
+  case plan::Source::Kind::Text: {
+    uint64_t bytes = source.rows * sizeof(int32_t); // one for each token
+    return {bytes, 3 * bytes};
+  }
   case plan::Source::Kind::Csv: {
     std::vector<uint8_t> file;
     if (source.paths.empty() || !runtime::readFile(runtime::resolvePath(plan.directory, source.paths[0]), file).ok()) {

@@ -311,6 +311,15 @@ void Instantiator::runEval(const ast::Stmt& stmt, const ast::Eval& eval, Env& en
   endEntry(position);
 }
 
+std::string Instantiator::textOf(const ast::Type& type, Env& env) {
+  auto* tensor = std::get_if<ast::TensorType>(&type.node);
+  auto* member = tensor && tensor->bound ? ast::getIf<ast::Member>(*tensor->bound) : nullptr;
+  auto* base = member ? ast::getIf<ast::NameRef>(*member->base) : nullptr;
+  const Binding* b = base ? env.scope->find(base->name.text) : nullptr;
+  auto* ref = b ? b->value.as<SourceRef>() : nullptr;
+  return ref && member->name.text == "vocab" ? program_.plan.sources[ref->source].name : "";
+}
+
 void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict, Env& env) {
   for (const plan::Entry& entry : program_.plan.entries) {
     if (entry.kind == plan::Entry::Kind::Predict && entry.name == predict.name.text) {
@@ -366,6 +375,7 @@ void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict
     VarId var = out_->addVar(param.name.text, *known);
     out_->function.inputs.push_back({var, param.name.text});
     program_.plan.entries[position].inputs.push_back(portOf(param.name.text, *known));
+    program_.plan.entries[position].inputs.back().text = textOf(*param.type, inner);
     inner.scope->bind(param.name.text, variable(var), param.name.range);
   }
   std::optional<Value> result = runBlock(predict.body, inner);
@@ -386,6 +396,8 @@ void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict
       VarId var = store(*t, name, returnRange_);
       out_->emit(stmt.range, Output{name, var});
       program_.plan.entries[position].outputs.push_back(portOf(name, out_->type(var)));
+      auto* types = std::get_if<ast::TupleType>(&predict.result->node);
+      program_.plan.entries[position].outputs.back().text = textOf(types ? *types->items[i] : *predict.result, inner);
     }
   }
   program_.plan.entries[position].rowwise = Rowwise(out_->function, program_.helpers).check();

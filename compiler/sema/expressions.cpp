@@ -145,6 +145,9 @@ Value Instantiator::evalMember(const ast::Expr& e, const ast::Member& member, En
   if (auto* instance = base.as<InstancePtr>()) {
     return findPart((*instance)->path, member.name.text, member.name.range, e.range);
   }
+  if (auto* source = base.as<SourceRef>()) {
+    return sourceMember(*source, member);
+  }
   error<DiagId::no_members>(member.name.range, describe(base), member.name.text);
   return Poison{};
 }

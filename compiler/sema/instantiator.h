@@ -243,6 +243,8 @@ private:
   void runStep(const ast::Stmt& stmt, const ast::Step& step, Env& env);
   void runEval(const ast::Stmt& stmt, const ast::Eval& eval, Env& env);
   void runPredict(const ast::Stmt& stmt, const ast::Predict& predict, Env& env);
+  /// The source whose tokens the values of this type are: `< tr.vocab` says so. "" = of none.
+  std::string textOf(const ast::Type& type, Env& env);
   void runLog(const ast::Log& log, Env& env);
   bool bindFields(const std::vector<ast::Name>& fields, const ast::Name& source, Env& env);
   std::optional<uint32_t> everyEpochs(const std::optional<ast::Every>& every, Env& env);
@@ -265,12 +267,36 @@ private:
   };
   void runData(const ast::Data& data, Env& env);
   bool readOptions(const ast::Data& data, plan::Source& plan, Env& env);
+  bool readTable(const ast::TableSource& table, plan::Source& plan, Source& source, Env& env);
+  bool readGenerate(const ast::GenerateSource& generate, plan::Source& plan, Source& source, Env& env);
+  /// `tr.vocab`: what the program may know of a source.
+  Value sourceMember(const SourceRef& ref, const ast::Member& member);
+
+  // --- source_files.cpp ---
   bool readCall(const ast::Expr& e, plan::Source& plan, Source& source, Env& env);
   bool readCsv(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readIdx(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
-  bool readTable(const ast::TableSource& table, plan::Source& plan, Source& source, Env& env);
-  bool readGenerate(const ast::GenerateSource& generate, plan::Source& plan, Source& source, Env& env);
+  bool readNpy(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  bool readNpz(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  bool readCifar(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  bool readText(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  bool readVocabulary(const ast::Expr& e, plan::Source& plan, int64_t& limit, std::string& file, Env& env);
   bool readPaths(const ast::Call& call, plan::Source& plan, Env& env);
+  bool readArrayOptions(const std::string& kind, const ast::Call& call, plan::Source& plan,
+                        std::optional<int64_t>& classes, Env& env);
+  /// Types the fields by a look into the files.
+  bool lookUp(SourceRange range, plan::Source& plan, Source& source, int64_t limit = 0,
+              const std::string& vocabularyFile = "");
+  void unreadable(SourceRange range, const std::string& message, const plan::Source& plan);
+  bool unknownOption(const std::string& kind, const ast::Name& name, const std::vector<std::string>& known);
+  std::optional<int64_t> evalOption(const ast::Expr& e, Env& env, const char* name, int64_t least, int64_t most);
+  /// An option whose values are words of its own: `unit = char`.
+  std::optional<std::string> evalWord(const ast::Arg& arg, const std::vector<std::string>& words);
+  /// `field < K`: takes the bound off the expression.
+  bool readBound(const ast::Expr*& e, std::optional<int64_t>& bound, Env& env);
+  /// `split`, `split_seed`, `fold`, `folds`.
+  bool readRowOption(const ast::Arg& arg, plan::Source& plan, Env& env);
+  bool checkFolds(SourceRange range, const plan::Source& plan);
 
   template <DiagId Id, class... Args> diag::DiagBuilder error(SourceRange range, const Args&... args) {
     return diags_.report<Id>(range, args...);

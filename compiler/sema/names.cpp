@@ -282,7 +282,10 @@ private:
     if (auto* call = std::get_if<ast::ExprPtr>(&data.source)) {
       if (auto* c = ast::getIf<ast::Call>(**call)) {
         for (const ast::Arg& arg : c->args) {
-          expression(*arg.value);
+          bool words = arg.name && (arg.name->text == "unit" || arg.name->text == "labels");
+          if (!words) {
+            expression(*arg.value);
+          }
         }
       }
     } else if (auto* table = std::get_if<ast::TableSource>(&data.source)) {

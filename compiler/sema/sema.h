@@ -26,6 +26,9 @@ class DataProbe {
 public:
   virtual ~DataProbe() = default;
   virtual Result<IdxInfo> probeIdx(const std::string& path) = 0;
+  /// What runtime::probeSource() finds in the files of a source: the types of its fields, its vocabulary. `limit` and
+  /// `vocabularyFile` are those of a text.
+  virtual Result<plan::Source> probeSource(plan::Source source, int64_t limit, const std::string& vocabularyFile) = 0;
   /// The names in the first line.
   virtual Result<std::vector<std::string>> probeCsv(const std::string& path) = 0;
 };

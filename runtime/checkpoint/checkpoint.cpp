@@ -153,7 +153,7 @@ Status checkSameProgram(const plan::Plan& plan, const CheckpointFile& file, cons
     return refuse(format("it has `%s`, which this program has not", printable(left.begin()->first).c_str()));
   }
   if (file.fingerprint != plan.fingerprint) {
-    return refuse("the parameters have the same names and shapes, but the program that wrote it is another one");
+    return refuse("the parameters have the same names and shapes, but the program that wrote it has another vocabulary");
   }
   return success();
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 namespace dnn::runtime {
 
@@ -59,11 +60,21 @@ void printSource(const plan::Source& source) {
   switch (source.kind) {
   case plan::Source::Kind::Idx: from = "idx " + from; break;
   case plan::Source::Kind::Csv: from = "csv " + from; break;
+  case plan::Source::Kind::Text:
+    from = format("text %s, windows of %lld tokens every %lld", from.c_str(),
+                  static_cast<long long>(source.text.window), static_cast<long long>(source.text.stride));
+    break;
+  case plan::Source::Kind::Npy: from = "npy " + from; break;
+  case plan::Source::Kind::Npz: from = "npz " + from; break;
+  case plan::Source::Kind::Cifar: from = "cifar " + from; break;
   case plan::Source::Kind::Table: from = "table of " + grouped(source.rows) + " rows"; break;
   case plan::Source::Kind::Generate: from = "generated, " + grouped(source.rows) + " rows"; break;
   }
   if (source.split != 0) {
     from += format(", split %g", source.split);
+  }
+  if (source.fold != 0) {
+    from += format(", %sfold %d of %d", source.fold < 0 ? "all but " : "", std::abs(source.fold), source.folds);
   }
   std::printf("  %s: %s, batch %lld%s (%s)\n", source.name.c_str(), from.c_str(), static_cast<long long>(source.batch),
               source.shuffle ? ", shuffled" : "", portList(fields).c_str());

@@ -71,7 +71,7 @@ Status parseData(const plan::Plan& plan, const std::string& text, DataOverrides&
   std::string known;
   bool found = false;
   for (const plan::Source& source : plan.sources) {
-    if (source.kind == plan::Source::Kind::Idx || source.kind == plan::Source::Kind::Csv) {
+    if (!source.paths.empty()) {
       known += (known.empty() ? "" : ", ") + source.name;
       found = found || source.name == name;
     }

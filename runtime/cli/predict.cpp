@@ -71,7 +71,7 @@ Status predict(Machine& machine, const Options& options, const TrainState& state
   if (Status status = runBatches(machine, index, state, inputs, rows, outputs); !status.ok()) {
     return status;
   }
-  return writeOutputs(entry, options, outputs, rows);
+  return writeOutputs(machine.plan(), entry, options, outputs, rows);
 }
 
 } // namespace dnn::runtime

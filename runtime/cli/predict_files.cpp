@@ -2,12 +2,14 @@
 
 #include "runtime/data/csv.h"
 #include "runtime/data/npy.h"
+#include "runtime/data/tokens.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/file.h"
 #include "runtime/support/text.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 namespace dnn::runtime {
 
@@ -18,7 +20,66 @@ using plan::Port;
 
 unsigned long long u(uint64_t value) { return value; }
 
-bool isNpy(const std::string& path) { return path.size() > 4 && path.compare(path.size() - 4, 4, ".npy") == 0; }
+bool isNpy(const std::string& path) { return path.ends_with(".npy"); }
+bool isText(const std::string& path) { return path.ends_with(".txt"); }
+
+/// The source whose vocabulary the port's tokens belong to.
+Status findText(const plan::Plan& plan, const Port& port, const std::string& path, const plan::Source*& text) {
+  for (const plan::Source& source : plan.sources) {
+    if (!port.text.empty() && source.name == port.text) {
+      text = &source;
+      return success();
+    }
+  }
+  return failure(
+      ExitCode::Usage,
+      "`%s` would be text, but `%s` is no text: its type does not say `< SOURCE.vocab`; give it as .npy or csv",
+      path.c_str(), port.name.c_str());
+}
+
+/// The tokens of the whole file, as many a row as the input takes.
+Status readTextInput(const plan::Plan& plan, const std::string& path, const Port& port, Column& column,
+                     uint64_t& rows) {
+  const plan::Source* source = nullptr;
+  if (Status status = findText(plan, port, path, source); !status.ok()) {
+    return status;
+  }
+  std::vector<uint8_t> file;
+  if (Status status = readFile(path, file); !status.ok()) {
+    return status;
+  }
+  std::vector<int32_t> tokens;
+  std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  if (Status status = Tokenizer(*source).encode(text, path, tokens); !status.ok()) {
+    return status;
+  }
+  uint64_t perRow = 0;
+  elementCount(port.dims, perRow);
+  rows = port.batched ? tokens.size() / std::max<uint64_t>(perRow, 1) : 1;
+  if (rows * perRow != tokens.size()) {
+    return failure(ExitCode::BadInput, "`%s` has %zu tokens; input `%s` takes %llu%s", path.c_str(), tokens.size(),
+                   port.name.c_str(), u(perRow), port.batched ? ", or a multiple of that" : "");
+  }
+  uint64_t bad = 0;
+  convertInto(FileType::I32, reinterpret_cast<const uint8_t*>(tokens.data()), tokens.size(), column, bad);
+  return success();
+}
+
+/// The tokens of all rows, one behind the other.
+Status writeText(const plan::Plan& plan, const std::string& path, const Port& port, const Column& column) {
+  const plan::Source* source = nullptr;
+  if (Status status = findText(plan, port, path, source); !status.ok()) {
+    return status;
+  }
+  Tokenizer tokenizer(*source);
+  auto width = static_cast<uint64_t>(byteSize(column.dtype));
+  std::string text;
+  for (uint64_t at = 0; at < column.bytes.size(); at += width) {
+    tokenizer.decode(std::strtoll(valueText(fileType(column.dtype), column.bytes.data() + at).c_str(), nullptr, 10),
+                     text);
+  }
+  return writeFileAtomically(path, text.data(), text.size());
+}
 
 std::string namesOf(const std::vector<Port>& ports) {
   std::string names;
@@ -44,7 +105,7 @@ Status readNpyInput(const std::string& path, const Port& port, Column& column, u
   if (Status status = readFile(path, file); !status.ok()) {
     return status;
   }
-  NpyArray array;
+  FileArray array;
   if (Status status = readNpy(file.data(), file.size(), path, array); !status.ok()) {
     return status;
   }
@@ -62,8 +123,8 @@ Status readNpyInput(const std::string& path, const Port& port, Column& column, u
                    describe(port.dtype, port.dims).c_str(), port.batched ? " for each row" : "");
   }
   uint64_t bad = 0;
-  if (!convertInto(array.type, array.values, array.count, column, bad)) {
-    const uint8_t* value = array.values + bad * static_cast<uint64_t>(byteSize(array.type));
+  if (!convertInto(array.type, array.values.data(), array.count, column, bad)) {
+    const uint8_t* value = array.values.data() + bad * static_cast<uint64_t>(byteSize(array.type));
     return failure(ExitCode::BadInput, "`%s`, element %llu: %s is no value of type %s, which input `%s` has",
                    path.c_str(), u(bad), valueText(array.type, value).c_str(), name(port.dtype), port.name.c_str());
   }
@@ -175,8 +236,9 @@ Status readInputs(Machine& machine, const Entry& entry, const Options& options, 
     Column& column = inputs.emplace_back();
     makeColumn(port, column);
     uint64_t found = 0;
-    Status status = isNpy(path->path) ? readNpyInput(path->path, port, column, found)
-                                      : readCsvInput(machine.plan(), path->path, port, column, found);
+    Status status = isNpy(path->path)    ? readNpyInput(path->path, port, column, found)
+                    : isText(path->path) ? readTextInput(machine.plan(), path->path, port, column, found)
+                                         : readCsvInput(machine.plan(), path->path, port, column, found);
     if (!status.ok()) {
       return status;
     }
@@ -195,7 +257,8 @@ Status readInputs(Machine& machine, const Entry& entry, const Options& options, 
   return success();
 }
 
-Status writeOutputs(const Entry& entry, const Options& options, const std::vector<Column>& outputs, uint64_t rows) {
+Status writeOutputs(const plan::Plan& plan, const Entry& entry, const Options& options,
+                    const std::vector<Column>& outputs, uint64_t rows) {
   auto writeCsv = [&](const std::string& path, const std::vector<size_t>& chosen) {
     std::vector<const Port*> ports;
     std::vector<const Column*> columns;
@@ -226,12 +289,12 @@ Status writeOutputs(const Entry& entry, const Options& options, const std::vecto
   if (options.outputs.empty()) {
     return writeCsv("", all);
   }
-  if (options.outputs[0].name.empty() && !isNpy(options.outputs[0].path)) {
+  if (options.outputs[0].name.empty() && !isNpy(options.outputs[0].path) && !isText(options.outputs[0].path)) {
     return writeCsv(options.outputs[0].path, all);
   }
   if (options.outputs[0].name.empty() && outputs.size() > 1) {
     return failure(ExitCode::Usage,
-                   "a .npy file holds one result and predict %s has %zu; use --out NAME=PATH for "
+                   "a .npy or .txt file holds one result and predict %s has %zu; use --out NAME=PATH for "
                    "each: %s",
                    entry.name.c_str(), outputs.size(), namesOf(entry.outputs).c_str());
   }
@@ -248,6 +311,8 @@ Status writeOutputs(const Entry& entry, const Options& options, const std::vecto
       }
       std::vector<uint8_t> file = writeNpy(outputs[i].dtype, dims, outputs[i].bytes.data());
       status = writeFileAtomically(path->path, file.data(), file.size());
+    } else if (isText(path->path)) {
+      status = writeText(plan, path->path, entry.outputs[i], outputs[i]);
     } else {
       status = writeCsv(path->path, {i});
     }

@@ -15,7 +15,7 @@ Status readInputs(Machine& machine, const plan::Entry& entry, const Options& opt
                   uint64_t& rows);
 
 /// Writes each file atomically; without `--out` all results go to standard output as CSV.
-Status writeOutputs(const plan::Entry& entry, const Options& options, const std::vector<Column>& outputs,
-                    uint64_t rows);
+Status writeOutputs(const plan::Plan& plan, const plan::Entry& entry, const Options& options,
+                    const std::vector<Column>& outputs, uint64_t rows);
 
 } // namespace dnn::runtime

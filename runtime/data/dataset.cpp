@@ -1,7 +1,6 @@
 #include "runtime/data/dataset.h"
 
-#include "runtime/data/csv.h"
-#include "runtime/data/idx.h"
+#include "runtime/data/loaders.h"
 #include "runtime/data/order.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/file.h"
@@ -9,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 namespace dnn::runtime {
@@ -33,104 +33,14 @@ Status notEmpty(const Source& source, const std::string& where, uint64_t rows) {
                   : failure(ExitCode::BadInput, "%s has no examples for `%s`", where.c_str(), source.name.c_str());
 }
 
-/// Keeps the rows of the split, in the split's order.
-void keepSplit(const Source& source, uint64_t all, Column& column) {
-  if (source.split == 0) {
-    return;
-  }
-  uint64_t first = 0;
-  uint64_t count = 0;
-  splitRange(source.split, all, first, count);
-  std::vector<uint32_t> order;
-  splitOrder(all, source.splitSeed, order);
-  std::vector<uint8_t> kept(count * column.rowBytes);
-  for (uint64_t row = 0; row < count; ++row) {
-    std::memcpy(kept.data() + row * column.rowBytes, column.bytes.data() + order[first + row] * column.rowBytes,
-                column.rowBytes);
+bool takesPart(const Source& source) { return source.split != 0 || source.fold != 0; }
+
+void keepRows(const std::vector<uint32_t>& taken, Column& column) {
+  std::vector<uint8_t> kept(taken.size() * column.rowBytes);
+  for (size_t i = 0; i < taken.size(); ++i) {
+    std::memcpy(kept.data() + i * column.rowBytes, column.row(taken[i]), column.rowBytes);
   }
   column.bytes = std::move(kept);
-}
-
-Status loadIdxField(const plan::Port& field, const std::string& path, Column& column, uint64_t& rows) {
-  std::vector<uint8_t> file;
-  if (Status status = readFile(path, file); !status.ok()) {
-    return status;
-  }
-  IdxHeader header;
-  std::vector<uint8_t> values;
-  if (Status status = readIdx(file.data(), file.size(), path, header, values); !status.ok()) {
-    return status;
-  }
-  std::vector<int64_t> rowDims(header.dims.begin() + 1, header.dims.end());
-  if (rowDims != field.dims) {
-    return failure(ExitCode::BadInput, "`%s` has rows of %s; field `%s` needs %s", path.c_str(),
-                   describe(widened(header.type), rowDims).c_str(), field.name.c_str(),
-                   describe(field.dtype, field.dims).c_str());
-  }
-  rows = static_cast<uint64_t>(header.dims[0]);
-  uint64_t perRow = 0;
-  elementCount(rowDims, perRow);
-  uint64_t bad = 0;
-  auto place = [&](uint64_t index) {
-    return perRow == 1 ? format("row %llu", static_cast<unsigned long long>(index / perRow))
-                       : format("row %llu, element %llu", static_cast<unsigned long long>(index / perRow),
-                                static_cast<unsigned long long>(index % perRow));
-  };
-  if (fileType(column.dtype) == header.type) {
-    column.bytes = std::move(values); // images are the largest thing that a small program holds: once is enough
-  } else if (!convertInto(header.type, values.data(), rows * perRow, column, bad)) {
-    return failure(ExitCode::BadInput, "`%s`, %s: %s is no value of type %s, which field `%s` has", path.c_str(),
-                   place(bad).c_str(),
-                   valueText(header.type, values.data() + bad * static_cast<uint64_t>(byteSize(header.type))).c_str(),
-                   name(field.dtype), field.name.c_str());
-  }
-  std::string reason;
-  if (findBadValue(column, field.bound, bad, reason)) {
-    return failure(ExitCode::BadInput, "`%s`, %s: the value of field `%s` %s", path.c_str(), place(bad).c_str(),
-                   field.name.c_str(), reason.c_str());
-  }
-  return success();
-}
-
-Status loadIdx(const Source& source, const std::vector<std::string>& paths, Dataset& data) {
-  if (paths.size() != source.fields.size()) {
-    return failure(ExitCode::Usage, "`%s` reads %zu files, one a field, and %zu are given; separate them by commas",
-                   source.name.c_str(), source.fields.size(), paths.size());
-  }
-  for (size_t i = 0; i < paths.size(); ++i) {
-    uint64_t rows = 0;
-    if (Status status = loadIdxField(source.fields[i], paths[i], data.fields[i], rows); !status.ok()) {
-      return status;
-    }
-    if (i > 0 && rows != data.rows) {
-      return failure(ExitCode::BadInput, "`%s` has %llu rows, `%s` has %llu; they must be equal", paths[0].c_str(),
-                     static_cast<unsigned long long>(data.rows), paths[i].c_str(),
-                     static_cast<unsigned long long>(rows));
-    }
-    data.rows = rows;
-  }
-  return success();
-}
-
-Status loadCsv(const Source& source, const std::vector<std::string>& paths, Dataset& data) {
-  if (paths.size() != 1) {
-    return failure(ExitCode::Usage, "`%s` reads one csv file, and %zu are given", source.name.c_str(), paths.size());
-  }
-  const std::string& path = paths[0];
-  std::vector<uint8_t> file;
-  if (Status status = readFile(path, file); !status.ok()) {
-    return status;
-  }
-  CsvReader reader({reinterpret_cast<const char*>(file.data()), file.size()}, path);
-  std::vector<std::string> header;
-  CsvSelection selection;
-  if (Status status = readCsvHeader(reader, path, header); !status.ok()) {
-    return status;
-  }
-  if (Status status = selectCsvColumns(header, path, source.fields, source.columns, selection); !status.ok()) {
-    return status;
-  }
-  return readCsvRows(reader, path, header, source.fields, selection, data.fields, data.rows);
 }
 
 Status loadTable(const Source& source, Dataset& data) {
@@ -193,6 +103,28 @@ void splitRange(double split, uint64_t rows, uint64_t& first, uint64_t& count) {
   count = split > 0 ? left : rows - left;
 }
 
+void takenRows(const Source& source, uint64_t rows, std::vector<uint32_t>& taken) {
+  splitOrder(rows, source.splitSeed, taken);
+  uint64_t first = 0;
+  uint64_t count = rows;
+  if (source.fold == 0) {
+    splitRange(source.split, rows, first, count);
+  } else {
+    auto fold = static_cast<uint64_t>(std::abs(source.fold)) - 1;
+    auto folds = static_cast<uint64_t>(source.folds);
+    first = fold * rows / folds;
+    count = (fold + 1) * rows / folds - first;
+  }
+  auto begin = taken.begin() + static_cast<int64_t>(first);
+  auto end = begin + static_cast<int64_t>(count);
+  if (source.fold < 0) {
+    taken.erase(begin, end);
+  } else {
+    taken.erase(end, taken.end());
+    taken.erase(taken.begin(), begin);
+  }
+}
+
 Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
   auto found = loaded_.find(sourceName);
   if (found != loaded_.end()) {
@@ -219,8 +151,12 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
     return status;
   }
   switch (source.kind) {
-  case Source::Kind::Idx: status = loadIdx(source, paths, *result); break;
+  case Source::Kind::Idx:
+  case Source::Kind::Npy: status = loadArrays(source, paths, *result); break;
+  case Source::Kind::Npz: status = loadNpz(source, paths, *result); break;
+  case Source::Kind::Cifar: status = loadCifar(source, paths, *result); break;
   case Source::Kind::Csv: status = loadCsv(source, paths, *result); break;
+  case Source::Kind::Text: status = loadText(source, paths, *result); break;
   case Source::Kind::Table: status = loadTable(source, *result); break;
   case Source::Kind::Generate: status = generate(machine_, source, *result); break;
   }
@@ -233,11 +169,14 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
     }
     return status;
   }
-  uint64_t all = result->rows;
-  uint64_t first = 0;
-  splitRange(source.split, all, first, result->rows);
-  for (Column& column : result->fields) {
-    keepSplit(source, all, column);
+  // A text is split where its windows are cut.
+  if (takesPart(source) && source.kind != Source::Kind::Text) {
+    std::vector<uint32_t> taken;
+    takenRows(source, result->rows, taken);
+    for (Column& column : result->fields) {
+      keepRows(taken, column);
+    }
+    result->rows = taken.size();
   }
   if (status = notEmpty(source, paths.empty() ? "the program" : "`" + paths[0] + "`", result->rows); !status.ok()) {
     return status;
@@ -252,13 +191,13 @@ void gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data
   for (size_t i = 0; i < data.fields.size(); ++i) {
     const Column& column = data.fields[i];
     uint8_t* to = machine.arena(entry.inputs[i].offset);
-    const uint8_t* from = column.bytes.data();
-    if (order == nullptr) {
-      std::memcpy(to, from + first * column.rowBytes, count * column.rowBytes);
+    if (order == nullptr && column.stride == column.rowBytes) {
+      std::memcpy(to, column.row(first), count * column.rowBytes);
       continue;
     }
-    for (uint64_t row = 0; row < count; ++row) {
-      std::memcpy(to + row * column.rowBytes, from + order[first + row] * column.rowBytes, column.rowBytes);
+    for (uint64_t row = first; row < first + count; ++row) {
+      std::memcpy(to, column.row(order != nullptr ? order[row] : row), column.rowBytes);
+      to += column.rowBytes;
     }
   }
 }

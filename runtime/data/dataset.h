@@ -35,6 +35,9 @@ private:
 /// 0 the rows that 1 - |split| leaves, 0 all.
 void splitRange(double split, uint64_t rows, uint64_t& first, uint64_t& count);
 
+/// The rows of a file that a source takes, in their order: part of a split, a fold, all but a fold, or all.
+void takenRows(const plan::Source& source, uint64_t rows, std::vector<uint32_t>& taken);
+
 /// Copies `count` examples into the entry's input ports: those at order[first], order[first + 1], …, or, if `order` is
 /// null, those at first, first + 1, ….
 void gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order, uint64_t first,

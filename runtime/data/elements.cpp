@@ -102,6 +102,7 @@ bool makeColumn(const plan::Port& port, Column& column) {
     return false;
   }
   column.rowBytes = elements * static_cast<uint64_t>(plan::byteSize(port.dtype));
+  column.stride = column.rowBytes;
   return true;
 }
 

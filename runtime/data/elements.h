@@ -18,12 +18,24 @@ FileType fileType(plan::DType dtype);
 /// The type of the language that holds every value: i8 and i16 become i32.
 plan::DType widened(FileType type);
 
+/// The values of a file, in C order and the machine's byte order; where they are the examples of a field, rows first.
+struct FileArray {
+  FileType type = FileType::F32;
+  std::vector<int64_t> dims; // of the whole array; empty for a scalar
+  uint64_t count = 0;        // product of dims
+  std::vector<uint8_t> values;
+};
+
 /// One field of all examples: `rows` rows of dims, row-major.
 struct Column {
   plan::DType dtype = plan::DType::F32;
   std::vector<int64_t> dims; // of one row
   uint64_t rowBytes = 0;
   std::vector<uint8_t> bytes;
+  uint64_t stride = 0;           // bytes from one row to the next; less than rowBytes where rows overlap
+  const uint8_t* view = nullptr; // the rows lie here, in the bytes of another column
+
+  const uint8_t* row(uint64_t index) const { return (view != nullptr ? view : bytes.data()) + index * stride; }
 };
 
 /// An empty column with the type of the port's rows. False if a row would be larger than 2^40 bytes.

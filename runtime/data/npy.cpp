@@ -4,6 +4,8 @@
 #include "runtime/support/extent.h"
 #include "runtime/support/text.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace dnn::runtime {
@@ -12,16 +14,105 @@ namespace {
 
 constexpr char magic[] = "\x93NUMPY";
 
-struct Spelling {
-  FileType type;
-  const char* text;
+/// An element as its `descr` spells it.
+struct Element {
+  char kind = 'f'; // f, i, u, b
+  int width = 4;
+  bool bigEndian = false;
 };
 
-constexpr Spelling spellings[] = {
-    {FileType::F32, "<f4"},  {FileType::F64, "<f8"}, {FileType::I8, "|i1"}, {FileType::I16, "<i2"},
-    {FileType::I32, "<i4"},  {FileType::I64, "<i8"}, {FileType::U8, "|u1"}, {FileType::U32, "<u4"},
-    {FileType::Bool, "|b1"}, {FileType::I8, "<i1"},  {FileType::U8, "<u1"},
-};
+constexpr std::string_view elements[] = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"};
+
+/// "'<f4'", "'|u1'", "'>i2'".
+bool parseElement(std::string_view descr, Element& element) {
+  if (descr.size() < 5 || descr[0] != '\'' || descr[4] != '\'' ||
+      std::find(std::begin(elements), std::end(elements), descr.substr(2, 2)) == std::end(elements)) {
+    return false;
+  }
+  element = {descr[2], descr[3] - '0', descr[1] == '>'};
+  return descr[1] == '<' || descr[1] == '>' || descr[1] == '=' || (descr[1] == '|' && element.width == 1);
+}
+
+FileType typeOf(const Element& element) {
+  switch (element.kind) {
+  case 'f': return element.width == 8 ? FileType::F64 : FileType::F32;
+  case 'b': return FileType::Bool;
+  case 'i':
+    return element.width == 1   ? FileType::I8
+           : element.width == 2 ? FileType::I16
+           : element.width == 4 ? FileType::I32
+                                : FileType::I64;
+  default:
+    return element.width == 1   ? FileType::U8
+           : element.width == 2 ? FileType::I32
+           : element.width == 4 ? FileType::U32
+                                : FileType::I64;
+  }
+}
+
+/// The f32 with the value of a float16: 1 bit sign, 5 bits exponent, 10 bits fraction.
+float fromHalf(uint16_t bits) {
+  int exponent = bits >> 10 & 31;
+  int fraction = bits & 1023;
+  float size = exponent == 31  ? (fraction == 0 ? HUGE_VALF : NAN)
+               : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
+                               : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+  return (bits & 0x8000) != 0 ? -size : size;
+}
+
+template <class From, class To, class Convert>
+void convertAll(const uint8_t* values, std::vector<uint8_t>& out, uint64_t count, Convert convert) {
+  out.resize(count * sizeof(To));
+  for (uint64_t i = 0; i < count; ++i) {
+    From from;
+    std::memcpy(&from, values + i * sizeof from, sizeof from);
+    To to = convert(from);
+    std::memcpy(out.data() + i * sizeof to, &to, sizeof to);
+  }
+}
+
+/// Copies the values, as elements of the array's type. `bad`: the first that does not fit.
+bool widen(const Element& element, const uint8_t* values, FileArray& array, uint64_t& bad) {
+  if (element.kind == 'f' && element.width == 2) {
+    convertAll<uint16_t, float>(values, array.values, array.count, fromHalf);
+    return true;
+  }
+  if (element.kind == 'u' && element.width == 2) {
+    convertAll<uint16_t, int32_t>(values, array.values, array.count, [](uint16_t v) { return int32_t{v}; });
+    return true;
+  }
+  array.values.assign(values, values + array.count * static_cast<uint64_t>(element.width));
+  for (uint64_t i = 0; element.kind == 'u' && element.width == 8 && i < array.count; ++i) {
+    if (values[i * 8 + 7] >= 0x80) {
+      bad = i;
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Copies values whose first index varies fastest so that the last one does.
+void toCOrder(const uint8_t* values, const std::vector<int64_t>& dims, uint64_t width, uint8_t* out) {
+  std::vector<uint64_t> strides;
+  uint64_t count = 1;
+  for (int64_t dim : dims) {
+    strides.push_back(count);
+    count *= static_cast<uint64_t>(dim);
+  }
+  std::vector<int64_t> index(dims.size(), 0);
+  uint64_t from = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    std::memcpy(out + i * width, values + from * width, width);
+    for (size_t d = dims.size(); d-- > 0;) {
+      from += strides[d];
+      if (++index[d] < dims[d]) {
+        break;
+      }
+      from -= strides[d] * static_cast<uint64_t>(dims[d]);
+      index[d] = 0;
+    }
+  }
+}
 
 /// What follows `'key':` in the header, a Python dict literal; empty if the key is missing.
 std::string_view valueOf(std::string_view header, const char* key) {
@@ -70,8 +161,15 @@ bool parseShape(std::string_view text, std::vector<int64_t>& dims) {
 
 } // namespace
 
-Status readNpy(const uint8_t* file, uint64_t size, std::string_view fileName, NpyArray& array) {
-  std::string name(fileName);
+namespace {
+
+struct NpyLayout {
+  Element element;
+  bool fortran = false;
+  uint64_t start = 0; // of the values
+};
+
+Status parseHeader(const uint8_t* file, uint64_t size, const std::string& name, FileArray& array, NpyLayout& layout) {
   ByteReader in(file, size);
   const uint8_t* start = in.raw(6);
   if (start == nullptr || std::memcmp(start, magic, 6) != 0) {
@@ -79,8 +177,8 @@ Status readNpy(const uint8_t* file, uint64_t size, std::string_view fileName, Np
   }
   auto major = in.number<uint8_t>();
   in.number<uint8_t>();
-  if (major != 1 && major != 2) {
-    return failure(ExitCode::BadInput, "`%s` is a .npy file of version %d; versions 1 and 2 can be read", name.c_str(),
+  if (major < 1 || major > 3) {
+    return failure(ExitCode::BadInput, "`%s` is a .npy file of version %d; versions 1 to 3 can be read", name.c_str(),
                    major);
   }
   uint64_t length = major == 1 ? in.number<uint16_t>() : in.number<uint32_t>();
@@ -91,46 +189,79 @@ Status readNpy(const uint8_t* file, uint64_t size, std::string_view fileName, Np
   std::string_view header(reinterpret_cast<const char*>(text), length);
   std::string_view descr = valueOf(header, "descr");
   std::string_view order = valueOf(header, "fortran_order");
-  const Spelling* found = nullptr;
-  for (const Spelling& spelling : spellings) {
-    if (descr.substr(0, 5) == format("'%s'", spelling.text)) {
-      found = &spelling;
-      break;
-    }
-  }
-  if (found == nullptr) {
+  if (!parseElement(descr, layout.element)) {
     return failure(ExitCode::BadInput,
-                   "`%s` has elements of type %s; f4, f8, i1, i2, i4, i8, u1, u4 and bool in little-endian order can "
-                   "be read",
-                   name.c_str(), printable(descr.substr(0, descr.find(',')), 20).c_str());
+                   "`%s` has elements of type %s; f2, f4, f8, i1 to i8, u1 to u8 and bool can be read", name.c_str(),
+                   printable(descr.substr(0, descr.find(',')), 20).c_str());
   }
-  if (order.substr(0, 5) != "False") {
-    return failure(ExitCode::BadInput, "`%s` is in Fortran order; save it with numpy.ascontiguousarray", name.c_str());
+  layout.fortran = order.substr(0, 4) == "True";
+  if (!layout.fortran && order.substr(0, 5) != "False") {
+    return failure(ExitCode::BadInput, "`%s` is damaged: its .npy header does not say its order", name.c_str());
   }
   uint64_t most = uint64_t{1} << 56;
   if (!parseShape(valueOf(header, "shape"), array.dims) || !elementCount(array.dims, array.count) ||
       array.count > most) {
     return failure(ExitCode::BadInput, "`%s` is damaged: its .npy header has no valid shape", name.c_str());
   }
-  array.type = found->type;
-  uint64_t wanted = array.count * static_cast<uint64_t>(byteSize(array.type));
-  if (in.remaining() != wanted) {
-    return failure(ExitCode::BadInput, "`%s` is %s: its header announces %llu bytes of values, it has %llu",
-                   name.c_str(), in.remaining() < wanted ? "truncated" : "damaged",
-                   static_cast<unsigned long long>(wanted), static_cast<unsigned long long>(in.remaining()));
+  array.type = typeOf(layout.element);
+  layout.start = in.at();
+  return success();
+}
+
+} // namespace
+
+Status readNpyHeader(const uint8_t* file, uint64_t size, std::string_view name, FileArray& array) {
+  NpyLayout layout;
+  return parseHeader(file, size, std::string(name), array, layout);
+}
+
+Status readNpy(const uint8_t* file, uint64_t size, std::string_view fileName, FileArray& array) {
+  std::string name(fileName);
+  NpyLayout layout;
+  if (Status status = parseHeader(file, size, name, array, layout); !status.ok()) {
+    return status;
   }
-  array.values = in.raw(wanted);
+  auto width = static_cast<uint64_t>(layout.element.width);
+  uint64_t wanted = array.count * width;
+  uint64_t found = size - layout.start;
+  if (found != wanted) {
+    return failure(ExitCode::BadInput, "`%s` is %s: its header announces %llu bytes of values, it has %llu",
+                   name.c_str(), found < wanted ? "truncated" : "damaged", static_cast<unsigned long long>(wanted),
+                   static_cast<unsigned long long>(found));
+  }
+  const uint8_t* values = file + layout.start;
+  std::vector<uint8_t> ordered;
+  if (layout.fortran && array.dims.size() > 1) {
+    ordered.resize(wanted);
+    toCOrder(values, array.dims, width, ordered.data());
+    values = ordered.data();
+  }
+  if (layout.element.bigEndian && width > 1) {
+    std::vector<uint8_t> swapped(values, values + wanted);
+    for (uint64_t at = 0; at < wanted; at += width) {
+      std::reverse(swapped.data() + at, swapped.data() + at + width);
+    }
+    ordered = std::move(swapped);
+    values = ordered.data();
+  }
+  uint64_t bad = 0;
+  if (!widen(layout.element, values, array, bad)) {
+    return failure(ExitCode::BadInput, "`%s`, element %llu: the value is 2^63 or more, which i64 does not hold",
+                   name.c_str(), static_cast<unsigned long long>(bad));
+  }
   return success();
 }
 
 std::vector<uint8_t> writeNpy(plan::DType dtype, const std::vector<int64_t>& dims, const uint8_t* values) {
-  FileType type = fileType(dtype);
   const char* spelling = "";
-  for (const Spelling& candidate : spellings) {
-    if (candidate.type == type) {
-      spelling = candidate.text;
-      break;
-    }
+  switch (dtype) {
+  case plan::DType::F32: spelling = "<f4"; break;
+  case plan::DType::F64: spelling = "<f8"; break;
+  case plan::DType::I32: spelling = "<i4"; break;
+  case plan::DType::I64: spelling = "<i8"; break;
+  case plan::DType::U8: spelling = "|u1"; break;
+  case plan::DType::U32: spelling = "<u4"; break;
+  case plan::DType::Bool: spelling = "|b1"; break;
   }
   std::string shape;
   uint64_t count = 1;

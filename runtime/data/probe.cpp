@@ -2,9 +2,142 @@
 
 #include "runtime/data/csv.h"
 #include "runtime/data/idx.h"
+#include "runtime/data/loaders.h"
+#include "runtime/data/npy.h"
+#include "runtime/data/tokens.h"
+#include "runtime/data/zip.h"
 #include "runtime/support/file.h"
+#include "runtime/support/text.h"
+
+#include <algorithm>
 
 namespace dnn::runtime {
+
+namespace {
+
+using plan::Source;
+
+/// The type of a field whose array this is.
+Status takeType(const FileArray& array, const std::string& name, plan::Port& field, uint64_t& rows) {
+  if (array.dims.empty() || array.dims[0] == 0) {
+    return failure(ExitCode::BadInput, "%s has no rows", name.c_str());
+  }
+  plan::DType type = widened(array.type);
+  if (field.bound > 0 && (type == plan::DType::F32 || type == plan::DType::F64)) {
+    return failure(ExitCode::BadInput, "%s has values of type %s; only integers are classes", name.c_str(),
+                   dnn::runtime::name(type));
+  }
+  field.dtype = field.bound > 0 ? plan::DType::I32 : type;
+  field.dims.assign(array.dims.begin() + 1, array.dims.end());
+  if (rows != 0 && rows != static_cast<uint64_t>(array.dims[0])) {
+    return failure(ExitCode::BadInput, "%s has %lld rows, the field before it has %llu; they must be equal",
+                   name.c_str(), static_cast<long long>(array.dims[0]), static_cast<unsigned long long>(rows));
+  }
+  rows = static_cast<uint64_t>(array.dims[0]);
+  return success();
+}
+
+Status probeNpy(const std::vector<std::string>& paths, Source& source, uint64_t& rows) {
+  for (size_t i = 0; i < paths.size(); ++i) {
+    std::vector<uint8_t> file;
+    FileArray array;
+    Status status = readFile(paths[i], file);
+    status = status.ok() ? readNpyHeader(file.data(), file.size(), paths[i], array) : status;
+    status = status.ok() ? takeType(array, "`" + paths[i] + "`", source.fields[i], rows) : status;
+    if (!status.ok()) {
+      return status;
+    }
+  }
+  return success();
+}
+
+Status probeNpz(const std::string& path, Source& source, uint64_t& rows) {
+  constexpr uint64_t mostHeader = 1 << 16;
+  std::vector<uint8_t> file;
+  std::vector<ZipMember> members;
+  Status status = readFile(path, file);
+  status = status.ok() ? readZip(file.data(), file.size(), path, members) : status;
+  for (size_t i = 0; i < source.fields.size() && status.ok(); ++i) {
+    const ZipMember* member = nullptr;
+    std::vector<uint8_t> start;
+    FileArray array;
+    status = findNpzArray(members, source.members[i], path, member);
+    status = status.ok() ? unzip(file.data(), *member, path, start, mostHeader) : status;
+    status = status.ok() ? readNpyHeader(start.data(), start.size(), member->name, array) : status;
+    status =
+        status.ok() ? takeType(array, "`" + source.members[i] + "` in `" + path + "`", source.fields[i], rows) : status;
+  }
+  return status;
+}
+
+Status probeCifar(const std::vector<std::string>& paths, Source& source, uint64_t& rows) {
+  uint64_t record = source.labels + uint64_t{3 * 32 * 32};
+  for (const std::string& path : paths) {
+    std::vector<uint8_t> file;
+    Status status = readFile(path, file);
+    status = status.ok() ? checkCifarSize(path, file.size(), record) : status;
+    if (!status.ok()) {
+      return status;
+    }
+    rows += file.size() / record;
+  }
+  return success();
+}
+
+Status probeText(const std::string& path, Source& source, SourceProbe& probe) {
+  std::vector<uint8_t> file;
+  if (Status status = readFile(path, file); !status.ok()) {
+    return status;
+  }
+  auto textOf = [](const std::vector<uint8_t>& bytes) {
+    return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  if (!probe.vocabularyFile.empty()) {
+    std::vector<uint8_t> words;
+    Status status = readFile(probe.vocabularyFile, words);
+    status =
+        status.ok() ? readVocabulary(textOf(words), source.text.unit, probe.vocabularyFile, source.vocabulary) : status;
+    if (!status.ok()) {
+      return status;
+    }
+    source.text.unknown = source.vocabulary[0] == unknownToken;
+  } else if (source.vocabulary.empty()) {
+    if (Status status = findVocabulary(textOf(file), source.text.unit, probe.limit, path, source.vocabulary);
+        !status.ok()) {
+      return status;
+    }
+    source.text.unknown = probe.limit > 0;
+  }
+  std::vector<int32_t> all;
+  if (Status status = Tokenizer(source).encode(textOf(file), path, all); !status.ok()) {
+    return status;
+  }
+  probe.rows = all.size();
+  int64_t tokens = source.text.unit == TextRule::Unit::Byte ? 256 : static_cast<int64_t>(source.vocabulary.size());
+  for (plan::Port& field : source.fields) {
+    field.dtype = plan::DType::I32;
+    field.dims = {source.text.window};
+    field.bound = tokens;
+    field.text = source.name;
+  }
+  return success();
+}
+
+} // namespace
+
+Status probeSource(const std::vector<std::string>& paths, Source& source, SourceProbe& probe) {
+  switch (source.kind) {
+  case Source::Kind::Text: return probeText(paths[0], source, probe);
+  case Source::Kind::Npy: return probeNpy(paths, source, probe.rows);
+  case Source::Kind::Npz: return probeNpz(paths[0], source, probe.rows);
+  case Source::Kind::Cifar: return probeCifar(paths, source, probe.rows);
+  case Source::Kind::Idx:
+  case Source::Kind::Csv:
+  case Source::Kind::Table:
+  case Source::Kind::Generate: break;
+  }
+  return failure(ExitCode::Internal, "nothing is to be looked up in the files of `%s`", source.name.c_str());
+}
 
 Status probeIdx(const std::string& path, IdxProbe& probe) {
   std::vector<uint8_t> file;

@@ -21,6 +21,16 @@ struct CsvProbe {
   std::vector<std::string> columns; // names in the first line
 };
 
+/// Looks into the files of a text, npy, npz or cifar source: fills the types of the fields (those that have a bound
+/// keep it; their values must be integers), the vocabulary of a text that has none yet, and the number of rows (of a
+/// text: tokens) before any split. `limit`: of the vocabulary, 0 = none.
+struct SourceProbe {
+  int64_t limit = 0;
+  std::string vocabularyFile; // "" = find it in the text
+  uint64_t rows = 0;
+};
+Status probeSource(const std::vector<std::string>& paths, plan::Source& source, SourceProbe& probe);
+
 Status probeCsv(const std::string& path, CsvProbe& probe);
 
 } // namespace dnn::runtime

@@ -10,7 +10,7 @@ using runtime::ByteWriter;
 namespace {
 
 constexpr char magic[8] = {'d', 'n', 'n', 'p', 'l', 'a', 'n', '\n'};
-constexpr uint32_t version = 1;
+constexpr uint32_t version = 2;
 
 // Writing and reading are the same walk: a Coder visits every member in order, and either appends it or fills it in. So
 // the two can never differ.
@@ -87,6 +87,7 @@ template <class Coder> void codePort(Coder& c, auto& p) {
   c.boolean(p.batched);
   codeDims(c, p.dims);
   c.number(p.bound);
+  c.string(p.text);
   c.number(p.offset);
 }
 
@@ -108,7 +109,7 @@ template <class Coder> void codeEntry(Coder& c, auto& e) {
 }
 
 template <class Coder> void codeSource(Coder& c, auto& s) {
-  c.kind(s.kind, Source::Kind::Generate);
+  c.kind(s.kind, Source::Kind::Cifar);
   c.string(s.name);
   codeStrings(c, s.paths);
   codePorts(c, s.fields);
@@ -116,7 +117,17 @@ template <class Coder> void codeSource(Coder& c, auto& s) {
     c.string(column.first);
     c.string(column.last);
   });
+  c.kind(s.text.unit, TextRule::Unit::Word);
+  c.number(s.text.window);
+  c.number(s.text.stride);
+  c.boolean(s.text.unknown);
+  codeStrings(c, s.vocabulary);
+  codeStrings(c, s.members);
+  c.number(s.labels);
+  c.boolean(s.coarse);
   c.number(s.split);
+  c.number(s.fold);
+  c.number(s.folds);
   c.number(s.splitSeed);
   c.list(s.table, [&](auto& field) { c.bytes(field); });
   c.number(s.rows);

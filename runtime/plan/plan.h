@@ -24,24 +24,25 @@ struct Persistent {
 
 /// A tensor that the runtime writes before, or reads after, an entry runs.
 struct Port {
-  std::string name;      // field or log name
+  std::string name; // field or log name
   DType dtype = DType::F32;
-  bool batched = false;  // the leading dimension is the batch; `dims` then holds the dimensions of one row
+  bool batched = false; // the leading dimension is the batch; `dims` then holds the dimensions of one row
   std::vector<int64_t> dims;
-  int64_t bound = 0;     // > 0: integer values must satisfy 0 ≤ v < bound; checked when data is loaded
-  uint64_t offset = 0;   // bytes in the arena
+  int64_t bound = 0;   // > 0: integer values must satisfy 0 ≤ v < bound; checked when data is loaded
+  std::string text;    // the values are tokens of this source's text; "" = plain numbers
+  uint64_t offset = 0; // bytes in the arena
 };
 
 struct Entry {
   enum class Kind : uint8_t { Init = 0, Step = 1, Eval = 2, Predict = 3, Generate = 4 };
   Kind kind = Kind::Step;
-  std::string name;      // "init", "step", "te" (eval: its source), predict's name, generate's source
-  int64_t batch = 0;     // largest number of rows a call; 0 = no batch
-  bool rowwise = true;   // false: rows influence each other, so a set cannot be cut into batches without changing it
-  std::vector<Port> inputs;  // step, eval: fields of the source, in order; predict: its parameters
+  std::string name;         // "init", "step", "te" (eval: its source), predict's name, generate's source
+  int64_t batch = 0;        // largest number of rows a call; 0 = no batch
+  bool rowwise = true;      // false: rows influence each other, so a set cannot be cut into batches without changing it
+  std::vector<Port> inputs; // step, eval: fields of the source, in order; predict: its parameters
   std::vector<Port> outputs; // step, eval: logs (scalars, averaged over examples); predict: results; generate: fields
-  std::string source;    // step, eval: the data source read
-  uint32_t every = 1;    // eval: run each `every` epochs
+  std::string source;        // step, eval: the data source read
+  uint32_t every = 1;        // eval: run each `every` epochs
   /// Parameters that this entry changes and losses it minimises are checked for NaN and infinity after each call:
   std::vector<uint32_t> watchedPersistents; // indices into Plan::persistents
   std::vector<uint32_t> watchedOutputs;     // indices into outputs
@@ -49,55 +50,73 @@ struct Entry {
 
 /// One column, or a run of columns, of a CSV file.
 struct CsvField {
-  std::string first;     // header name of the first column
-  std::string last;      // header name of the last one; equal to `first` for a single column
+  std::string first; // header name of the first column
+  std::string last;  // header name of the last one; equal to `first` for a single column
+};
+
+/// How a text becomes examples: tokens, cut into windows.
+struct TextRule {
+  enum class Unit : uint8_t { Byte = 0, Char = 1, Word = 2 };
+  Unit unit = Unit::Char;
+  int64_t window = 1;   // tokens of an example
+  int64_t stride = 1;   // tokens from the start of one example to that of the next
+  bool unknown = false; // token 0 stands for everything that the vocabulary lacks
 };
 
 /// Where examples come from. Paths are as written in the source file; relative ones resolve against Plan::directory.
 struct Source {
-  enum class Kind : uint8_t { Idx = 0, Csv = 1, Table = 2, Generate = 3 };
+  enum class Kind : uint8_t { Idx = 0, Csv = 1, Table = 2, Generate = 3, Text = 4, Npy = 5, Npz = 6, Cifar = 7 };
   Kind kind = Kind::Table;
   std::string name;
-  std::vector<std::string> paths;    // idx: one file a field; csv: one file
-  std::vector<Port> fields;          // row types (offset unused)
-  std::vector<CsvField> columns;     // csv: one a field
-  /// csv and idx: the rows are put into an order fixed by splitSeed alone (a permutation by the counter-based generator;
-  /// tables are often sorted by class), then split > 0 takes the first floor(split·rows), split < 0 the rows that
-  /// split = 1-|split| leaves (1797 rows: 0.8 → 1437, -0.2 → 360); 0 = all rows, in the file's order.
+  std::vector<std::string> paths; // idx: one file a field; csv: one file
+  std::vector<Port> fields;       // row types (offset unused)
+  std::vector<CsvField> columns;  // csv: one a field
+  TextRule text;                  // text
+  /// text: the tokens, in the order of their numbers; found when the program is compiled. Bytes need none.
+  std::vector<std::string> vocabulary;
+  std::vector<std::string> members; // npz: the array of each field
+  uint8_t labels = 1;               // cifar: in a record; the second of two is the fine one
+  bool coarse = false;              // cifar: take the first of two labels, the coarse one
+  /// Files of rows: the rows are put into an order fixed by splitSeed alone (a permutation by the counter-based
+  /// generator; tables are often sorted by class), then split > 0 takes the first floor(split·rows), split < 0 the rows
+  /// that split = 1-|split| leaves (1797 rows: 0.8 → 1437, -0.2 → 360); 0 = all rows, in the file's order.
   double split = 0;
+  /// fold > 0 takes fold `fold` of `folds` of the rows in the split's order, fold < 0 all others; 0 = all.
+  int32_t fold = 0;
+  int32_t folds = 0;
   uint64_t splitSeed = 0;
   std::vector<std::vector<uint8_t>> table; // table: the bytes of each field, row-major
-  uint64_t rows = 0;                 // table, generate: number of examples
-  uint32_t generateEntry = 0;        // generate: index into Plan::entries
-  uint64_t seed = 0;                 // generate
+  uint64_t rows = 0;          // table, generate: number of examples; npy, npz, cifar, text: as compiled, before a split
+  uint32_t generateEntry = 0; // generate: index into Plan::entries
+  uint64_t seed = 0;          // generate
   int64_t batch = 1;
   bool shuffle = false;
 };
 
 struct Patience {
-  uint32_t epochs = 0;   // 0 = no early stopping
-  std::string metric;    // "te.loss"
+  uint32_t epochs = 0; // 0 = no early stopping
+  std::string metric;  // "te.loss"
 };
 
 struct CheckpointRule {
-  std::string path;      // "" = none
+  std::string path; // "" = none
   uint32_t everyEpochs = 1;
-  std::string best;      // "te.acc": keep the best too, beside the path with ".best"; "" = none
+  std::string best;          // "te.acc": keep the best too, beside the path with ".best"; "" = none
   bool bestIsLargest = true; // false for metrics named loss or error
 };
 
 struct Plan {
-  std::string program;       // name of the train block
-  std::string directory;     // absolute directory of the source file
-  std::string fingerprint;   // hash of the compiled program: checkpoints of other programs are refused with a reason
-  std::string target;        // "x86-64-v3": what the machine code needs
+  std::string program;     // name of the train block
+  std::string directory;   // absolute directory of the source file
+  std::string fingerprint; // hash of the compiled program: checkpoints of other programs are refused with a reason
+  std::string target;      // "x86-64-v3": what the machine code needs
   std::string compilerVersion;
   uint64_t persistentBytes = 0;
   uint64_t arenaBytes = 0;
   std::vector<Persistent> persistents;
   std::vector<Entry> entries;
   std::vector<Source> sources;
-  uint64_t epochs = 0;       // run: exactly one of epochs and steps is > 0
+  uint64_t epochs = 0; // run: exactly one of epochs and steps is > 0
   uint64_t steps = 0;
   uint64_t seed = 0;
   Patience patience;

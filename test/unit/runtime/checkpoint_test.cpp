@@ -106,7 +106,7 @@ TEST(Checkpoint, AnotherNetworkIsRefusedWithThePathThatDiffers) {
   other.fingerprint = "other";
   EXPECT_EQ(checkSameProgram(other, file, "f").message,
             "checkpoint `f` is of another network: the parameters have the same names and shapes, but the program that "
-            "wrote it is another one");
+            "wrote it has another vocabulary");
 }
 
 TEST(Checkpoint, ARefusedFileChangesNothing) {

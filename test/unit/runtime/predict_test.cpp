@@ -46,11 +46,11 @@ TEST_F(Predict, NpyInAndOutAreTheSameNumbers) {
   std::string in = file("x.npy", std::string(bytes.begin(), bytes.end()));
   ASSERT_EQ(predict({"--in", "x=" + in, "--out", "y=" + folder_.path("y.npy")}).code, 0);
   std::string out = readText(folder_.path("y.npy"));
-  runtime::NpyArray array;
+  runtime::FileArray array;
   ASSERT_TRUE(runtime::readNpy(reinterpret_cast<const uint8_t*>(out.data()), out.size(), "y", array).ok());
   EXPECT_EQ(array.dims, std::vector<int64_t>{2});
   float y[2];
-  std::memcpy(y, array.values, sizeof y);
+  std::memcpy(y, array.values.data(), sizeof y);
   EXPECT_NEAR(y[0], 1, 0.05);
   EXPECT_NEAR(y[1], 3, 0.05);
 }

@@ -1,0 +1,537 @@
+// Data sources that are files: what a file holds is looked up when the program is compiled, so that the types of the
+// fields are known.
+#include "compiler/sema/entries.h"
+#include "compiler/sema/instantiator.h"
+#include "compiler/sema/suggest.h"
+
+#include <algorithm>
+
+namespace dnn::sema {
+
+namespace {
+
+DType dtypeOf(plan::DType dtype) {
+  switch (dtype) {
+  case plan::DType::F32: return DType::F32;
+  case plan::DType::F64: return DType::F64;
+  case plan::DType::I32: return DType::I32;
+  case plan::DType::I64: return DType::I64;
+  case plan::DType::U8: return DType::U8;
+  case plan::DType::U32: return DType::U32;
+  case plan::DType::Bool: return DType::Bool;
+  }
+  return DType::F32;
+}
+
+/// The type of one example's field.
+TensorType rowType(const plan::Port& port) {
+  TensorType row{dtypeOf(port.dtype), {}, port.bound > 0 ? std::optional(Dim(port.bound)) : std::nullopt};
+  row.dims.assign(port.dims.begin(), port.dims.end());
+  return row;
+}
+
+plan::Port field(const std::string& name, int64_t bound = 0) {
+  plan::Port port;
+  port.name = name;
+  port.bound = bound;
+  return port;
+}
+
+/// Which of the examples a source takes.
+bool isRowOption(const std::string& name) {
+  return name == "split" || name == "split_seed" || name == "fold" || name == "folds";
+}
+
+} // namespace
+
+bool Instantiator::readCall(const ast::Expr& e, plan::Source& plan, Source& source, Env& env) {
+  auto* call = ast::getIf<ast::Call>(e);
+  auto* callee = call ? ast::getIf<ast::NameRef>(*call->callee) : nullptr;
+  std::string kind = callee ? callee->name.text : "";
+  if (kind == "csv") {
+    plan.kind = plan::Source::Kind::Csv;
+    return readCsv(e, *call, plan, source, env);
+  }
+  if (kind == "idx") {
+    plan.kind = plan::Source::Kind::Idx;
+    return readIdx(e, *call, plan, source, env);
+  }
+  if (kind == "npy") {
+    plan.kind = plan::Source::Kind::Npy;
+    return readNpy(e, *call, plan, source, env);
+  }
+  if (kind == "npz") {
+    plan.kind = plan::Source::Kind::Npz;
+    return readNpz(e, *call, plan, source, env);
+  }
+  if (kind == "cifar") {
+    plan.kind = plan::Source::Kind::Cifar;
+    return readCifar(e, *call, plan, source, env);
+  }
+  if (kind == "text") {
+    plan.kind = plan::Source::Kind::Text;
+    return readText(e, *call, plan, source, env);
+  }
+  if (kind == "images") {
+    unsupported(e.range, "the data source `" + kind + "`");
+    return false;
+  }
+  error<DiagId::unknown_data_source>(e.range, callee ? kind : ast::print(e))
+      .hint(didYouMean(kind, {"csv", "idx", "npy", "npz", "cifar", "text", "table", "generate"}));
+  return false;
+}
+
+bool Instantiator::readPaths(const ast::Call& call, plan::Source& plan, Env& env) {
+  bool ok = true;
+  for (const ast::Arg& arg : call.args) {
+    if (arg.name) {
+      continue;
+    }
+    std::optional<std::string> path = evalString(*arg.value, env, "a file");
+    if (path && path->empty()) {
+      error<DiagId::empty_path>(arg.value->range);
+      path.reset();
+    }
+    ok &= path.has_value();
+    plan.paths.push_back(path.value_or(""));
+  }
+  if (auto given = options_.dataPaths.find(plan.name); given != options_.dataPaths.end()) {
+    if (given->second.size() != plan.paths.size()) {
+      error<DiagId::wrong_path_count>(call.callee->range, plan.name, counted(plan.paths.size(), "file"),
+                                      given->second.size());
+      return false;
+    }
+    plan.paths = given->second;
+  }
+  return ok;
+}
+
+bool Instantiator::readCsv(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
+  if (!readPaths(call, plan, env)) {
+    return false;
+  }
+  if (plan.paths.size() != 1) {
+    error<DiagId::wrong_argument_count>(e.range, "csv", "1 file", plan.paths.size());
+    return false;
+  }
+  Result<std::vector<std::string>> header = probe_.probeCsv(plan.paths[0]);
+  if (!header) {
+    unreadable(e.range, header.error().message, plan);
+  }
+  bool ok = header.ok();
+  for (const ast::Arg& arg : call.args) {
+    if (!arg.name) {
+      continue;
+    }
+    if (isRowOption(arg.name->text)) {
+      ok &= readRowOption(arg, plan, env);
+      continue;
+    }
+    // A field: "column", "first".."last", either of them < K.
+    const ast::Expr* columns = arg.value.get();
+    std::optional<int64_t> bound;
+    if (!readBound(columns, bound, env)) {
+      ok = false;
+      continue;
+    }
+    auto* range = ast::getIf<ast::Range>(*columns);
+    const ast::Expr& fromExpr = range ? *range->from : *columns;
+    const ast::Expr& toExpr = range ? *range->to : *columns;
+    std::optional<std::string> from = evalString(fromExpr, env, "a column");
+    std::optional<std::string> to = range ? evalString(toExpr, env, "a column") : from;
+    if (!from || !to) {
+      ok = false;
+      continue;
+    }
+    TensorType row{bound ? DType::I32 : DType::F32, {}, bound ? std::optional(Dim(*bound)) : std::nullopt};
+    if (header) {
+      auto find = [&](const std::string& name, SourceRange at) -> std::optional<size_t> {
+        auto it = std::find(header->begin(), header->end(), name);
+        if (it != header->end()) {
+          return static_cast<size_t>(it - header->begin());
+        }
+        error<DiagId::unknown_column>(at, name, plan.paths[0]).hint(didYouMean(name, *header));
+        return std::nullopt;
+      };
+      std::optional<size_t> first = find(*from, fromExpr.range);
+      std::optional<size_t> last = range ? find(*to, toExpr.range) : first;
+      if (!first || !last) {
+        ok = false;
+        continue;
+      }
+      if (*last < *first) {
+        error<DiagId::columns_reversed>(columns->range, *from, *to);
+        ok = false;
+        continue;
+      }
+      if (range) {
+        row.dims = {Dim(static_cast<int64_t>(*last - *first + 1))};
+      }
+    }
+    source.rows.push_back(row);
+    plan.fields.push_back(portOf(arg.name->text, row));
+    plan.columns.push_back({*from, *to});
+  }
+  if (ok && source.rows.empty()) {
+    error<DiagId::no_fields>(e.range, plan.name)
+        .hint("name the columns: `x = \"first\"..\"last\", y = \"label\" < 10`");
+    ok = false;
+  }
+  return ok && checkFolds(call.callee->range, plan);
+}
+
+bool Instantiator::readArrayOptions(const std::string& kind, const ast::Call& call, plan::Source& plan,
+                                    std::optional<int64_t>& classes, Env& env) {
+  bool ok = true;
+  for (const ast::Arg& arg : call.args) {
+    if (!arg.name) {
+      continue;
+    }
+    if (arg.name->text == "classes") {
+      classes = evalOption(*arg.value, env, "classes", 1, INT32_MAX);
+      ok &= classes.has_value();
+    } else if (isRowOption(arg.name->text)) {
+      ok &= readRowOption(arg, plan, env);
+    } else {
+      ok = unknownOption(kind, *arg.name, {"classes", "split", "split_seed", "fold", "folds"});
+    }
+  }
+  return ok && checkFolds(call.callee->range, plan);
+}
+
+bool Instantiator::readIdx(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
+  if (!readPaths(call, plan, env)) {
+    return false;
+  }
+  std::optional<int64_t> classes;
+  bool ok = readArrayOptions("idx", call, plan, classes, env);
+  if (plan.paths.empty()) {
+    error<DiagId::no_fields>(e.range, plan.name).hint("name a file for each field");
+    return false;
+  }
+  std::optional<int64_t> rows;
+  for (size_t i = 0; i < plan.paths.size(); ++i) {
+    Result<IdxInfo> info = probe_.probeIdx(plan.paths[i]);
+    if (!info) {
+      unreadable(e.range, info.error().message, plan);
+      ok = false;
+      continue;
+    }
+    if (info->dims.empty()) {
+      error<DiagId::data_unreadable>(e.range, "`" + plan.paths[i] + "` has no rows");
+      ok = false;
+      continue;
+    }
+    if (rows && *rows != info->dims[0]) {
+      error<DiagId::row_count_differs>(e.range, plan.paths[0], *rows, plan.paths[i], info->dims[0]);
+      ok = false;
+    }
+    rows = rows.value_or(info->dims[0]);
+    TensorType row{info->dtype, {}, std::nullopt};
+    for (size_t d = 1; d < info->dims.size(); ++d) {
+      row.dims.emplace_back(info->dims[d]);
+    }
+    if (classes && i + 1 == plan.paths.size()) {
+      if (isFloat(row.dtype)) {
+        error<DiagId::bound_on_float>(e.range, nameOf(row.dtype));
+        ok = false;
+      }
+      row.dtype = DType::I32;
+      row.bound = Dim(*classes);
+    }
+    source.rows.push_back(row);
+    plan.fields.push_back(portOf("field" + std::to_string(i), row));
+  }
+  return ok;
+}
+
+bool Instantiator::readNpy(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
+  if (!readPaths(call, plan, env)) {
+    return false;
+  }
+  std::optional<int64_t> classes;
+  if (!readArrayOptions("npy", call, plan, classes, env)) {
+    return false;
+  }
+  if (plan.paths.empty()) {
+    error<DiagId::no_fields>(e.range, plan.name).hint("name a file for each field");
+    return false;
+  }
+  for (size_t i = 0; i < plan.paths.size(); ++i) {
+    bool last = i + 1 == plan.paths.size();
+    plan.fields.push_back(field("field" + std::to_string(i), last ? classes.value_or(0) : 0));
+  }
+  return lookUp(e.range, plan, source);
+}
+
+bool Instantiator::readNpz(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
+  if (!readPaths(call, plan, env)) {
+    return false;
+  }
+  if (plan.paths.size() != 1) {
+    error<DiagId::wrong_argument_count>(e.range, "npz", "1 file", plan.paths.size());
+    return false;
+  }
+  bool ok = true;
+  for (const ast::Arg& arg : call.args) {
+    if (!arg.name) {
+      continue;
+    }
+    if (isRowOption(arg.name->text)) {
+      ok &= readRowOption(arg, plan, env);
+      continue;
+    }
+    const ast::Expr* array = arg.value.get();
+    std::optional<int64_t> bound;
+    bool good = readBound(array, bound, env);
+    std::optional<std::string> member = good ? evalString(*array, env, "an array of the file") : std::nullopt;
+    ok &= member.has_value();
+    plan.fields.push_back(field(arg.name->text, bound.value_or(0)));
+    plan.members.push_back(member.value_or(""));
+  }
+  if (ok && plan.fields.empty()) {
+    error<DiagId::no_fields>(e.range, plan.name).hint("name the arrays: `x = \"images\", y = \"labels\" < 10`");
+    return false;
+  }
+  return ok && checkFolds(call.callee->range, plan) && lookUp(e.range, plan, source);
+}
+
+bool Instantiator::readCifar(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
+  if (!readPaths(call, plan, env)) {
+    return false;
+  }
+  if (plan.paths.empty()) {
+    error<DiagId::no_fields>(e.range, plan.name)
+        .hint("name the files: `cifar(\"data_batch_1.bin\", \"data_batch_2.bin\")`");
+    return false;
+  }
+  bool ok = true;
+  int64_t classes = 10;
+  for (const ast::Arg& arg : call.args) {
+    if (!arg.name) {
+      continue;
+    }
+    if (arg.name->text == "labels") {
+      std::optional<std::string> labels = evalWord(arg, {"fine", "coarse"});
+      ok &= labels.has_value();
+      plan.labels = 2;
+      plan.coarse = labels == "coarse";
+      classes = plan.coarse ? 20 : 100;
+    } else if (isRowOption(arg.name->text)) {
+      ok &= readRowOption(arg, plan, env);
+    } else {
+      ok = unknownOption("cifar", *arg.name, {"labels", "split", "split_seed", "fold", "folds"});
+    }
+  }
+  plan.fields = {field("x"), field("y", classes)};
+  plan.fields[0].dtype = plan::DType::U8;
+  plan.fields[0].dims = {32, 32, 3};
+  plan.fields[1].dtype = plan::DType::I32;
+  return ok && checkFolds(call.callee->range, plan) && lookUp(e.range, plan, source);
+}
+
+bool Instantiator::readText(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
+  if (!readPaths(call, plan, env)) {
+    return false;
+  }
+  if (plan.paths.size() != 1) {
+    error<DiagId::wrong_argument_count>(e.range, "text", "1 file", plan.paths.size());
+    return false;
+  }
+  constexpr int64_t kMostWindow = int64_t{1} << 24;
+  bool ok = true;
+  std::optional<int64_t> window;
+  std::optional<int64_t> stride;
+  const ast::Expr* vocabulary = nullptr;
+  for (const ast::Arg& arg : call.args) {
+    if (!arg.name) {
+      continue;
+    }
+    const std::string& name = arg.name->text;
+    if (name == "unit") {
+      std::optional<std::string> unit = evalWord(arg, {"char", "byte", "word"});
+      ok &= unit.has_value();
+      plan.text.unit = unit == "byte"   ? plan::TextRule::Unit::Byte
+                       : unit == "word" ? plan::TextRule::Unit::Word
+                                        : plan::TextRule::Unit::Char;
+    } else if (name == "window") {
+      window = evalOption(*arg.value, env, "window", 1, kMostWindow);
+      ok &= window.has_value();
+    } else if (name == "stride") {
+      stride = evalOption(*arg.value, env, "stride", 1, kMostWindow);
+      ok &= stride.has_value();
+    } else if (name == "vocab") {
+      vocabulary = arg.value.get();
+    } else if (name == "split") {
+      ok &= readRowOption(arg, plan, env);
+    } else {
+      ok = unknownOption("text", *arg.name, {"unit", "window", "stride", "vocab", "split"});
+    }
+  }
+  if (ok && !window) {
+    error<DiagId::missing_argument>(call.callee->range, "text", "window")
+        .hint("write how many tokens an example has: `window = 64`");
+    return false;
+  }
+  int64_t limit = 0;
+  std::string file;
+  ok = ok && (!vocabulary || readVocabulary(*vocabulary, plan, limit, file, env));
+  if (!ok) {
+    return false;
+  }
+  plan.text.window = *window;
+  plan.text.stride = stride.value_or(*window);
+  plan.fields = {field("t"), field("u")};
+  return lookUp(e.range, plan, source, limit, file);
+}
+
+bool Instantiator::readVocabulary(const ast::Expr& e, plan::Source& plan, int64_t& limit, std::string& file, Env& env) {
+  if (plan.text.unit == plan::TextRule::Unit::Byte) {
+    error<DiagId::vocabulary_of_bytes>(e.range);
+    return false;
+  }
+  Value value = eval(e, env);
+  if (value.poisoned()) {
+    return false;
+  }
+  if (auto* text = value.as<StaticStr>()) {
+    if (text->value.empty()) {
+      error<DiagId::empty_path>(e.range);
+    }
+    file = text->value;
+    return !text->value.empty();
+  }
+  if (auto* ref = value.as<SourceRef>()) {
+    const plan::Source& other = program_.plan.sources[ref->source];
+    if (sources_[ref->source].failed) {
+      return false;
+    }
+    if (other.kind != plan::Source::Kind::Text || other.text.unit != plan.text.unit) {
+      error<DiagId::other_vocabulary>(e.range, other.name)
+          .note(sources_[ref->source].name.range, "it is declared here");
+      return false;
+    }
+    plan.vocabulary = other.vocabulary;
+    plan.text.unknown = other.text.unknown;
+    return true;
+  }
+  std::optional<int64_t> count = evalOption(e, env, "vocab", 2, int64_t{1} << 24);
+  limit = count.value_or(0);
+  return count.has_value();
+}
+
+bool Instantiator::lookUp(SourceRange range, plan::Source& plan, Source& source, int64_t limit,
+                          const std::string& vocabularyFile) {
+  Result<plan::Source> found = probe_.probeSource(plan, limit, vocabularyFile);
+  if (!found) {
+    unreadable(range, found.error().message, plan);
+    return false;
+  }
+  plan = std::move(*found);
+  for (const plan::Port& port : plan.fields) {
+    source.rows.push_back(rowType(port));
+  }
+  return true;
+}
+
+void Instantiator::unreadable(SourceRange range, const std::string& message, const plan::Source& plan) {
+  std::string paths;
+  for (size_t i = 0; i < plan.paths.size(); ++i) {
+    paths += i == 0 ? "PATH" : ",PATH";
+  }
+  error<DiagId::data_unreadable>(range, message)
+      .hint(std::string("name the ") + (plan.paths.size() == 1 ? "file" : "files") + " with `--data " + plan.name +
+            "=" + paths + "`");
+}
+
+bool Instantiator::unknownOption(const std::string& kind, const ast::Name& name,
+                                 const std::vector<std::string>& known) {
+  error<DiagId::unknown_argument>(name.range, kind, name.text).hint(didYouMean(name.text, known));
+  return false;
+}
+
+std::optional<int64_t> Instantiator::evalOption(const ast::Expr& e, Env& env, const char* name, int64_t least,
+                                                int64_t most) {
+  std::optional<int64_t> value = evalStaticInt(e, env, ("`" + std::string(name) + "`").c_str());
+  if (value && (*value < least || *value > most)) {
+    error<DiagId::option_out_of_range>(e.range, name, *value, least);
+    return std::nullopt;
+  }
+  return value;
+}
+
+std::optional<std::string> Instantiator::evalWord(const ast::Arg& arg, const std::vector<std::string>& words) {
+  auto* name = ast::getIf<ast::NameRef>(*arg.value);
+  if (name && std::find(words.begin(), words.end(), name->name.text) != words.end()) {
+    return name->name.text;
+  }
+  std::string list;
+  for (size_t i = 0; i < words.size(); ++i) {
+    list += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + ("`" + words[i] + "`");
+  }
+  error<DiagId::unknown_word>(arg.value->range, arg.name->text, list, ast::print(*arg.value));
+  return std::nullopt;
+}
+
+bool Instantiator::readBound(const ast::Expr*& e, std::optional<int64_t>& bound, Env& env) {
+  auto* less = ast::getIf<ast::Binary>(*e);
+  if (!less || less->op != ast::BinaryOp::Lt) {
+    return true;
+  }
+  bound = evalStaticInt(*less->right, env, "the bound of a field");
+  if (bound && (*bound < 1 || *bound > INT32_MAX)) {
+    error<DiagId::option_out_of_range>(less->right->range, "bound", *bound, 1);
+    bound.reset();
+  }
+  e = less->left.get();
+  return bound.has_value();
+}
+
+bool Instantiator::readRowOption(const ast::Arg& arg, plan::Source& plan, Env& env) {
+  const std::string& name = arg.name->text;
+  if (name == "split") {
+    std::optional<double> split = evalStaticNumber(*arg.value, env, "`split`");
+    if (split && (*split <= -1 || *split >= 1 || *split == 0)) {
+      error<DiagId::bad_split>(arg.value->range);
+      return false;
+    }
+    plan.split = split.value_or(0);
+    return split.has_value();
+  }
+  if (name == "split_seed") {
+    std::optional<int64_t> seed = evalStaticInt(*arg.value, env, "`split_seed`");
+    plan.splitSeed = static_cast<uint64_t>(seed.value_or(0));
+    return seed.has_value();
+  }
+  constexpr int64_t kMostFolds = 1000000;
+  std::optional<int64_t> count =
+      name == "folds" ? evalOption(*arg.value, env, "folds", 2, kMostFolds) : evalStaticInt(*arg.value, env, "`fold`");
+  if (count && name == "fold" && (*count == 0 || *count > kMostFolds || *count < -kMostFolds)) {
+    error<DiagId::bad_fold>(arg.value->range, *count);
+    return false;
+  }
+  (name == "folds" ? plan.folds : plan.fold) = static_cast<int32_t>(count.value_or(0));
+  return count.has_value();
+}
+
+bool Instantiator::checkFolds(SourceRange range, const plan::Source& plan) {
+  if (plan.fold == 0 && plan.folds == 0) {
+    return true;
+  }
+  if (plan.fold == 0 || plan.folds == 0) {
+    error<DiagId::missing_argument>(range, "this data source", plan.fold == 0 ? "fold" : "folds")
+        .hint("write both: `fold = 2, folds = 5`");
+    return false;
+  }
+  if (plan.split != 0) {
+    error<DiagId::split_and_fold>(range);
+    return false;
+  }
+  if (std::abs(plan.fold) > plan.folds) {
+    error<DiagId::bad_fold>(range, plan.fold).hint("there are " + std::to_string(plan.folds) + " folds");
+    return false;
+  }
+  return true;
+}
+
+} // namespace dnn::sema

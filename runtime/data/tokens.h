@@ -1,0 +1,50 @@
+// Text as tokens: bytes, characters or words, and the vocabulary that numbers them.
+//
+// A character is a code point of UTF-8. Words are what stands between white space (blank, tab, line ends); a vocabulary
+// of words knows nothing of the white space. Vocabularies of characters are in the order of the code points, those of
+// words begin with the most frequent one, equally frequent ones by their bytes.
+#pragma once
+
+#include "runtime/plan/plan.h"
+#include "runtime/support/status.h"
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace dnn::runtime {
+
+using plan::TextRule;
+
+/// How token 0 of a vocabulary with an unknown token is written.
+inline constexpr std::string_view unknownToken = "<unk>";
+
+/// The vocabulary of a text. `limit` > 0: at most so many tokens, the most frequent ones, of which the first is
+/// `unknownToken`. Bytes have an empty vocabulary. Errors: bytes that are not UTF-8, a text without tokens.
+Status findVocabulary(std::string_view text, TextRule::Unit unit, int64_t limit, std::string_view name,
+                      std::vector<std::string>& vocabulary);
+
+/// A vocabulary from a file with one token a line, in which `\n`, `\t`, `\r` and `\\` stand for these characters.
+/// Errors: a token twice, a line that is no token of this unit.
+Status readVocabulary(std::string_view text, TextRule::Unit unit, std::string_view name,
+                      std::vector<std::string>& vocabulary);
+
+class Tokenizer {
+public:
+  /// The source's rule and vocabulary; must outlive the tokenizer.
+  explicit Tokenizer(const plan::Source& source);
+
+  /// Appends the tokens of a text. Errors name the line and column of what is not UTF-8 or not in the vocabulary.
+  Status encode(std::string_view text, std::string_view name, std::vector<int32_t>& tokens) const;
+
+  /// Appends the text of a token; words are separated by blanks. Numbers outside of the vocabulary become the
+  /// replacement character.
+  void decode(int64_t token, std::string& text) const;
+
+private:
+  const plan::Source& source_;
+  std::unordered_map<std::string_view, int32_t> numbers_;
+};
+
+} // namespace dnn::runtime
