@@ -48,6 +48,7 @@ Examples:
   dnnc emit backward digits.dnn                the gradients, as text
   dnnc gradcheck digits.dnn                    compare them with finite differences
   dnnc explain shape_mismatch                  what a message means, with a wrong and a mended program
+  dnnc fmt digits.dnn                          rewrite the file in the canonical layout
   dnnc time digits.dnn                         how long each kernel of a step takes, and how far that is from the limit
 
 Exit codes: 0 ok, 1 an error in the input, 2 a wrong command line, 3 training diverged or a gradient is wrong,
@@ -103,6 +104,10 @@ struct CommandLine {
         app.add_subcommand("explain", "Print what a diagnostic means, with a wrong and a mended program");
     explain->add_option("NAME", options.diagnostic, "As in brackets behind the message; without it, all names");
     explain->callback([this] { options.command = Command::Explain; });
+    CLI::App* fmt = app.add_subcommand("fmt", "Rewrite files in the canonical layout");
+    fmt->add_option("FILE", options.files, "The .dnn files")->required();
+    fmt->add_flag("--check", options.onlyCheck, "Only say which files have another layout");
+    fmt->callback([this] { options.command = Command::Fmt; });
   }
 
 private:

@@ -13,6 +13,7 @@ int summaryCommand(const Options& options);
 int gradCheckCommand(const Options& options);
 int timeCommand(const Options& options);
 int explainCommand(const Options& options);
+int fmtCommand(const Options& options);
 int buildCommand(const Options& options);
 /// Compiles; the program itself runs when the caller calls `program`, which is set if the code is kSuccess, on the
 /// process's main thread and without anything of the compiler alive but the code.

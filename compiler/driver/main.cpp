@@ -23,6 +23,7 @@ int runCommandOf(const Options& options, std::function<int()>& program) {
   case Command::GradCheck: return gradCheckCommand(options);
   case Command::Time: return timeCommand(options);
   case Command::Explain: return explainCommand(options);
+  case Command::Fmt: return fmtCommand(options);
   }
   DNN_UNREACHABLE("every command is carried out");
 }

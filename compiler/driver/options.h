@@ -8,7 +8,7 @@
 
 namespace dnn::driver {
 
-enum class Command : uint8_t { Check, Run, Build, Emit, Summary, GradCheck, Time, Explain };
+enum class Command : uint8_t { Check, Run, Build, Emit, Summary, GradCheck, Time, Explain, Fmt };
 
 /// What `dnnc emit STAGE` prints, in the order in which the stages run.
 enum class EmitStage : uint8_t { Ast, Program, Graph, Backward, Optimized, Fused, Memory, Schedule, Halide, Llvm, Asm };
@@ -17,6 +17,8 @@ struct Options {
   Command command = Command::Check;
   EmitStage stage = EmitStage::Ast;
   std::string file;
+  std::vector<std::string> files;     ///< fmt: the files to lay out
+  bool onlyCheck = false;             ///< fmt: say which files differ, change none
   std::string diagnostic;             ///< explain: its name; "" = list them all
   std::string output;                 ///< build: the executable; "" = the file's name without its ending
   std::vector<std::string> arguments; ///< run: everything after FILE, for the program
