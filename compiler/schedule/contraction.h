@@ -35,7 +35,8 @@ struct ContractionPlan {
   int64_t rows = 1;    ///< of the tile
   int64_t columns = 1; ///< of the tile: in vectors where columns are accumulated, else in elements
   Packing packing = Packing::None;
-  bool packRows = false;     ///< the row operand is copied first, in panels as high as a tile
+  bool packRows = false;     ///< the row operand is copied first: in panels as high as a tile where it is contiguous
+                             ///< along the rows, else with another distance between rows
   bool columnsInner = false; ///< a row of tiles is finished before the next one starts; else a column of them
   Tasks tasks = Tasks::None;
   double cycles = 0; ///< about how long it takes
@@ -57,6 +58,8 @@ struct ContractionShape {
   double columnStride = 0;          ///< bytes between the column operand's elements of neighbouring reduced indices
   bool rowsContiguous = false;      ///< the row operand's elements of neighbouring rows lie side by side (Aᵀ·B)
   double rowStride = 0;             ///< then the bytes between those of neighbouring reduced indices
+  bool rowsAlongReduction = false;  ///< or its elements of neighbouring reduced indices do (A·B)
+  double rowPitch = 0;              ///< then the bytes between those of neighbouring rows
   bool reductionContiguous = false; ///< both operands can be loaded in vectors along the last reduced index
   bool unmasked = false;            ///< some result has elements of a byte, or gathers in its epilogue
   bool inPlace = false;             ///< the epilogue overwrites inputs

@@ -98,6 +98,12 @@ public:
     return forkCycles + total * share;
   }
 
+  /// Whether the rows of a tile compete for the same few lines of the first level.
+  bool rowsCollide(double r) const {
+    return shape_.rowsAlongReduction &&
+           r * lineBytes > usableBytes(machine_.l1Bytes, shape_.rowPitch, lineBytes) / 2;
+  }
+
 private:
   const ContractionShape& shape_;
   const Machine& machine_;
@@ -131,6 +137,9 @@ private:
     double rowBytes = shape_.reduction * bytes() * (plan.columnsInner ? r : shape_.rows);
     double rowLine = gaps ? rereading(shape_.reduction * lineBytes, machine_, shape_.rowStride, lineBytes)
                           : streaming(rowBytes, machine_);
+    if (rowLine == nextLineFromL3 && !plan.packRows && rowsCollide(r)) {
+      rowLine = lineFromL3;
+    }
     double step = together(compute(r, t), lines * line + rowLines * rowLine);
     return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle;
   }
@@ -146,7 +155,12 @@ private:
   }
 
   double packing(const ContractionPlan& plan, double columns) const {
-    double rowCopy = plan.packRows ? shape_.rows * shape_.reduction / static_cast<double>(plan.rows) * copyRow : 0;
+    double rowCopy = 0;
+    if (plan.packRows) {
+      rowCopy = shape_.rowsContiguous
+                    ? shape_.rows * shape_.reduction / static_cast<double>(plan.rows) * copyRow
+                    : shape_.rows * shape_.reduction * bytes() / lineBytes * (copyFromL3 + copyBack);
+    }
     if (plan.packing == Packing::None) {
       return rowCopy;
     }
@@ -192,7 +206,9 @@ std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, con
   };
   auto addOrders = [&](ContractionPlan plan) {
     for (bool packRows : {false, true}) {
-      if (packRows && (!shape.rowsContiguous || !shape.rowsStatic || shape.others > 1)) {
+      // Without panels only where rows collide, which the copy's distance between rows prevents.
+      bool possible = shape.rowsContiguous ? shape.rowsStatic : model.rowsCollide(static_cast<double>(plan.rows));
+      if (packRows && (!possible || shape.others > 1)) {
         continue;
       }
       plan.packRows = packRows;

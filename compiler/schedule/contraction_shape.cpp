@@ -143,6 +143,9 @@ private:
         shape_.columnsContiguous &= analysis_.strideOf(*op_, e, shape_.column) == Stride::Unit;
         shape_.columnStride = std::max(shape_.columnStride, bytesOf(e, last));
       } else if (used[shape_.row]) {
+        shape_.rowsAlongReduction = op_->reduced.size() == 1 && along == Stride::Unit &&
+                                    analysis_.strideOf(*op_, e, shape_.row) == Stride::Strided;
+        shape_.rowPitch = bytesOf(e, shape_.row);
         shape_.rowsContiguous &= analysis_.strideOf(*op_, e, shape_.row) == Stride::Unit;
         shape_.rowStride = std::max(shape_.rowStride, bytesOf(e, last));
       }

@@ -88,8 +88,8 @@ std::string print(const Schedule& schedule) {
       const Pack& pack = op.packs[i];
       std::string part = name + "_pack" + std::to_string(i);
       printStage(out, part, pack.stage);
-      out << "    along index " << pack.along << " in panels of " << pack.multiple << (pack.padded ? ", padded" : "")
-          << "\n";
+      out << "    along index " << pack.along << " in panels of " << pack.multiple << (pack.padded ? ", padded" : "");
+      out << (pack.pitch > 0 ? ", runs " + std::to_string(pack.pitch) + " apart" : "") << "\n";
       if (pack.block) {
         printStage(out, part + "_block", *pack.block);
       }

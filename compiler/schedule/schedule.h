@@ -84,6 +84,7 @@ struct Pack {
   std::vector<uint32_t> others; ///< the other indices the part depends on, innermost first
   int64_t multiple = 0;         ///< 0: one panel as long as the index, and no loop `panel`
   bool padded = false;          ///< the end of the last panel stays undefined
+  int64_t pitch = 0;            ///< without panels: elements from one run along `along` to the next; 0: no gap
   StageSchedule stage;          ///< definitions: the elements; if padded: nothing, the whole panels, the rest
   /// A stage between the operand and the pack, computed at a loop of the pack's stage: a block that is loaded as memory
   /// runs and stored as the pack does. Past the end of `along` it repeats the last element.

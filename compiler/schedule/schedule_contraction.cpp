@@ -221,9 +221,15 @@ private:
     pack.block = std::move(load);
   }
 
-  /// The row operand in panels as high as a tile.
+  /// The row operand in panels as high as a tile, or as it is but with another distance between rows.
   void packRows(ExprRef part, const std::vector<bool>& used) {
     if (isPacked(part)) {
+      return;
+    }
+    if (!shape_.rowsContiguous) {
+      packComputed(part, used);
+      Pack& copy = how_->packs.back();
+      copy.pitch = analysis_.extentOf(*op_, copy.along) + 64 / shape_.bytes; // one line more
       return;
     }
     Pack pack;

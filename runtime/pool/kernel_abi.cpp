@@ -5,12 +5,14 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <sys/mman.h>
 
 namespace {
 
 // Kernels ask for the same few scratch sizes in every step, so each thread keeps its last blocks instead of giving them
 // back: a large block from malloc would be mapped, faulted in and unmapped every time.
 constexpr size_t alignment = 128;
+constexpr size_t largePage = size_t{2} << 20;
 constexpr int kept = 8;
 
 struct Block {
@@ -47,10 +49,14 @@ void* halide_malloc(void*, size_t bytes) {
       return reinterpret_cast<char*>(found) + alignment;
     }
   }
-  size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  auto* block = static_cast<Block*>(std::aligned_alloc(alignment, rounded + alignment));
+  size_t unit = bytes >= largePage ? largePage : alignment;
+  size_t whole = (bytes + alignment + unit - 1) / unit * unit, rounded = whole - alignment;
+  auto* block = static_cast<Block*>(std::aligned_alloc(unit, whole));
   if (block == nullptr) {
     return nullptr;
+  }
+  if (unit == largePage) {
+    madvise(block, whole, MADV_HUGEPAGE); // only a hint: copies of matrices are read across many pages
   }
   block->bytes = rounded;
   return reinterpret_cast<char*>(block) + alignment;

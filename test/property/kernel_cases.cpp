@@ -78,6 +78,9 @@ std::string activation(Random& random, const std::string& s) {
 KernelCase product(Random& random) {
   Rows m = rows(random);
   std::string n = number(size(random)), k = number(size(random));
+  if (chance(random, 3)) {
+    k = "1024"; // rows that share lines of the first cache
+  }
   Text text(m.max);
   bool transposeA = chance(random, 30), transposeB = chance(random, 40);
   std::string a = text.input(transposeA ? "f32[" + k + ", " + m.extent + "]" : "f32[" + m.extent + ", " + k + "]");

@@ -93,6 +93,9 @@ void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const
     stage.func(vars) = valueAt(start + along);
   }
   stage.func.bound(along, 0, width > 0 ? Expr(width) : size);
+  if (pack.pitch > 0) {
+    stage.func.align_storage(along, static_cast<int32_t>(pack.pitch));
+  }
   for (uint32_t i = 0; i < pack.others.size(); ++i) {
     stage.func.bound(vars[i + 1], 0, extentOf(pack.others[i]));
   }
