@@ -25,6 +25,9 @@ struct Kernel {
   /// of 64 bytes.
   std::vector<bool> unalignedInputs;
   std::vector<bool> unalignedReturns;
+  /// Only what runs once, while a program starts, calls it (initial values, generated data): the time to compile it
+  /// counts for more than the time to run it.
+  bool once = false;
 };
 
 /// One C argument of a compiled kernel. Buffers are halide_buffer_t*, scalars as named.

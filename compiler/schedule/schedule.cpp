@@ -10,6 +10,9 @@ namespace dnn::schedule {
 
 Schedule chooseSchedule(const Kernel& kernel, const Machine& machine) {
   Analysis analysis(kernel);
+  if (std::optional<Schedule> schedule = schedulePlain(analysis)) {
+    return std::move(*schedule);
+  }
   if (std::optional<Schedule> schedule = scheduleRowKernel(analysis, machine)) {
     return std::move(*schedule);
   }

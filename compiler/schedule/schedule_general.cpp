@@ -163,6 +163,22 @@ Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine) {
   return schedule;
 }
 
+std::optional<Schedule> schedulePlain(const Analysis& analysis) {
+  constexpr double mostInstructions = 1 << 24; // about 5 ms
+  double instructions = 0;
+  for (const Op* op : analysis.function.body.ops) {
+    if (computes(*op)) {
+      instructions += bodyCost(*op) * analysis.points(*op);
+    }
+  }
+  if (!analysis.kernel.once || instructions > mostInstructions) {
+    return std::nullopt;
+  }
+  Schedule schedule = placeStages(analysis, nullptr);
+  schedule.family = "plain";
+  return schedule;
+}
+
 void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& schedule, const Op* anchor) {
   for (OpSchedule& how : schedule.ops) {
     const Op& op = *analysis.function.body.ops[how.op];

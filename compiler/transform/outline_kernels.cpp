@@ -230,6 +230,8 @@ private:
     KernelCall call = GroupCopier(module_, function, helper).run(group);
     schedule::Kernel kernel{&helper, marksOf(function, group, call), unalignedOf(roots, call.inputs),
                             unalignedOf(roots, group.escapes)};
+    kernel.once = function.kind == graph::FunctionKind::Init || function.kind == graph::FunctionKind::Generate;
+    bool once = kernel.once;
     std::string text = graph::print(helper) + describe(kernel);
     auto [entry, isNew] = kernelOf_.try_emplace(text, static_cast<uint32_t>(table_.kernels.size()));
     call.kernel = entry->second;
@@ -239,6 +241,7 @@ private:
     } else {
       module_.functions.pop_back();
     }
+    table_.kernels[call.kernel].once &= once;
     group.symbol = table_.kernels[call.kernel].function->name;
     table_.calls.emplace(&group, std::move(call));
   }

@@ -70,7 +70,8 @@ template <class F> auto guarded(const std::string& name, F&& work) -> Result<dec
 
 Halide::Module moduleOf(BuiltPipeline& built, const std::string& name, const schedule::Machine& machine,
                         const KernelOptions& options) {
-  return built.pipeline.compile_to_module(built.arguments, name, targetOf(machine, options));
+  return built.pipeline.compile_to_module(built.arguments, name, targetOf(machine, options),
+                                          Halide::LinkageType::External);
 }
 
 } // namespace
