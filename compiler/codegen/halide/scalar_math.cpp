@@ -216,15 +216,19 @@ Expr exp32(const Expr& x) {
   // Beyond these the result is 0 or infinity, which the scaling at the end makes. NaN passes.
   Expr above = select(lessThan(x, -104.0f), -104.0f, x);
   Expr clamped = select(lessThan(89.0f, above), 89.0f, above);
-  // x = k·ln 2 + r; ln 2 in two parts, of which the first has few enough bits for k times it to be exact
-  Expr k = Halide::floor(clamped * 1.44269504f + 0.5f);
+  // x = k·ln 2 + r. Added to 1.5·2²³, k ends up in the lowest bits; with 254 more, both exponents below have their
+  // bias.
+  constexpr float shift = 12582912.0f + 254.0f;
+  Expr shifted = strictAdd(strictMul(clamped, 1.44269504f), shift);
+  Expr k = strictSub(shifted, shift);
+  // ln 2 in two parts, of which the first has few enough bits for k times it to be exact
   Expr r = strictSub(clamped, strictMul(k, 0.693359375f)) - k * -2.12194440e-4f;
-  Expr value = 1.0f + expm1Reduced(r);
+  Expr value = polynomial(r, {1.0f, 1.0f, 0.49999994f, 0.1666652f, 0.041668404f, 0.008368899f, 0.0013814222f});
   // 2^k in two factors, so that results near the ends of the range neither overflow early nor lose denormals
-  Expr whole = cast<int32_t>(k);
-  Expr half = whole >> 1;
-  auto powerOfTwo = [](const Expr& e) { return reinterpret<float>((e + 127) << 23); };
-  return strictMul(strictMul(value, powerOfTwo(half)), powerOfTwo(whole - half));
+  Expr bits = reinterpret<uint32_t>(shifted);
+  Expr half = bits >> 1;
+  auto powerOfTwo = [](const Expr& biased) { return reinterpret<float>(biased << 23); };
+  return strictMul(strictMul(value, powerOfTwo(half)), powerOfTwo(bits - half));
 }
 
 Expr log32(const Expr& x) {
