@@ -100,8 +100,7 @@ public:
 
   /// Whether the rows of a tile compete for the same few lines of the first level.
   bool rowsCollide(double r) const {
-    return shape_.rowsAlongReduction &&
-           r * lineBytes > usableBytes(machine_.l1Bytes, shape_.rowPitch, lineBytes) / 2;
+    return shape_.rowsAlongReduction && r * lineBytes > usableBytes(machine_.l1Bytes, shape_.rowPitch, lineBytes) / 2;
   }
 
 private:
@@ -157,9 +156,8 @@ private:
   double packing(const ContractionPlan& plan, double columns) const {
     double rowCopy = 0;
     if (plan.packRows) {
-      rowCopy = shape_.rowsContiguous
-                    ? shape_.rows * shape_.reduction / static_cast<double>(plan.rows) * copyRow
-                    : shape_.rows * shape_.reduction * bytes() / lineBytes * (copyFromL3 + copyBack);
+      rowCopy = shape_.rowsContiguous ? shape_.rows * shape_.reduction / static_cast<double>(plan.rows) * copyRow
+                                      : shape_.rows * shape_.reduction * bytes() / lineBytes * (copyFromL3 + copyBack);
     }
     if (plan.packing == Packing::None) {
       return rowCopy;

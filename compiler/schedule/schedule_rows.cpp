@@ -260,8 +260,7 @@ private:
 
 } // namespace
 
-void scheduleReduction(const Analysis& analysis, const Machine& machine, const Op& op, OpSchedule& how,
-                       bool inRow) {
+void scheduleReduction(const Analysis& analysis, const Machine& machine, const Op& op, OpSchedule& how, bool inRow) {
   Rows rows(analysis, machine, op, how);
   if (inRow) {
     rows.runInRow();

@@ -7,7 +7,8 @@
 //      →   %0 = comp [n:N, k:64] { tanh(%x[n, k]) }     comp [n:N, o:10] add [k:64] { mul(%0[n, k], %w[k, o]) }
 //
 // Expensive is what costs tens of additions: exponentials, logarithms, powers. Divisions and roots are not worth
-// another tensor.
+// another tensor. But a division by what is the same at every point becomes a product with the reciprocal, which the
+// kernel computes once; a division takes as long as ten products.
 #include "compiler/algebra/cost.h"
 #include "compiler/algebra/reindex.h"
 #include "compiler/graph/affine.h"
@@ -58,6 +59,9 @@ private:
       std::vector<uint32_t> used = candidate ? indicesOf(e) : std::vector<uint32_t>();
       if (candidate && repeats(used)) {
         result = hoist(e, used);
+      } else if (dividesByUniform(e)) {
+        ExprRef reciprocal = b_.pool().apply(ScalarOp::Div, {b_.pool().number(1, e->dtype), visit(e->args[1])});
+        result = b_.pool().apply(ScalarOp::Mul, {visit(e->args[0]), reciprocal});
       } else {
         std::vector<ExprRef> args;
         for (ExprRef arg : e->args) {
@@ -68,6 +72,13 @@ private:
     }
     visited_[e] = result;
     return result;
+  }
+
+  /// At many points, by something that none of the indices enters and that is not known yet.
+  bool dividesByUniform(ExprRef e) const {
+    return e->kind == ExprKind::Apply && e->op == ScalarOp::Div && isFloat(e->dtype) &&
+           e->args[1]->kind != ExprKind::Const && indicesOf(e->args[1]).empty() && repeats({}) &&
+           !indicesOf(e->args[0]).empty();
   }
 
   std::vector<uint32_t> indicesOf(ExprRef e) const {
