@@ -9,8 +9,9 @@ LABEL = re.compile(r"^(\.LBB\w+):")
 JUMP = re.compile(r"^\s+j\w+\s+(\.LBB\w+)")
 PACKED = re.compile(r"^\s+vfn?madd\d+p[sd]\s")
 SCALAR = re.compile(r"^\s+v?(mul|add|sub|fn?madd\d+|fn?msub\d+)s[sd]\s")
-STACK = re.compile(r"^\s+v\w+\s.*\(%rsp\b")
-FRAME = re.compile(r"^\s+v\w+\s.*\(%rbp\b")
+# With a second register it is an array there: a small copy of an operand.
+STACK = re.compile(r"^\s+v\w+\s.*\(%rsp\)")
+FRAME = re.compile(r"^\s+v\w+\s.*\(%rbp\)")
 
 
 def innermost_loops(lines):
