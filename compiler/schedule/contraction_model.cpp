@@ -33,7 +33,7 @@ constexpr double tileStart = 30;
 /// Summing up the lanes of one element of the result.
 constexpr double sumLanes = 5;
 /// What a parallel loop costs, and how long a kernel must be for it: a worker may have to be woken.
-constexpr double forkCycles = 1500, worthForking = 12000;
+constexpr double forkCycles = 1500, worthForking = 24000;
 
 double tiles(double extent, double tile) { return std::ceil(extent / tile); }
 
