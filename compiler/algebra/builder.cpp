@@ -41,6 +41,19 @@ ExprRef logistic(const Builder& b, ExprRef u) {
   return b.div(one, b.add(one, b.make(ScalarOp::Exp, {b.neg(u)})));
 }
 
+ExprRef logOfLogistic(const Builder& b, ExprRef y) {
+  ExprRef u = logisticArgument(y);
+  if (u == nullptr && isApply(y, ScalarOp::Sub) && isConstant(y->args[0], 1)) {
+    ExprRef reflected = logisticArgument(y->args[1]);
+    u = reflected == nullptr ? nullptr : b.neg(reflected);
+  }
+  if (u == nullptr) {
+    return nullptr;
+  }
+  ExprRef tail = b.make(ScalarOp::Exp, {b.neg(b.make(ScalarOp::Abs, {u}))});
+  return b.sub(b.make(ScalarOp::Min, {u, b.zero(u->dtype)}), b.make(ScalarOp::Log1p, {tail}));
+}
+
 ExprRef Builder::constant(double value, DType dtype) const {
   if (isFloat(dtype)) {
     return pool_.number(value, dtype);

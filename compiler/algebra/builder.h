@@ -72,5 +72,8 @@ bool isFalse(ExprRef e);
 ExprRef logisticArgument(ExprRef e);
 /// 1 / (1 + exp(-u)): finite and accurate for every u.
 ExprRef logistic(const Builder& b, ExprRef u);
+/// log(y) for y = 1 / (1 + exp(-u)) or y = 1 - 1 / (1 + exp(u)), as min(u, 0) - log1p(exp(-|u|)): finite where y
+/// underflows. nullptr for another y. The derivative at u = 0 is not that of log(y), so gradients must be taken before.
+ExprRef logOfLogistic(const Builder& b, ExprRef y);
 
 } // namespace dnn::algebra

@@ -41,13 +41,18 @@ ExprRef Simplifier::runNew(ExprRef e) {
   case ExprKind::Draw: return withArgs(b_, e, runAll(e->args));
   case ExprKind::Apply: break;
   }
-  if (!keepStopGrad_ && e->op == ScalarOp::StopGrad) {
+  if (!beforeGradient_ && e->op == ScalarOp::StopGrad) {
     return run(e->args[0]);
   }
   if (isRational(e)) {
     return runRational(e);
   }
   std::vector<ExprRef> args = runAll(e->args);
+  if (e->op == ScalarOp::Log && !beforeGradient_) {
+    if (ExprRef stable = logOfLogistic(b_, args[0])) {
+      return stable;
+    }
+  }
   return isFloat(e->dtype) ? withArgs(b_, e, args) : runDiscrete(e, args);
 }
 

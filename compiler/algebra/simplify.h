@@ -14,9 +14,10 @@ namespace dnn::algebra {
 
 class Simplifier {
 public:
-  /// The domain of the op that the expressions belong to. keepStopGrad: a gradient may still be asked for.
-  Simplifier(const Builder& b, graph::IndexDomain domain, bool keepStopGrad)
-      : b_(b), ranges_(domain), domain_(std::move(domain)), keepStopGrad_(keepStopGrad) {}
+  /// The domain of the op that the expressions belong to. beforeGradient: a gradient may still be asked for, so
+  /// stop_grad stays, and so does what is rewritten with a function that has a kink (log of a logistic function).
+  Simplifier(const Builder& b, graph::IndexDomain domain, bool beforeGradient)
+      : b_(b), ranges_(domain), domain_(std::move(domain)), beforeGradient_(beforeGradient) {}
 
   ExprRef run(ExprRef e);
 
@@ -33,7 +34,7 @@ private:
   const Builder& b_;
   graph::RangeAnalysis ranges_;
   graph::IndexDomain domain_;
-  bool keepStopGrad_;
+  bool beforeGradient_;
   std::unordered_map<ExprRef, ExprRef> known_;
 };
 

@@ -51,9 +51,9 @@ bool dropReduced(const Builder& b, std::span<const Symbol> symbols, Op& op) {
   return true;
 }
 
-bool simplifyOp(const Builder& b, graph::Function& function, Op& op, bool keepStopGrad) {
+bool simplifyOp(const Builder& b, graph::Function& function, Op& op, bool beforeGradient) {
   bool changed = dropReduced(b, function.symbols, op);
-  algebra::Simplifier simplifier(b, graph::domainOf(op, function.symbols), keepStopGrad);
+  algebra::Simplifier simplifier(b, graph::domainOf(op, function.symbols), beforeGradient);
   ExprRef body = simplifier.run(op.body);
   std::vector<ExprRef> at;
   for (ExprRef subscript : op.at) {
@@ -76,10 +76,10 @@ Result<Changed> simplify(graph::Module& module) {
   Changed changed = Changed::No;
   Builder builder(module.exprs);
   for (const auto& function : module.functions) {
-    bool keepStopGrad = function->kind == graph::FunctionKind::Helper;
-    graph::forEachOp(function->body, [&](const Op* op) { keepStopGrad |= op->kind == OpKind::Grad; });
+    bool beforeGradient = function->kind == graph::FunctionKind::Helper;
+    graph::forEachOp(function->body, [&](const Op* op) { beforeGradient |= op->kind == OpKind::Grad; });
     graph::forEachOp(function->body, [&](Op* op) {
-      if (op->body != nullptr && simplifyOp(builder, *function, *op, keepStopGrad)) {
+      if (op->body != nullptr && simplifyOp(builder, *function, *op, beforeGradient)) {
         changed = Changed::Yes;
       }
     });
