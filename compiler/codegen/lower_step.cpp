@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <map>
 
 namespace dnn::codegen {
 
@@ -47,7 +48,7 @@ private:
   const std::vector<StepProgram::KernelSymbol>& symbols_;
   transform::Roots roots_;
   EntryCode entry_;
-  std::unordered_map<const Value*, uint32_t> descriptorOf_;
+  std::map<std::pair<const Value*, transform::MergedDims>, uint32_t> descriptorOf_;
   std::unordered_map<const Value*, uint32_t> pointerOf_; // roots that move from step to step
 
   Address addressOf(const Value* value) const {
@@ -56,10 +57,13 @@ private:
     return pointer == pointerOf_.end() ? Address{placeOf(memory_.slots.at(root)), {}} : Address{{}, pointer->second};
   }
 
-  CallArg buffer(const Value* value) {
-    auto [entry, isNew] = descriptorOf_.try_emplace(value, static_cast<uint32_t>(entry_.descriptors.size()));
+  /// `merged`: the kernel's dimensions.
+  CallArg buffer(const Value* value, const transform::MergedDims& merged) {
+    auto [entry, isNew] =
+        descriptorOf_.try_emplace(std::pair(value, merged), static_cast<uint32_t>(entry_.descriptors.size()));
     if (isNew) {
-      entry_.descriptors.push_back({value->type.dtype, value->type.dims, addressOf(value)});
+      std::vector<Dim> dims = transform::mergedExtents(value->type.dims, merged);
+      entry_.descriptors.push_back({value->type.dtype, std::move(dims), addressOf(value)});
     }
     return {CallArg::Kind::Buffer, entry->second};
   }
@@ -161,15 +165,20 @@ private:
   CallCode lowerGroup(const Op& group) {
     CallCode code;
     if (auto fill = kernels_.fills.find(&group); fill != kernels_.fills.end()) {
-      code.fill = Fill{buffer(group.escapes[0]).index, bitsOf(fill->second)};
+      const Value* value = group.escapes[0];
+      code.fill = Fill{buffer(value, transform::MergedDims(value->type.dims.size(), 1)).index, bitsOf(fill->second)};
       return code;
     }
     const transform::KernelCall& call = kernels_.calls.at(&group);
     code.kernel = call.kernel;
     for (const schedule::KernelArg& arg : symbols_.at(call.kernel).args) {
       switch (arg.kind) {
-      case schedule::KernelArg::Kind::Input: code.args.push_back(buffer(call.inputs.at(arg.index))); break;
-      case schedule::KernelArg::Kind::Output: code.args.push_back(buffer(group.escapes.at(arg.index))); break;
+      case schedule::KernelArg::Kind::Input:
+        code.args.push_back(buffer(call.inputs.at(arg.index), call.dims.inputs.at(arg.index)));
+        break;
+      case schedule::KernelArg::Kind::Output:
+        code.args.push_back(buffer(group.escapes.at(arg.index), call.dims.returns.at(arg.index)));
+        break;
       case schedule::KernelArg::Kind::Symbol:
         code.args.push_back({CallArg::Kind::Symbol, call.symbols.at(arg.index)});
         break;

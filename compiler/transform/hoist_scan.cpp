@@ -254,9 +254,11 @@ bool hoistIn(graph::Function& function, graph::Block& block) {
     std::vector<Op*> after;
     if (op->kind == OpKind::Scan) {
       changed |= hoistIn(function, *op->body_block);
-      ScanHoister hoister(function, *op, ops);
-      changed |= hoister.run();
-      after = std::move(hoister.after);
+      if (op->saveEvery == 0) { // else it is to keep little, not to compute little
+        ScanHoister hoister(function, *op, ops);
+        changed |= hoister.run();
+        after = std::move(hoister.after);
+      }
     }
     ops.push_back(op);
     ops.insert(ops.end(), after.begin(), after.end());

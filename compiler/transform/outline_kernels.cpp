@@ -199,6 +199,22 @@ private:
     return marks;
   }
 
+  static std::vector<SameBuffer> sharedBuffers(const schedule::Kernel& kernel) {
+    std::vector<const Value*> inputs;
+    for (const Op* op : kernel.function->body.ops) {
+      if (op->kind == OpKind::Input) {
+        inputs.push_back(op->results[0]);
+      }
+    }
+    std::vector<SameBuffer> buffers;
+    for (size_t i = 0; i < kernel.inPlace.size(); ++i) {
+      if (kernel.inPlace[i]) {
+        buffers.emplace_back(kernel.function->returns[i], inputs.at(*kernel.inPlace[i]));
+      }
+    }
+    return buffers;
+  }
+
   template <class Values> std::vector<bool> unalignedOf(const Roots& roots, const Values& values) const {
     std::vector<bool> marks;
     for (const Value* v : values) {
@@ -232,6 +248,7 @@ private:
                             unalignedOf(roots, group.escapes)};
     kernel.once = function.kind == graph::FunctionKind::Init || function.kind == graph::FunctionKind::Generate;
     bool once = kernel.once;
+    call.dims = collapseDims(helper, sharedBuffers(kernel));
     std::string text = graph::print(helper) + describe(kernel);
     auto [entry, isNew] = kernelOf_.try_emplace(text, static_cast<uint32_t>(table_.kernels.size()));
     call.kernel = entry->second;

@@ -9,12 +9,14 @@
 // Everything that does not matter is made canonical: names of values and indices, locations, the numbering of symbols
 // and of the sites of draws, which a kernel gets as arguments: layers that differ only in their random numbers share.
 // So identical groups give identical text and share one kernel, whatever the program calls its things. The kernel's
-// name is a hash of the text. The group stays as it is (the interpreter still runs it) and carries the name in
-// `symbol`. `env` operands are not passed: the kernel has the env op itself.
+// name is a hash of the text. Dimensions that always go together are one (collapse_dims.h). The group stays as it is
+// (the interpreter still runs it) and carries the name in `symbol`. `env` operands are not passed: the kernel has the
+// env op itself.
 #pragma once
 
 #include "compiler/graph/graph.h"
 #include "compiler/schedule/kernel.h"
+#include "compiler/transform/collapse_dims.h"
 #include "compiler/transform/pass_manager.h"
 #include "compiler/transform/plan_memory.h"
 
@@ -29,6 +31,7 @@ struct KernelCall {
   std::vector<const graph::Value*> inputs; ///< the kernel's inputs, in order
   std::vector<SymbolId> symbols;           ///< for each symbol of the kernel, the caller's symbol
   std::vector<uint32_t> sites;             ///< for each site of the kernel's draws, the caller's site
+  CollapsedKernel dims;                    ///< what the kernel's dimensions are of those of its inputs and outputs
 };
 
 struct KernelTable {
