@@ -50,6 +50,7 @@ OVER: 'over';
 PREDICT: 'predict';
 REVERSE: 'reverse';
 RUN: 'run';
+SAVE: 'save';
 SEED: 'seed';
 STEP: 'step';
 

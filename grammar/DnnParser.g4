@@ -67,7 +67,8 @@ stmt: letStmt
     | checkpointStmt
     | fnDecl;
 
-letStmt: LET (fields | name (LBRACK binder (COMMA binder)* RBRACK)?) ASSIGN expr;
+letStmt: LET (fields | name (LBRACK binder (COMMA binder)* RBRACK)?) ASSIGN expr withValues?;
+withValues: WITH name ASSIGN expr;
 paramStmt: PARAM name COLON type TILDE expr;
 stateStmt: STATE name COLON type ASSIGN expr;
 updateStmt: UPDATE name ASSIGN expr;
@@ -105,7 +106,7 @@ assignment: name ASSIGN expr;
 
 expr: ifExpr | scanExpr | chain;
 ifExpr: IF expr THEN expr ELSE expr;
-scanExpr: SCAN name COLON expr REVERSE? WITH carry (COMMA carry)* block;
+scanExpr: SCAN name COLON expr REVERSE? (SAVE EVERY expr)? WITH carry (COMMA carry)* block;
 carry: name (COLON type)? ASSIGN expr;
 
 chain: operand (binaryOp operand)*;
@@ -117,7 +118,8 @@ arithmeticOp: PLUS | MINUS | STAR | SLASH | PERCENT;
 operand: prefix* (reducer (reduction | (call | member) suffix*)? | atom suffix*);
 prefix: MINUS | NOT;
 reduction: LBRACK binder (COMMA binder)* (BAR expr)? RBRACK operand;
-binder: STAR? name (COLON expr)?;
+// `p in net` stands alone, in reducers.
+binder: STAR? name (COLON expr | IN expr)?;
 
 suffix: call | member | subscript;
 call: LPAREN (arg (COMMA arg)*)? RPAREN;
@@ -142,5 +144,5 @@ item: STAR name | expr;
 
 name: plainName | reducer;
 plainName: ID | BEST | CHECKPOINT | DATA | EVAL | EVERY | EXCEPT | IN | KEEP | LOG | MINIMIZE | ON | OPT | OVER | PREDICT
-         | REVERSE | RUN | SEED | STEP;
+         | REVERSE | RUN | SAVE | SEED | STEP;
 reducer: SUM | PROD | MAX | MIN | MEAN | ARGMAX | ARGMIN | ANY | ALL;

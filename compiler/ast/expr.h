@@ -110,17 +110,27 @@ struct Reduce {
   ExprPtr body;
 };
 
+/// sum[p in net] body: over the parameters of an instance.
+struct Fold {
+  ReduceKind kind = ReduceKind::Sum;
+  SourceRange head; // `sum[p in net]`
+  Name parameter;
+  ExprPtr over;
+  ExprPtr body;
+};
+
 /// One carry of a scan: `h = value`, or `h: type = value` with the value of each element.
 struct Carry {
   Name name;
   TypePtr type; // may be null
   ExprPtr value;
 };
-/// scan index: extent reverse with h = a, c: f32[N] = 0 { … }
+/// scan index: extent reverse save every k with h = a, c: f32[N] = 0 { … }
 struct Scan {
   Name index;
   ExprPtr extent;
   bool reverse = false; // from the last index down
+  ExprPtr saveEvery;    // may be null
   std::vector<Carry> carries;
   std::unique_ptr<Block> body;
 };
@@ -141,7 +151,7 @@ struct Range {
 
 struct Expr {
   using Node = std::variant<IntLiteral, FloatLiteral, BoolLiteral, StringLiteral, NameRef, PackRef, Member, Call,
-                            Subscript, Unary, Binary, If, Reduce, Scan, List, Tuple, Range>;
+                            Subscript, Unary, Binary, If, Reduce, Fold, Scan, List, Tuple, Range>;
   SourceRange range; // with the parentheses around it, if any
   Node node;
   /// Levels of expressions below this one; the parser bounds it (kMaxHeight), so recursion over an AST is safe.

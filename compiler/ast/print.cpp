@@ -56,7 +56,7 @@ std::string printBinders(const std::vector<IndexBinder>& binders) {
 
 /// Compound expressions as operands stand in parentheses, so that the text shows the tree.
 std::string operand(const Expr& e) {
-  bool compound = getIf<Unary>(e) || getIf<Binary>(e) || getIf<If>(e) || getIf<Reduce>(e) || getIf<Scan>(e);
+  bool compound = getIf<Unary>(e) || getIf<Binary>(e) || getIf<If>(e) || getIf<Reduce>(e) || getIf<Fold>(e) || getIf<Scan>(e);
   return compound ? "(" + print(e) + ")" : print(e);
 }
 
@@ -85,6 +85,9 @@ struct PrintExpr {
     std::string guard = e.guard ? " | " + print(*e.guard) : "";
     return std::string(spelling(e.kind)) + "[" + printBinders(e.indices) + guard + "] " + operand(*e.body);
   }
+  std::string operator()(const Fold& e) {
+    return std::string(spelling(e.kind)) + "[" + e.parameter.text + " in " + print(*e.over) + "] " + operand(*e.body);
+  }
   std::string operator()(const Scan& e) {
     std::string carries = join(e.carries, [](const Carry& c) {
       return c.name.text + (c.type ? ": " + print(*c.type) : "") + " = " + print(*c.value);
@@ -96,7 +99,8 @@ struct PrintExpr {
     for (char& c : body) {
       c = c == '\n' ? ' ' : c; // an expression is one line
     }
-    return "scan " + e.index.text + ": " + print(*e.extent) + (e.reverse ? " reverse with " : " with ") + carries +
+    return "scan " + e.index.text + ": " + print(*e.extent) + (e.reverse ? " reverse" : "") +
+           (e.saveEvery ? " save every " + print(*e.saveEvery) : "") + " with " + carries +
            " { " + body + "}";
   }
   std::string operator()(const List& e) { return "[" + printList(e.items) + "]"; }
@@ -153,7 +157,9 @@ struct PrintStmt {
 
   std::string operator()(const Let& s) {
     std::string target = s.tuple ? printNames(s.names) : s.names.front().text;
-    return "let " + target + (s.indexed ? "[" + printBinders(s.indices) + "]" : "") + " = " + print(*s.value) + "\n";
+    std::string with = s.each ? " with " + s.parameter->text + " = " + print(*s.each) : "";
+    return "let " + target + (s.indexed ? "[" + printBinders(s.indices) + "]" : "") + " = " + print(*s.value) + with +
+           "\n";
   }
   std::string operator()(const Const& s) { return "const " + s.name.text + " = " + print(*s.value) + "\n"; }
   std::string operator()(const Param& s) {

@@ -23,13 +23,15 @@ struct ParamDecl {
 
 // --- Statements of definitions ---
 
-/// let y = value; let y[n, *b, i: Ho] = value; let (a, b) = value
+/// let y = value; let y[n, *b, i: Ho] = value; let (a, b) = value; let fast = net with p = each
 struct Let {
   std::vector<Name> names; // two or more only without indices
   bool tuple = false;      // written with parentheses
   bool indexed = false;    // written with brackets
   std::vector<IndexBinder> indices;
   ExprPtr value;
+  std::optional<Name> parameter; // of an instance with other values for its parameters: each one's value, by name
+  ExprPtr each;                  // and what stands for it; null without
 };
 /// const D = C / heads
 struct Const {

@@ -1,396 +1,20 @@
 #include "compiler/autodiff/expand_grads.h"
 
-#include "compiler/algebra/reindex.h"
-#include "compiler/autodiff/adjoint.h"
-#include "compiler/autodiff/inline_function.h"
-#include "compiler/autodiff/scan_adjoint.h"
-#include "compiler/graph/affine.h"
-#include "compiler/graph/scan.h"
-#include "compiler/support/assert.h"
+#include "compiler/autodiff/expand_grad.h"
+#include "compiler/autodiff/split_scan.h"
 
 #include <algorithm>
-#include <iterator>
 #include <map>
-#include <unordered_map>
-#include <unordered_set>
-#include <utility>
 
 namespace dnn::autodiff {
 
-using algebra::indexRange;
 using graph::Function;
-using graph::IndexVar;
-using graph::Loc;
 using graph::Module;
 using graph::Op;
 using graph::OpKind;
 using graph::Value;
 
 namespace {
-
-std::string placeOf(const Module& module, Loc loc) {
-  if (loc.line == 0 || loc.file >= module.files.size()) {
-    return "";
-  }
-  return module.files[loc.file] + ":" + std::to_string(loc.line) + ":" + std::to_string(loc.column);
-}
-
-/// What the user would call a value.
-std::string describe(const Value& value) {
-  switch (value.def->kind) {
-  case OpKind::Param:
-  case OpKind::State: return "`" + value.def->symbol + "`";
-  case OpKind::Input: return "input `" + value.def->symbol + "`";
-  case OpKind::Env:
-  case OpKind::Comp:
-  case OpKind::Scatter:
-  case OpKind::Reshape:
-  case OpKind::Concat:
-  case OpKind::CallVjp:
-  case OpKind::Grad:
-  case OpKind::Update:
-  case OpKind::Output:
-  case OpKind::Group:
-  case OpKind::Scan:
-  case OpKind::Counter:
-  case OpKind::Carry:
-  case OpKind::Slice:
-  case OpKind::Next:
-  case OpKind::Emit: return value.name.empty() ? "a value" : "`" + value.name + "`";
-  }
-  DNN_UNREACHABLE("every kind of op is handled");
-}
-
-/// Expands one grad op.
-class Expansion {
-public:
-  Expansion(Function& function, const Op& grad, std::unordered_set<const Op*>& derived)
-      : function_(function), grad_(grad), emitter_(function), derived_(derived) {}
-
-  /// The ops to put in the grad's place; results_[i] then replaces its i-th result.
-  Result<std::vector<Op*>> run(std::span<Op* const> before) {
-    Value* loss = grad_.operands[0];
-    std::span wrt(grad_.operands.begin() + 1, grad_.operands.end());
-    findVaried(before, wrt);
-    if (!loss->type.isScalar() || !isFloat(loss->type.dtype)) {
-      return at(grad_, "the loss must be a float scalar");
-    }
-    if (varied_.contains(loss)) {
-      adjoints_[loss] = {emitter_.fill(loss->type, 1, grad_.loc)};
-    }
-    for (size_t i = before.size(); i-- > 0;) {
-      if (Status status = visit(*before[i]); !status) {
-        return status.error();
-      }
-    }
-    for (Value* value : wrt) {
-      Value* adjoint = adjointOfValue(value);
-      if (adjoint == nullptr) {
-        return at(grad_, "the loss does not depend on " + describe(*value));
-      }
-      results.push_back(adjoint);
-    }
-    graph::forEachOp({emitter_.made}, [&](const Op* op) { derived_.insert(op); });
-    return std::move(emitter_.made);
-  }
-
-  std::vector<Value*> results;
-
-private:
-  Error at(const Op& op, std::string message) const { return {std::move(message), placeOf(function_.module, op.loc)}; }
-
-  void findVaried(std::span<Op* const> before, std::span<Value* const> wrt) {
-    varied_.insert(wrt.begin(), wrt.end());
-    findVariedIn(before);
-  }
-
-  void findVariedIn(std::span<Op* const> ops) {
-    for (const Op* op : ops) {
-      if (op->kind == OpKind::Scan) {
-        findVariedInScan(*op);
-        continue;
-      }
-      bool depends = false;
-      if (op->kind == OpKind::Comp || op->kind == OpKind::Scatter) {
-        depends = isVaried(op->body, [&](ExprRef access) { return varied_.contains(op->operands[access->operand]); });
-      } else {
-        depends = std::ranges::any_of(op->operands, [&](const Value* v) { return varied_.contains(v); });
-      }
-      if (depends) {
-        varied_.insert(op->results.begin(), op->results.end());
-      }
-    }
-  }
-
-  /// A carry depends on what it is at first, and on what it is next.
-  void findVariedInScan(const Op& scan) {
-    auto follow = [&](const Value* from, const Value* to) {
-      return varied_.contains(from) && varied_.insert(to).second;
-    };
-    for (size_t i = 0; i < graph::firstCapture(scan); ++i) {
-      follow(scan.operands[i], graph::carryOf(scan, i)); // the slices are numbered behind the carries
-    }
-    for (bool grows = true; grows;) {
-      findVariedIn(scan.body_block->ops);
-      grows = false;
-      for (size_t i = 0; i < scan.carryCount; ++i) {
-        grows |= follow(graph::nextsOf(scan)[i], graph::carryOf(scan, i));
-      }
-    }
-    for (size_t i = 0; i < graph::emitsOf(scan).size(); ++i) {
-      follow(graph::emitsOf(scan)[i], scan.results[i]);
-    }
-    for (size_t i = 0; i < scan.carryCount; ++i) {
-      follow(graph::carryOf(scan, i), graph::finalOf(scan, i));
-    }
-  }
-
-  /// The sum of what has been contributed to value; nullptr if nothing was.
-  Value* adjointOfValue(Value* value) {
-    auto found = adjoints_.find(value);
-    if (found == adjoints_.end()) {
-      return nullptr;
-    }
-    std::vector<Value*>& parts = found->second;
-    while (parts.size() > 1) {
-      parts[0] = emitter_.sum(parts[0], parts[1], value->def->loc);
-      parts.erase(parts.begin() + 1);
-    }
-    std::string name = value->def->kind == OpKind::Param ? value->def->symbol : value->name;
-    if (parts[0]->name.empty() && !name.empty()) {
-      parts[0]->name = "d_" + name.substr(name.find_last_of("./") + 1); // npos + 1 is 0
-    }
-    return parts[0];
-  }
-
-  void contribute(Value* to, Value* part) { adjoints_[to].push_back(part); }
-  bool reached(const Value* value) const { return adjoints_.contains(value) && varied_.contains(value); }
-
-  Status visit(Op& op) {
-    if (std::ranges::none_of(op.results, [&](const Value* v) { return reached(v); })) {
-      return success();
-    }
-    bool through = std::ranges::any_of(op.operands, [&](const Value* v) { return varied_.contains(v); });
-    if (!through) {
-      return success(); // a leaf: one of the values that the gradient is taken with respect to
-    }
-    switch (op.kind) {
-    case OpKind::Comp:
-    case OpKind::Scatter: return visitTensorForm(op);
-    case OpKind::Reshape: return visitReshape(op);
-    case OpKind::Concat: return visitConcat(op);
-    case OpKind::CallVjp: return visitCall(op);
-    case OpKind::Scan: return visitScan(op);
-    case OpKind::Input:
-    case OpKind::Param:
-    case OpKind::State:
-    case OpKind::Env: return success();
-    case OpKind::Grad:
-    case OpKind::Update:
-    case OpKind::Output:
-    case OpKind::Group:
-    case OpKind::Counter:
-    case OpKind::Carry:
-    case OpKind::Slice:
-    case OpKind::Next:
-    case OpKind::Emit: break;
-    }
-    DNN_UNREACHABLE("grads before this one are expanded, groups are made later, the rest has no results");
-  }
-
-  Status visitTensorForm(const Op& op) {
-    Value* dy = adjointOfValue(op.results[0]);
-    auto varied = [&](const Value* v) { return varied_.contains(v); };
-    bool strict = !derived_.contains(&op);
-    if (op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin || op.reduction == Reduction::Any ||
-        op.reduction == Reduction::All) {
-      DNN_UNREACHABLE("integers and bools are never reached");
-    }
-    Result<std::vector<Contribution>> parts = adjointOf(emitter_, op, dy, varied, strict);
-    if (!parts) {
-      return at(op, parts.error().message);
-    }
-    for (const Contribution& part : *parts) {
-      contribute(part.to, part.value);
-    }
-    return success();
-  }
-
-  Status visitReshape(const Op& op) {
-    Value* dy = adjointOfValue(op.results[0]);
-    Op* made = function_.createOp(OpKind::Reshape, {dy}, {op.operands[0]->type}, op.loc);
-    emitter_.made.push_back(made);
-    contribute(op.operands[0], made->results[0]);
-    return success();
-  }
-
-  /// Each part takes its slice.
-  Status visitConcat(const Op& op) {
-    Value* dy = adjointOfValue(op.results[0]);
-    const Builder& b = emitter_.builder;
-    Dim offset(0);
-    for (Value* part : op.operands) {
-      if (varied_.contains(part)) {
-        std::vector<IndexVar> dims = elementIndices(part->type);
-        std::vector<ExprRef> subscripts = indexRange(b.pool(), 0, dims.size());
-        subscripts[op.axis] = b.add(subscripts[op.axis], graph::toExpr(b.pool(), {offset, {}}));
-        ExprRef body = b.pool().access(0, dy->type.dtype, subscripts);
-        contribute(part, emitter_.comp(dims, {}, Reduction::None, body, {dy}, part->type, op.loc));
-      }
-      offset = offset + part->type.dims[op.axis];
-    }
-    return success();
-  }
-
-  /// The function's own rule takes the operands and the adjoints of the results, and gives those of the float operands.
-  Status visitCall(const Op& op) {
-    const Function* rule = function_.module.findFunction(op.symbol + ".vjp");
-    DNN_ASSERT(rule != nullptr, "a called function has its rule");
-    std::vector<Value*> arguments = op.operands;
-    for (Value* result : op.results) {
-      if (!isFloat(result->type.dtype)) {
-        continue;
-      }
-      Value* dy = adjointOfValue(result);
-      arguments.push_back(dy != nullptr ? dy : emitter_.fill(result->type, 0, op.loc));
-    }
-    Inlined inlined = inlineFunction(function_, *rule, arguments);
-    emitter_.made.insert(emitter_.made.end(), inlined.ops.begin(), inlined.ops.end());
-    size_t next = 0;
-    for (Value* operand : op.operands) {
-      if (!isFloat(operand->type.dtype)) {
-        continue;
-      }
-      DNN_ASSERT(next < inlined.returns.size(), "a rule returns one adjoint for each float operand");
-      Value* part = inlined.returns[next++];
-      if (varied_.contains(operand)) {
-        contribute(operand, part);
-      }
-    }
-    return success();
-  }
-
-  /// The carries whose adjoints are not always 0: those that reach something of the scan with an adjoint.
-  std::vector<bool> reachedCarries(const Op& scan) const {
-    std::vector<bool> carried(scan.carryCount);
-    std::unordered_set<const Value*> reach;
-    for (size_t i = 0; i < graph::emitsOf(scan).size(); ++i) {
-      if (reached(scan.results[i])) {
-        reach.insert(graph::emitsOf(scan)[i]);
-      }
-    }
-    auto matters = [&](const Value* v) { return isFloat(v->type.dtype) && varied_.contains(v); };
-    for (bool grows = true; grows;) {
-      for (auto it = scan.body_block->ops.rbegin(); it != scan.body_block->ops.rend(); ++it) {
-        if (std::ranges::any_of((*it)->results, [&](const Value* v) { return reach.contains(v); })) {
-          std::ranges::copy_if((*it)->operands, std::inserter(reach, reach.end()), matters);
-        }
-      }
-      grows = false;
-      for (size_t i = 0; i < carried.size(); ++i) {
-        const Value* carry = graph::carryOf(scan, i);
-        if (!carried[i] && matters(carry) && (reached(graph::finalOf(scan, i)) || reach.contains(carry))) {
-          carried[i] = grows = true;
-          reach.insert(graph::nextsOf(scan)[i]);
-        }
-      }
-    }
-    return carried;
-  }
-
-  /// See scan_adjoint.h.
-  Status visitScan(Op& op) {
-    std::vector<size_t> carries; // with an adjoint, by number
-    std::vector<size_t> emits;
-    std::vector<Value*> initial;
-    std::vector<Value*> sliced;
-    std::vector<bool> carried = reachedCarries(op);
-    for (size_t i = 0; i < carried.size(); ++i) {
-      if (carried[i]) {
-        Value* last = graph::finalOf(op, i);
-        Value* adjoint = adjointOfValue(last);
-        carries.push_back(i);
-        initial.push_back(adjoint != nullptr ? adjoint : emitter_.fill(last->type, 0, op.loc));
-      }
-    }
-    for (size_t i = 0; i < graph::emitsOf(op).size(); ++i) {
-      if (reached(op.results[i])) {
-        emits.push_back(i);
-        sliced.push_back(adjointOfValue(op.results[i]));
-      }
-    }
-    Op& backward = *graph::createScan(function_, op.dims[0], !op.reversed, false, initial, sliced, op.loc);
-
-    // The body, with its own adjoints and its own place for ops.
-    std::unordered_map<const Value*, std::vector<Value*>> outerAdjoints = std::exchange(adjoints_, {});
-    std::vector<Op*> outerOps = std::exchange(emitter_.made, {});
-    for (size_t c = 0; c < carries.size(); ++c) {
-      contribute(graph::nextsOf(op)[carries[c]], graph::carryOf(backward, c));
-    }
-    for (size_t e = 0; e < emits.size(); ++e) {
-      contribute(graph::emitsOf(op)[emits[e]], graph::sliceOf(backward, e));
-    }
-    const std::vector<Op*> body = op.body_block->ops;
-    for (size_t i = body.size(); i-- > 0;) {
-      if (Status status = visit(*body[i]); !status) {
-        return status;
-      }
-    }
-    std::vector<Value*> nexts;
-    for (size_t i : carries) {
-      Value* carry = graph::carryOf(op, i);
-      Value* adjoint = adjointOfValue(carry);
-      nexts.push_back(adjoint != nullptr ? adjoint : emitter_.fill(carry->type, 0, op.loc));
-    }
-    std::vector<Value*> sliceAdjoints;
-    std::vector<Value*> slicedValues;
-    for (size_t i = 0; i < op.sliceCount; ++i) {
-      Value* slice = graph::sliceOf(op, i);
-      if (reached(slice)) {
-        slicedValues.push_back(op.operands[op.carryCount + i]);
-        sliceAdjoints.push_back(adjointOfValue(slice));
-      }
-    }
-    backward.body_block->ops.insert(graph::bodyEnd(backward), emitter_.made.begin(), emitter_.made.end());
-    graph::finishScan(function_, backward, nexts, sliceAdjoints);
-    auto bodyAdjoints = std::exchange(adjoints_, std::move(outerAdjoints));
-    emitter_.made = std::move(outerOps);
-    emitter_.made.push_back(&backward);
-
-    for (size_t c = 0; c < carries.size(); ++c) {
-      contributeIfVaried(op.operands[carries[c]], graph::finalOf(backward, c));
-    }
-    for (size_t s = 0; s < slicedValues.size(); ++s) {
-      contributeIfVaried(slicedValues[s], backward.results[s]);
-    }
-    ScanAdjoint connection(emitter_, op, backward);
-    for (size_t i = graph::firstCapture(op); i < op.operands.size(); ++i) {
-      Value* captured = op.operands[i];
-      auto found = bodyAdjoints.find(captured);
-      if (found != bodyAdjoints.end() && varied_.contains(captured)) {
-        for (Value* part : found->second) {
-          contribute(captured, connection.sumOverSteps(part));
-        }
-        bodyAdjoints.erase(found);
-      }
-    }
-    connection.readSaved();
-    return success();
-  }
-
-  void contributeIfVaried(Value* to, Value* part) {
-    if (varied_.contains(to)) {
-      contribute(to, part);
-    }
-  }
-
-  Function& function_;
-  const Op& grad_;
-  Emitter emitter_;
-  std::unordered_set<const Op*>& derived_; // ops that differentiation made
-  std::unordered_set<const Value*> varied_;
-  std::unordered_map<const Value*, std::vector<Value*>> adjoints_;
-};
 
 /// Reads of one parameter are one value, so that a gradient with respect to it sees all of them.
 bool mergeReads(Function& function) {
@@ -408,37 +32,78 @@ bool mergeReads(Function& function) {
   return changed;
 }
 
+bool containsGrad(const graph::Block& block) {
+  bool any = false;
+  graph::forEachOp(block, [&](const Op* op) { any |= op->kind == OpKind::Grad; });
+  return any;
+}
+
+/// Expands the grads of one function, in order, those in a scan's body before what follows the scan.
+class FunctionExpansion {
+public:
+  explicit FunctionExpansion(Function& function) : function_(function) {}
+
+  Status run() { return expandIn(function_.body); }
+
+private:
+  Status expandIn(graph::Block& block) {
+    size_t outside = before_.size();
+    for (size_t i = 0; i < block.ops.size(); ++i) {
+      Op* op = block.ops[i];
+      if (op->kind == OpKind::Scan && containsGrad(*op->body_block)) {
+        around_.push_back(op);
+        Status status = expandIn(*op->body_block);
+        around_.pop_back();
+        if (!status) {
+          return status;
+        }
+        graph::refreshRegions(function_); // its gradients may capture more
+      }
+      if (op->kind != OpKind::Grad) {
+        before_.push_back(op);
+        continue;
+      }
+      Result<ExpandedGrad> made = expandGrad(function_, *op, before_, around_, derived_);
+      if (!made) {
+        return made.error();
+      }
+      for (size_t r = 0; r < op->results.size(); ++r) {
+        graph::replaceAllUses(function_, op->results[r], made->results[r]);
+      }
+      auto place = block.ops.erase(std::ranges::find(block.ops, op)); // a counter may have come in front
+      place = block.ops.insert(place, made->ops.begin(), made->ops.end());
+      i = static_cast<size_t>(place - block.ops.begin()) + made->ops.size() - 1;
+      before_.insert(before_.end(), made->ops.begin(), made->ops.end());
+    }
+    before_.resize(outside);
+    return success();
+  }
+
+  Function& function_;
+  std::vector<Op*> around_; // scans, the outermost first
+  std::vector<Op*> before_; // what a gradient at this place may go through, in order
+  std::unordered_set<const Op*> derived_;
+};
+
 } // namespace
 
 Result<bool> expandGrads(Module& module) {
   bool changed = false;
   for (const auto& function : module.functions) {
-    std::unordered_set<const Op*> derived;
-    auto& ops = function->body.ops;
-    bool any = std::ranges::any_of(ops, [](const Op* op) { return op->kind == OpKind::Grad; });
-    if (!any) {
+    if (!containsGrad(function->body)) {
+      if (function->kind != graph::FunctionKind::Helper) {
+        // Nothing is read again.
+        graph::forEachOp(function->body, [](Op* op) { op->saveEvery = 0; });
+      }
       continue;
     }
+    splitScans(*function);
     mergeReads(*function);
-    for (size_t i = 0; i < ops.size(); ++i) {
-      Op* grad = ops[i];
-      if (grad->kind != OpKind::Grad) {
-        continue;
-      }
-      Expansion expansion(*function, *grad, derived);
-      Result<std::vector<Op*>> made = expansion.run(std::span(ops).first(i));
-      if (!made) {
-        return made.error();
-      }
-      for (size_t r = 0; r < grad->results.size(); ++r) {
-        graph::replaceAllUses(*function, grad->results[r], expansion.results[r]);
-      }
-      ops.erase(ops.begin() + static_cast<std::ptrdiff_t>(i));
-      ops.insert(ops.begin() + static_cast<std::ptrdiff_t>(i), made->begin(), made->end());
-      i += made->size() - 1;
-      changed = true;
+    if (Status status = FunctionExpansion(*function).run(); !status) {
+      return status.error();
     }
     graph::refreshRegions(*function);
+    changed = true;
   }
   return changed;
 }

@@ -102,41 +102,30 @@ private:
   }
 
   Op* copy(const Op& op) {
-    DNN_ASSERT(op.kind != OpKind::Group, "helpers are inlined before fusion");
-    std::vector<Value*> operands;
-    for (const Value* operand : op.operands) {
-      operands.push_back(values_.at(operand));
+    Op* made = graph::copyOp(caller_, op, values_);
+    bind(*made);
+    return made;
+  }
+
+  /// Extents of the callee become those of the caller.
+  void bind(Op& op) {
+    for (Value* value : op.results) {
+      value->type = map(value->type);
     }
-    std::vector<TensorType> types;
-    for (const Value* value : op.results) {
-      types.push_back(map(value->type));
+    op.dims = map(op.dims);
+    op.reduced = map(op.reduced);
+    op.body = map(op.body);
+    for (ExprRef& subscript : op.at) {
+      subscript = map(subscript);
     }
-    Op* made = caller_.createOp(op.kind, std::move(operands), std::move(types), op.loc);
-    made->dims = map(op.dims);
-    made->reduced = map(op.reduced);
-    made->reduction = op.reduction;
-    made->body = map(op.body);
-    for (ExprRef subscript : op.at) {
-      made->at.push_back(map(subscript));
+    if (op.body != nullptr) {
+      graph::normalizeOperands(caller_.module.exprs, op); // two arguments may be the same value
     }
-    made->symbol = op.symbol;
-    made->axis = op.axis;
-    made->reversed = op.reversed;
-    made->carryCount = op.carryCount;
-    made->sliceCount = op.sliceCount;
     if (op.body_block) {
-      for (const Op* inner : op.body_block->ops) {
-        made->body_block->ops.push_back(copy(*inner));
+      for (Op* inner : op.body_block->ops) {
+        bind(*inner);
       }
     }
-    if (made->body != nullptr) {
-      graph::normalizeOperands(caller_.module.exprs, *made); // two arguments may be the same value
-    }
-    for (size_t i = 0; i < op.results.size(); ++i) {
-      made->results[i]->name = op.results[i]->name;
-      values_[op.results[i]] = made->results[i];
-    }
-    return made;
   }
 
   Function& caller_;

@@ -103,7 +103,25 @@ Value* ScanAdjoint::sumOfStack(Value* part) {
                        part->def->loc);
 }
 
+/// A carry of the backward scan that adds up the part.
+Value* ScanAdjoint::accumulated(Value* part) {
+  graph::Function& function = emitter_.function;
+  std::vector<Op*>& made = emitter_.made;
+  Value* zero = emitter_.fill(part->type, 0, part->def->loc);
+  made.insert(std::ranges::find(made, &backward_), zero->def);
+  made.pop_back();
+  Value* before = graph::addCarry(function, backward_, zero, part);
+  Value* sum = emitter_.sum(before, part, part->def->loc);
+  backward_.body_block->ops.insert(graph::bodyEnd(backward_), sum->def);
+  made.pop_back();
+  graph::nextsOf(backward_).back() = sum;
+  return graph::finalOf(backward_, backward_.carryCount - 1);
+}
+
 Value* ScanAdjoint::sumOverSteps(Value* part) {
+  if (forward_.saveEvery == 1 && forward_.dims[0].extent != Dim(1)) {
+    return accumulated(part);
+  }
   const Op& op = *part->def;
   if (backwardValues_.contains(part)) {
     if (op.kind == OpKind::Comp && (op.reduction == Reduction::None || op.reduction == Reduction::Add)) {
@@ -122,6 +140,52 @@ Value* ScanAdjoint::sumOverSteps(Value* part) {
   return sumOfStack(part);
 }
 
+/// The argument of the backward body that is v of the forward body at each step.
+Value* ScanAdjoint::argumentFor(Value* v) {
+  Value* argument = isCounter(v) ? graph::ensureCounter(emitter_.function, backward_)
+                                 : graph::addSlice(emitter_.function, backward_, emitted(forward_, v));
+  argument->name = v->name.empty() ? "" : v->name + "_saved";
+  return argument;
+}
+
+void ScanAdjoint::replaceInBackward(const std::unordered_map<const Value*, Value*>& values) {
+  graph::forEachOp(*backward_.body_block, [&](Op* op) {
+    for (Value*& v : op->operands) {
+      if (auto found = values.find(v); found != values.end()) {
+        v = found->second;
+      }
+    }
+  });
+}
+
+/// The ops of the forward body that the used values need, once more at the head of the backward body.
+void ScanAdjoint::computeAgain(const std::vector<Value*>& used) {
+  const std::vector<Op*>& body = forward_.body_block->ops;
+  std::unordered_set<const Value*> needed(used.begin(), used.end());
+  std::vector<const Op*> again; // in reverse
+  std::unordered_map<const Value*, Value*> values;
+  for (auto op = body.rbegin(); op != body.rend(); ++op) {
+    if (std::ranges::none_of((*op)->results, [&](const Value* v) { return needed.contains(v); })) {
+      continue;
+    }
+    bool argument = (*op)->kind == OpKind::Counter || (*op)->kind == OpKind::Carry || (*op)->kind == OpKind::Slice;
+    if (argument) {
+      values[(*op)->results[0]] = argumentFor((*op)->results[0]);
+    } else {
+      needed.insert((*op)->operands.begin(), (*op)->operands.end());
+      again.push_back(*op);
+    }
+  }
+  std::vector<Op*> copies;
+  for (auto op = again.rbegin(); op != again.rend(); ++op) {
+    copies.push_back(graph::copyOp(emitter_.function, **op, values));
+  }
+  replaceInBackward(values);
+  size_t arguments = graph::firstCapture(backward_) + (graph::counterOf(backward_) != nullptr ? 1 : 0);
+  std::vector<Op*>& ops = backward_.body_block->ops;
+  ops.insert(ops.begin() + static_cast<std::ptrdiff_t>(arguments), copies.begin(), copies.end());
+}
+
 void ScanAdjoint::readSaved() {
   std::vector<Value*> used;
   graph::forEachOp(*backward_.body_block, [&](const Op* op) {
@@ -131,22 +195,15 @@ void ScanAdjoint::readSaved() {
       }
     }
   });
-  std::unordered_map<const Value*, Value*> argument;
-  for (Value* v : used) {
-    if (isCounter(v)) {
-      argument[v] = graph::ensureCounter(emitter_.function, backward_);
-    } else {
-      argument[v] = graph::addSlice(emitter_.function, backward_, emitted(forward_, v));
+  if (forward_.saveEvery == 1) {
+    computeAgain(used);
+  } else {
+    std::unordered_map<const Value*, Value*> arguments;
+    for (Value* v : used) {
+      arguments[v] = argumentFor(v);
     }
-    argument[v]->name = v->name.empty() ? "" : v->name + "_saved";
+    replaceInBackward(arguments);
   }
-  graph::forEachOp(*backward_.body_block, [&](Op* op) {
-    for (Value*& v : op->operands) {
-      if (auto found = argument.find(v); found != argument.end()) {
-        v = found->second;
-      }
-    }
-  });
   backward_.operands.resize(graph::firstCapture(backward_));
   std::vector<Value*> captures = graph::capturesOf(backward_);
   backward_.operands.insert(backward_.operands.end(), captures.begin(), captures.end());

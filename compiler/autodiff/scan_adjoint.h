@@ -13,10 +13,16 @@
 //
 // What the steps contribute to the adjoint of a value from outside of the loop is not added up in the loop: it is one
 // op after it, over the steps too, of stacked values. The forward scan emits what is read again.
+//
+// Of a scan that saves only its carries, the backward body begins with a copy of what it needs of the forward body;
+// what the steps contribute is added up in carries, so that nothing is kept for each step. One that saves every k-th
+// carry is a scan over blocks of k steps, which does so, around a scan over the steps of a block, which saves
+// everything.
 #pragma once
 
 #include "compiler/autodiff/adjoint.h"
 
+#include <unordered_map>
 #include <unordered_set>
 
 namespace dnn::autodiff {
@@ -33,6 +39,10 @@ public:
   void readSaved();
 
 private:
+  graph::Value* accumulated(graph::Value* part);
+  graph::Value* argumentFor(graph::Value* v);
+  void computeAgain(const std::vector<graph::Value*>& used);
+  void replaceInBackward(const std::unordered_map<const graph::Value*, graph::Value*>& values);
   graph::Value* stackOf(graph::Value* v);
   graph::Value* emitted(graph::Op& scan, graph::Value* v);
   bool isCounter(const graph::Value* v) const;

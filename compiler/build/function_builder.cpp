@@ -59,6 +59,7 @@ private:
     graph::Loc loc = loc_;
     graph::Op* op =
         blocks_.beginScan({from_.vars[scan.step].name, scan.extent}, scan.reverse, scan.step, std::move(initial), loc);
+    op->saveEvery = scan.saveEvery;
     for (size_t i = 0; i < scan.carries.size(); ++i) {
       define(scan.carries[i].value, graph::carryOf(*op, i));
     }

@@ -59,8 +59,9 @@ struct HeightOf {
     }
     return height;
   }
+  uint32_t operator()(const ast::Fold& e) { return highestIn({e.over.get(), e.body.get()}); }
   uint32_t operator()(const ast::Scan& e) {
-    uint32_t height = highestIn({e.extent.get()});
+    uint32_t height = highestIn({e.extent.get(), e.saveEvery.get()});
     for (const ast::Carry& carry : e.carries) {
       height = std::max(height, highestIn({carry.value.get()}));
     }
@@ -253,11 +254,28 @@ private:
   ast::ExprPtr reduce(const Parts& parts) {
     P::ReductionContext& red = *parts.reduction;
     SourceRange start = builder_.rangeOf(*parts.reducer);
+    if (red.binder().size() == 1 && red.binder(0)->IN() != nullptr && red.binder(0)->STAR() == nullptr &&
+        red.expr() == nullptr) {
+      return fold(parts, start);
+    }
     ast::Reduce node;
     node.kind = reduceKindOf(parts.reducer->getStart()->getType());
     node.head = cover(start, builder_.rangeOf(*red.RBRACK()->getSymbol()));
     node.indices = builder_.binders(red.binder());
     node.guard = red.expr() == nullptr ? nullptr : builder_.expr(*red.expr());
+    node.body = climb(operand(*red.operand(), kProduct), kProduct);
+    SourceRange range = cover(start, node.body->range);
+    return builder_.make(range, std::move(node));
+  }
+
+  /// sum[p in net] …
+  ast::ExprPtr fold(const Parts& parts, SourceRange start) {
+    P::ReductionContext& red = *parts.reduction;
+    ast::Fold node;
+    node.kind = reduceKindOf(parts.reducer->getStart()->getType());
+    node.head = cover(start, builder_.rangeOf(*red.RBRACK()->getSymbol()));
+    node.parameter = builder_.name(*red.binder(0)->name());
+    node.over = builder_.expr(*red.binder(0)->expr());
     node.body = climb(operand(*red.operand(), kProduct), kProduct);
     SourceRange range = cover(start, node.body->range);
     return builder_.make(range, std::move(node));
@@ -309,8 +327,9 @@ ast::ExprPtr AstBuilder::scan(P::ScanExprContext& ctx) {
   uint32_t outside = std::exchange(highest_, 0);
   ast::Scan node;
   node.index = name(*ctx.name());
-  node.extent = expr(*ctx.expr());
+  node.extent = expr(*ctx.expr(0));
   node.reverse = ctx.REVERSE() != nullptr;
+  node.saveEvery = ctx.SAVE() == nullptr ? nullptr : expr(*ctx.expr(1));
   for (P::CarryContext* carry : ctx.carry()) {
     node.carries.push_back(
         {name(*carry->name()), carry->type() != nullptr ? type(*carry->type()) : nullptr, expr(*carry->expr())});
@@ -438,6 +457,9 @@ std::vector<ast::IndexBinder> AstBuilder::binders(const std::vector<P::BinderCon
   std::vector<ast::IndexBinder> out;
   for (P::BinderContext* ctx : list) {
     ast::ExprPtr extent = ctx->expr() == nullptr ? nullptr : expr(*ctx->expr());
+    if (ctx->IN() != nullptr) {
+      diags_.report<DiagId::misplaced_in>(rangeOf(*ctx)).hint("a reducer over parameters has one name and no guard");
+    }
     out.push_back({ctx->STAR() != nullptr, name(*ctx->name()), std::move(extent)});
   }
   return out;

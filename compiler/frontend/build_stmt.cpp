@@ -133,6 +133,14 @@ ast::Let AstBuilder::let(P::LetStmtContext& ctx) {
   out.indexed = ctx.LBRACK() != nullptr;
   out.indices = binders(ctx.binder());
   out.value = expr(*ctx.expr());
+  if (P::WithValuesContext* with = ctx.withValues()) {
+    if (out.tuple || out.indexed) {
+      diags_.report<DiagId::misplaced_with>(rangeOf(*with));
+      return out;
+    }
+    out.parameter = name(*with->name());
+    out.each = expr(*with->expr());
+  }
   return out;
 }
 

@@ -320,6 +320,41 @@ void normalizeOperands(ExprPool& pool, Op& op) {
   op.operands = std::move(kept);
 }
 
+Op* copyOp(Function& function, const Op& op, std::unordered_map<const Value*, Value*>& values) {
+  DNN_ASSERT(op.kind != OpKind::Group, "what is copied is not fused yet");
+  std::vector<Value*> operands;
+  for (Value* operand : op.operands) {
+    auto found = values.find(operand);
+    operands.push_back(found == values.end() ? operand : found->second);
+  }
+  std::vector<TensorType> types;
+  for (const Value* value : op.results) {
+    types.push_back(value->type);
+  }
+  Op* made = function.createOp(op.kind, std::move(operands), std::move(types), op.loc);
+  made->dims = op.dims;
+  made->reduced = op.reduced;
+  made->reduction = op.reduction;
+  made->body = op.body;
+  made->at = op.at;
+  made->symbol = op.symbol;
+  made->axis = op.axis;
+  made->reversed = op.reversed;
+  made->saveEvery = op.saveEvery;
+  made->carryCount = op.carryCount;
+  made->sliceCount = op.sliceCount;
+  if (op.body_block) {
+    for (const Op* inner : op.body_block->ops) {
+      made->body_block->ops.push_back(copyOp(function, *inner, values));
+    }
+  }
+  for (size_t i = 0; i < op.results.size(); ++i) {
+    made->results[i]->name = op.results[i]->name;
+    values[op.results[i]] = made->results[i];
+  }
+  return made;
+}
+
 void refreshRegions(Function& function) {
   if (std::ranges::none_of(function.body.ops, [](const Op* op) { return op->body_block != nullptr; })) {
     return;

@@ -104,6 +104,9 @@ struct Op {
 
   // Scan.
   bool reversed = false; // steps run from T - 1 down to 0
+  // Of what a gradient reads again, the scan keeps: 0: everything; 1: the carries, the rest of a step is computed
+  // again; k: the carries before every k-th step. Divides the number of steps.
+  uint32_t saveEvery = 0;
   uint32_t carryCount = 0;
   uint32_t sliceCount = 0;
 };
@@ -216,6 +219,9 @@ bool eraseDeadOps(Function& function);
 void normalizeOperands(ExprPool& pool, Op& op);
 /// Recomputes operands and escapes of every group, and what every scan captures, from the uses in the function.
 void refreshRegions(Function& function);
+/// The same op once more, with all that stands in it, not in a block yet; `values` maps what it uses (what is not in
+/// the map stays) and takes its results.
+Op* copyOp(Function& function, const Op& op, std::unordered_map<const Value*, Value*>& values);
 
 /// Deterministic text; parseModule(print(m)) prints the same text. `locations` adds loc(…) to each op.
 std::string print(const Module& module, bool locations = false);

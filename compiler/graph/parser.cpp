@@ -322,6 +322,10 @@ void Parser::parseScan(Op& op) {
     lexer_.failAt(offset, "a scan runs over one index");
   }
   op.reversed = lexer_.take("reverse");
+  if (lexer_.take("save")) {
+    int64_t every = lexer_.integer("how many steps").value_or(1);
+    op.saveEvery = static_cast<uint32_t>(std::clamp<int64_t>(every, 1, INT32_MAX));
+  }
   parseScanHead(op);
   lexer_.expect("{");
   parseBlock(*op.body_block, false);

@@ -141,6 +141,7 @@ private:
     nameIndices(op);
     text_ += " [" + domain(op.dims, 0) + "]";
     text_ += op.reversed ? " reverse" : "";
+    text_ += op.saveEvery > 0 ? " save " + std::to_string(op.saveEvery) : "";
     if (const Value* counter = counterOf(op)) {
       text_ += " counter(" + name(counter) + ")";
     }

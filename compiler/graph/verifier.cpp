@@ -22,6 +22,7 @@ bool mayStandIn(OpKind kind, const Op* region) {
   case OpKind::Reshape:
   case OpKind::Concat: return true;
   case OpKind::CallVjp:
+  case OpKind::Grad:
   case OpKind::Group:
   case OpKind::Scan: return !inGroup;
   case OpKind::Counter:
@@ -33,7 +34,6 @@ bool mayStandIn(OpKind kind, const Op* region) {
   case OpKind::Param:
   case OpKind::State:
   case OpKind::Env:
-  case OpKind::Grad:
   case OpKind::Update:
   case OpKind::Output: return region == nullptr;
   }

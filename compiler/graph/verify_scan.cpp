@@ -32,6 +32,10 @@ void Verifier::checkScanHead(const Op& op) {
     return fail("the extent of index `" + op.dims[0].name +
                 "` names an unknown symbol, leaves 32 bits or can be negative");
   }
+  if (op.saveEvery > 1 && (!steps.isStatic() || steps.constant() % op.saveEvery != 0)) {
+    return fail("what it saves every " + std::to_string(op.saveEvery) + " steps does not divide its " + dimText(steps) +
+                " steps");
+  }
   for (size_t i = op.carryCount; i < firstCapture(op); ++i) {
     const Value* v = op.operands[i];
     if (v->type.isScalar() || v->type.dims[0] != steps) {

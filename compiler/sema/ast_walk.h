@@ -56,8 +56,15 @@ template <class F> void forEachChild(const ast::Expr& e, F&& visit) {
       }
       visit(*n.body);
     }
+    void operator()(const ast::Fold& n) {
+      visit(*n.over);
+      visit(*n.body);
+    }
     void operator()(const ast::Scan& n) {
       visit(*n.extent);
+      if (n.saveEvery) {
+        visit(*n.saveEvery);
+      }
       for (const ast::Carry& carry : n.carries) {
         visit(*carry.value);
       }

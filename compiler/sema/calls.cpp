@@ -79,50 +79,59 @@ Value Instantiator::evalCall(const ast::Expr& e, const ast::Call& call, Env& env
     return callCore(*core, e, call, env);
   }
   std::optional<std::vector<Argument>> args = evalArgs(call, env);
-  if (!args) {
-    return Poison{};
-  }
+  return args ? callValue(callee, std::move(*args), call.callee->range, e.range, env) : Poison{};
+}
+
+Value Instantiator::callValue(const Value& callee, std::vector<Argument> args, SourceRange calleeRange,
+                              SourceRange range, Env& env) {
   if (auto* fn = callee.as<FnValue>()) {
     std::set<std::string> statics = staticNames(fn->decl->signature);
-    bool again = !args->empty() && std::all_of(args->begin(), args->end(), [&](const Argument& a) {
+    bool again = !args.empty() && std::all_of(args.begin(), args.end(), [&](const Argument& a) {
       return a.name && statics.contains(a.name->text);
     });
     if (!fn->applied || again) {
-      return applyStatics(*fn, *args, e.range);
+      return applyStatics(*fn, args, range);
     }
-    return callFn(*fn, std::move(*args), e.range, env);
+    return callFn(*fn, std::move(args), range, env);
   }
   if (auto* constant = callee.as<ConstantSchedule>()) {
     return StaticFloat{constant->value};
   }
   if (auto* layer = callee.as<LayerDef>()) {
-    std::optional<Statics> statics = bindStatics(layer->decl->signature, layer->scope, {}, *args, e.range);
+    std::optional<Statics> statics = bindStatics(layer->decl->signature, layer->scope, {}, args, range);
     if (!statics) {
       return Poison{};
     }
-    return std::make_shared<Instance>(Instance{*layer, std::move(*statics), e.range, ""});
+    return std::make_shared<Instance>(Instance{*layer, std::move(*statics), range, "", nullptr});
   }
   if (auto* instance = callee.as<InstancePtr>(); instance && (*instance)->layer.decl) {
-    return callLayer(*instance, std::move(*args), e.range, env);
+    return callLayer(*instance, std::move(args), range, env);
   }
   if (auto* list = callee.as<InstanceList>()) {
-    for (const InstancePtr& instance : list->items) {
-      Value value = callLayer(instance, std::move(*args), e.range, env);
+    for (const Value& item : list->items) {
+      Value value = callValue(item, std::move(args), calleeRange, range, env);
       if (value.poisoned()) {
         return value;
       }
-      args = std::vector<Argument>{{nullptr, bindable(value, "t", e.range, env), e.range}};
+      args = std::vector<Argument>{{nullptr, bindable(value, "t", range, env), range}};
     }
-    return args->empty() ? Value() : args->front().value;
+    return args.empty() ? Value() : args.front().value;
+  }
+  if (auto* again = callee.as<Recomputed>()) {
+    return recomputed(*again->callee, std::move(args), calleeRange, range, env);
+  }
+  if (auto* core = callee.as<CoreFn>(); core && core->kind == CoreFn::Kind::Scalar && args.size() == 1) {
+    std::optional<Tensor> t = toTensor(args[0].value, args[0].range);
+    return t ? applyOp(core->op, {*t}, {args[0].range}, range) : Value();
   }
   if (auto* optimizer = callee.as<OptimizerDef>()) {
-    std::optional<Statics> statics = bindStatics(optimizer->decl->signature, optimizer->scope, {}, *args, e.range);
+    std::optional<Statics> statics = bindStatics(optimizer->decl->signature, optimizer->scope, {}, args, range);
     if (!statics) {
       return Poison{};
     }
-    return OptimizerPtr(std::make_shared<OptimizerUse>(OptimizerUse{*optimizer, std::move(*statics), "", e.range}));
+    return OptimizerPtr(std::make_shared<OptimizerUse>(OptimizerUse{*optimizer, std::move(*statics), "", range}));
   }
-  error<DiagId::not_callable>(call.callee->range, describe(callee));
+  error<DiagId::not_callable>(calleeRange, describe(callee));
   return Poison{};
 }
 
@@ -438,8 +447,12 @@ Value Instantiator::callLayer(const InstancePtr& instance, std::vector<Argument>
   frame.kind = Frame::Kind::Layer;
   frame.path = callPath(env);
   frame.instance = instance;
-  return runBody(signature, instance->layer.decl->body, instance->layer.scope, instance->statics, std::move(*ordered),
-                 range, frame, env);
+  std::shared_ptr<const ParameterValues> around = values_;
+  values_ = instance->values ? instance->values : around;
+  Value result = runBody(signature, instance->layer.decl->body, instance->layer.scope, instance->statics,
+                         std::move(*ordered), range, frame, env);
+  values_ = std::move(around);
+  return result;
 }
 
 Value Instantiator::runBody(const ast::Signature& signature, const ast::Block& body, const ScopePtr& scope,

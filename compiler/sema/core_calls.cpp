@@ -2,11 +2,32 @@
 #include "compiler/sema/instantiator.h"
 #include "compiler/sema/suggest.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace dnn::sema {
 
 namespace {
+
+/// Instances of their own like those of the value; none if one has a name, so that there can be no other like it.
+std::optional<Value> copyUnnamed(const Value& value) {
+  if (auto* instance = value.as<InstancePtr>()) {
+    return (*instance)->path.empty() ? std::optional<Value>(std::make_shared<Instance>(**instance)) : std::nullopt;
+  }
+  auto* list = value.as<InstanceList>();
+  if (!list) {
+    return value;
+  }
+  InstanceList copy;
+  for (const Value& item : list->items) {
+    std::optional<Value> own = copyUnnamed(item);
+    if (!own) {
+      return std::nullopt;
+    }
+    copy.items.push_back(std::move(*own));
+  }
+  return copy;
+}
 
 /// What a scalar function of numbers known now gives; none where it is left to run time.
 std::optional<double> fold(ScalarOp op, double a) {
@@ -58,6 +79,8 @@ Value Instantiator::callCore(const CoreFn& fn, const ast::Expr& e, const ast::Ca
   case CoreFn::Kind::Reshape: return wants(2) ? callReshape(call, e.range, env) : Value();
   case CoreFn::Kind::Concat: return callConcat(call, e.range, env);
   case CoreFn::Kind::Repeat: return wants(2) ? callRepeat(call, e.range, env) : Value();
+  case CoreFn::Kind::Chain: return callChain(call, e.range, env);
+  case CoreFn::Kind::Recompute: return wants(1) ? callRecompute(call, env) : Value();
   case CoreFn::Kind::Grad: return wants(2) ? callGrad(call, e.range, env) : Value();
   case CoreFn::Kind::Size: return wants(1) ? callSize(call, e.range, env) : Value();
   case CoreFn::Kind::Scalar:
@@ -87,6 +110,9 @@ Value Instantiator::callCore(const CoreFn& fn, const ast::Expr& e, const ast::Ca
   if (fn.kind == CoreFn::Kind::Cast) {
     if (a && fn.dtype == DType::F32) {
       return StaticFloat{*a};
+    }
+    if (a && fn.dtype == DType::F64) {
+      return scalar(makeNumber(*a, DType::F64, e.range)); // not rounded to f32 on the way
     }
     if (a && fn.dtype == DType::I32 && std::fabs(*a) < 9e15) {
       return StaticInt{Dim(static_cast<int64_t>(*a))};
@@ -269,14 +295,47 @@ Value Instantiator::callRepeat(const ast::Call& call, SourceRange range, Env& en
   if (!count || layer.poisoned()) {
     return Poison{};
   }
-  auto* instance = layer.as<InstancePtr>();
-  if (!instance || !(*instance)->path.empty() || *count < 1 || *count > 10000) {
+  bool several = layer.as<InstancePtr>() || layer.as<InstanceList>();
+  std::optional<Value> first = several ? copyUnnamed(layer) : std::nullopt;
+  if (!first || *count < 1 || *count > 10000) {
     error<DiagId::wrong_repeat>(range);
     return Poison{};
   }
   InstanceList list;
   for (int64_t i = 0; i < *count; ++i) {
-    list.items.push_back(std::make_shared<Instance>(**instance));
+    list.items.push_back(*copyUnnamed(layer));
+  }
+  return list;
+}
+
+Value Instantiator::callRecompute(const ast::Call& call, Env& env) {
+  Value callee = eval(*call.args[0].value, env);
+  bool callable = callee.as<InstancePtr>() || callee.as<InstanceList>() || callee.as<FnValue>();
+  if (!callable) {
+    if (!callee.poisoned()) {
+      error<DiagId::not_callable>(call.args[0].value->range, describe(callee));
+    }
+    return Poison{};
+  }
+  return Recomputed{std::make_shared<const Value>(std::move(callee))};
+}
+
+Value Instantiator::callChain(const ast::Call& call, SourceRange range, Env& env) {
+  if (call.args.empty()) {
+    error<DiagId::wrong_argument_count>(range, "chain", "layers and functions", 0);
+    return Poison{};
+  }
+  InstanceList list;
+  for (const ast::Arg& arg : call.args) {
+    Value item = eval(*arg.value, env);
+    bool callable = item.as<InstancePtr>() || item.as<InstanceList>() || item.as<FnValue>() || item.as<CoreFn>();
+    if (!callable) {
+      if (!item.poisoned()) {
+        error<DiagId::not_callable>(arg.value->range, describe(item));
+      }
+      return Poison{};
+    }
+    list.items.push_back(std::move(item));
   }
   return list;
 }
@@ -290,17 +349,26 @@ Value Instantiator::callGrad(const ast::Call& call, SourceRange range, Env& env)
   if (env.element) {
     return unsupported(range, "`grad` inside an indexed let");
   }
-  if (out_->inScan()) {
-    return unsupported(range, "`grad` inside a scan");
-  }
   if (!loss->type.isScalar() || !isFloat(loss->type.dtype)) {
     error<DiagId::loss_not_scalar>(call.args[0].value->range, str(loss->type));
     return Poison{};
   }
   VarId lossVar = store(*loss, "loss", call.args[0].value->range);
-  if (!wrt->var || !dependencies(lossVar).contains(*wrt->var)) {
+  std::set<VarId> reached = dependencies(lossVar);
+  if (!wrt->var || !reached.contains(*wrt->var)) {
     error<DiagId::loss_does_not_depend>(range, ast::print(*call.args[1].value));
     return Poison{};
+  }
+  for (const FunctionBuilder::OpenScan& scan : out_->openScans()) {
+    // What a carry owes to the steps before is not part of a gradient in the step.
+    bool outside = *wrt->var < scan.step || out_->isRead(*wrt->var);
+    auto carry = std::ranges::find_if(scan.carries, [&](VarId c) { return reached.contains(c); });
+    if (outside && carry != scan.carries.end()) {
+      error<DiagId::grad_through_steps>(range, ast::print(*call.args[1].value), out_->function.vars[*carry].name)
+          .hint("take the gradient behind the scan, or say what is constant: `stop_grad(" +
+                out_->function.vars[*carry].name + ")`");
+      return Poison{};
+    }
   }
   VarId result = out_->addVar("grad", wrt->type);
   out_->emit(range, Grad{lossVar, {*wrt->var}, {result}});

@@ -29,6 +29,8 @@ const std::map<std::string, CoreFn>& table() {
     names["reshape"].kind = CoreFn::Kind::Reshape;
     names["concat"].kind = CoreFn::Kind::Concat;
     names["repeat"].kind = CoreFn::Kind::Repeat;
+    names["chain"].kind = CoreFn::Kind::Chain;
+    names["recompute"].kind = CoreFn::Kind::Recompute;
     names["grad"].kind = CoreFn::Kind::Grad;
     names["size"].kind = CoreFn::Kind::Size;
     return names;

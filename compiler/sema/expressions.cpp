@@ -23,6 +23,7 @@ std::string describe(const Value& value) {
     std::string operator()(const InstancePtr& i) {
       return i->layer.decl ? "an instance of `" + i->layer.decl->signature.name.text + "`" : "a part of an instance";
     }
+    std::string operator()(const Recomputed&) { return "a recomputed function"; }
     std::string operator()(const InstanceList&) { return "a list of layer instances"; }
     std::string operator()(const OptimizerDef& o) { return "the optimizer `" + o.decl->signature.name.text + "`"; }
     std::string operator()(const OptimizerPtr&) { return "an optimizer"; }
@@ -73,6 +74,7 @@ Value Instantiator::eval(const ast::Expr& e, Env& env) {
     Value operator()(const ast::Binary& n) { return self.evalBinary(e, n, env); }
     Value operator()(const ast::If& n) { return self.evalIf(e, n, env); }
     Value operator()(const ast::Reduce& n) { return self.evalReduce(e, n, env); }
+    Value operator()(const ast::Fold& n) { return self.evalFold(e, n, env); }
     Value operator()(const ast::Scan& n) { return self.evalScan(e, n, env, nullptr); }
     Value operator()(const ast::List& n) {
       ListValue list;
@@ -143,7 +145,7 @@ Value Instantiator::evalMember(const ast::Expr& e, const ast::Member& member, En
     return base;
   }
   if (auto* instance = base.as<InstancePtr>()) {
-    return findPart((*instance)->path, member.name.text, member.name.range, e.range);
+    return findPart(**instance, member.name.text, member.name.range, e.range);
   }
   if (auto* source = base.as<SourceRef>()) {
     return sourceMember(*source, member);
@@ -152,15 +154,19 @@ Value Instantiator::evalMember(const ast::Expr& e, const ast::Member& member, En
   return Poison{};
 }
 
-Value Instantiator::findPart(const std::string& base, const std::string& part, SourceRange partRange,
+Value Instantiator::findPart(const Instance& instance, const std::string& part, SourceRange partRange,
                              SourceRange range) {
   // net.fc1.w is a parameter; anything shorter is only a step on the way to one.
+  const std::string& base = instance.path;
   std::string path = base + "." + part;
   if (auto found = persistentIds_.find(path); found != persistentIds_.end()) {
-    return readPersistent(found->second, range);
+    return parameterValue(found->second, instance.values.get(), range);
   }
   if (auto known = instances_.find(path); known != instances_.end()) {
-    return known->second;
+    return instance.values ? replaced(known->second, instance.values) : known->second;
+  }
+  if (auto known = lists_.find(path); known != lists_.end()) {
+    return instance.values ? replaced(known->second, instance.values) : known->second;
   }
   std::vector<std::string> parts;
   bool prefix = false;
@@ -172,7 +178,7 @@ Value Instantiator::findPart(const std::string& base, const std::string& part, S
     }
   }
   if (prefix) {
-    return std::make_shared<Instance>(Instance{{}, {}, range, path});
+    return std::make_shared<Instance>(Instance{{}, {}, range, path, instance.values});
   }
   error<DiagId::unknown_parameter>(partRange, path)
       .hint(parts.empty() ? "an instance has parameters from its first call on" : didYouMean(part, parts));

@@ -1,5 +1,7 @@
 #include "compiler/sema/function_builder.h"
 
+#include <algorithm>
+
 #include "compiler/sema/scalar.h"
 
 namespace dnn::sema {
@@ -34,6 +36,11 @@ std::vector<VarId> FunctionBuilder::steps() const {
     steps.push_back(scan.step);
   }
   return steps;
+}
+
+bool FunctionBuilder::isRead(VarId var) const {
+  return std::ranges::any_of(versions_,
+                             [&](const auto& of) { return std::ranges::find(of.second, var) != of.second.end(); });
 }
 
 VarId FunctionBuilder::read(PersistentId persistent, const std::string& path, const TensorType& type,

@@ -35,7 +35,7 @@ public:
                 diag::SourceRange range);
 
   /// Until endScan, statements go to the body of a scan.
-  void beginScan(VarId step) { scans_.push_back({step, {}}); }
+  void beginScan(VarId step, std::vector<VarId> carries) { scans_.push_back({step, std::move(carries), {}}); }
   std::vector<Statement> endScan();
   /// The step numbers of the scans that statements go to now, the outermost first.
   std::vector<VarId> steps() const;
@@ -54,11 +54,16 @@ public:
   void finish();
   const std::vector<PersistentId>& updates() const { return updateOrder_; }
 
-private:
   struct OpenScan {
-    VarId step = 0;
-    std::vector<Statement> body;
+    VarId step = 0; // variables of the scan have higher numbers, but for what is read from persistent tensors
+    std::vector<VarId> carries;
+    std::vector<Statement> body; // so far
   };
+  /// The scans that statements go to now, the outermost first.
+  const std::vector<OpenScan>& openScans() const { return scans_; }
+  bool isRead(VarId var) const; ///< the value of a persistent tensor
+
+private:
   template <class Node> static void emitTo(std::vector<Statement>& body, diag::SourceRange range, Node node) {
     Statement& stmt = body.emplace_back();
     stmt.range = range;

@@ -76,8 +76,8 @@ private:
   Value eval(const ast::Expr& e, Env& env);
   Value evalName(const ast::Name& name, Env& env);
   Value evalMember(const ast::Expr& e, const ast::Member& member, Env& env);
-  /// The instance, parameter or part of an instance with this path; `base` is the instance that the path starts in.
-  Value findPart(const std::string& base, const std::string& part, SourceRange partRange, SourceRange range);
+  /// The instance, parameter or part of an instance with the path of `base` and `part`.
+  Value findPart(const Instance& base, const std::string& part, SourceRange partRange, SourceRange range);
   Value evalReduce(const ast::Expr& e, const ast::Reduce& reduce, Env& env);
   /// A closure without parameters that stands where a value is needed is called.
   Value forced(Value value, SourceRange range, Env& env);
@@ -158,12 +158,13 @@ private:
   bool bindWheres(const ast::Signature& signature, Env& env);
 
   // --- calls.cpp ---
-  Value evalCall(const ast::Expr& e, const ast::Call& call, Env& env);
   struct Argument {
     const ast::Name* name; // null: positional
     Value value;
     SourceRange range;
   };
+  Value evalCall(const ast::Expr& e, const ast::Call& call, Env& env);
+  Value callValue(const Value& callee, std::vector<Argument> args, SourceRange calleeRange, SourceRange range, Env& env);
   std::optional<std::vector<Argument>> evalArgs(const ast::Call& call, Env& env);
   Value callFn(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
   Value applyStatics(const FnValue& fn, const std::vector<Argument>& args, SourceRange range);
@@ -192,13 +193,32 @@ private:
   Value callDraw(Distribution distribution, SourceRange range, Env& env);
   Value callReshape(const ast::Call& call, SourceRange range, Env& env);
   Value callConcat(const ast::Call& call, SourceRange range, Env& env);
+  Value callRecompute(const ast::Call& call, Env& env);
+  Value callChain(const ast::Call& call, SourceRange range, Env& env);
   Value callRepeat(const ast::Call& call, SourceRange range, Env& env);
   Value callGrad(const ast::Call& call, SourceRange range, Env& env);
   Value callSize(const ast::Call& call, SourceRange range, Env& env);
 
+  // --- parameters.cpp ---
+  /// sum[p in net] …
+  Value evalFold(const ast::Expr& e, const ast::Fold& fold, Env& env);
+  /// let fast = net with p = …
+  Value withValues(const ast::Let& let, const Value& base, Env& env);
+  /// The instance or list, called with these values.
+  static Value replaced(const Value& value, const std::shared_ptr<const ParameterValues>& values);
+  /// The parameters under an instance's path, in the order of their declaration; and the value of one of them.
+  std::vector<PersistentId> parametersOf(const std::string& path) const;
+  Tensor parameterValue(PersistentId id, const ParameterValues* values, SourceRange range);
+  /// The path of an instance or of a list of instances; reports what is neither or has no parameters. `values`: those
+  /// that stand for its parameters, if any.
+  std::optional<std::string> parameterOwner(const Value& value, const ast::Expr& e,
+                                            std::shared_ptr<const ParameterValues>& values);
+
   // --- scans.cpp ---
   /// `let`: the statement whose whole right side it is, if any; it may take the carries too.
   Value evalScan(const ast::Expr& e, const ast::Scan& scan, Env& env, const ast::Let* let);
+  /// The results of a call, computed in a scan of one step that keeps nothing.
+  Value recomputed(const Value& callee, std::vector<Argument> args, SourceRange calleeRange, SourceRange range, Env& env);
   Value scanResults(const ast::Expr& e, Scan node, const OpenScan& open, const ast::Let* let);
   std::optional<VarId> initialCarry(const ast::Carry& carry, Env& env);
   /// The same value as a variable of exactly this type, which differs in the bound at most.
@@ -220,6 +240,7 @@ private:
   void runState(const ast::Stmt& stmt, const ast::State& state, Env& env);
   void runUpdate(const ast::Stmt& stmt, const ast::Update& update, Env& env);
   std::optional<Value> runWhen(const ast::When& when, Env& env);
+  void assignPath(Value& value, const std::string& path, bool copy);
   Value nameInstances(Value value, const ast::Name& name, Env& env);
   Value returned(const ast::Stmt& stmt, const std::vector<ast::ExprPtr>& values, Env& env);
 
@@ -319,10 +340,12 @@ private:
   std::map<VarId, size_t> minimised_;                        // losses of the step
   std::optional<VarId> stepNumber_;                          // of the update, in the step; made when first used
   std::map<std::string, InstancePtr> instances_;             // by path
+  std::map<std::string, InstanceList> lists_;                // by path
   std::vector<ScopePtr> fileScopes_;
   std::vector<ScopePtr> trainScopes_;
   SourceRange returnRange_; // of the last `return` that ran
   bool training_ = false;
+  std::shared_ptr<const ParameterValues> values_; // what parameters are in the call that is being inlined
   /// Calls inside calls; more is a recursion that does not end. And what the stack holds of nested expressions.
   static constexpr int kMaxDepth = 100;
   static constexpr int kMaxEvalDepth = 1500;

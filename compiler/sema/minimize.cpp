@@ -81,6 +81,10 @@ void collectNeeded(const std::vector<Statement>& body, std::set<VarId>& needed) 
 
 std::set<VarId> Instantiator::dependencies(VarId root) const {
   std::set<VarId> needed = {root};
+  const auto& scans = out_->openScans();
+  for (auto scan = scans.rbegin(); scan != scans.rend(); ++scan) {
+    collectNeeded(scan->body, needed);
+  }
   collectNeeded(out_->function.body, needed);
   return needed;
 }
@@ -95,6 +99,10 @@ std::optional<std::string> Instantiator::selectionPath(const ast::Expr& e, Env& 
       return std::nullopt;
     }
     if (auto* instance = b->value.as<InstancePtr>()) {
+      if ((*instance)->values) {
+        error<DiagId::not_an_instance>(e.range, ref->name.text, "an instance with values that are no parameters");
+        return std::nullopt;
+      }
       return (*instance)->path;
     }
     return ref->name.text;

@@ -221,6 +221,11 @@ private:
       this->scan(*scan, let.names.size());
     } else if (!let.indexed) {
       expression(*let.value);
+      if (let.each) {
+        scopes_.push_back({let.parameter->text});
+        expression(*let.each);
+        scopes_.pop_back();
+      }
     } else {
       scopes_.emplace_back();
       bindIndices(let.indices);
@@ -409,6 +414,16 @@ private:
       scopes_.pop_back();
       return;
     }
+    if (auto* fold = ast::getIf<ast::Fold>(e)) {
+      expression(*fold->over);
+      scopes_.push_back({fold->parameter.text});
+      if (!mentions(*fold->body, fold->parameter.text)) {
+        diags_.report<DiagId::unused_index>(fold->parameter.range, fold->parameter.text);
+      }
+      expression(*fold->body);
+      scopes_.pop_back();
+      return;
+    }
     if (auto* scan = ast::getIf<ast::Scan>(e)) {
       this->scan(*scan, 0);
       return;
@@ -419,6 +434,9 @@ private:
   /// `names`: how many take its values apart; 0 for a scan whose value is what it emits.
   void scan(const ast::Scan& scan, size_t names) {
     expression(*scan.extent);
+    if (scan.saveEvery) {
+      expression(*scan.saveEvery);
+    }
     std::vector<const ast::Name*> bound = {&scan.index};
     std::set<std::string> carried;
     for (const ast::Carry& carry : scan.carries) {

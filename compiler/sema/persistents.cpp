@@ -3,38 +3,55 @@
 
 namespace dnn::sema {
 
-Value Instantiator::nameInstances(Value value, const ast::Name& name, Env& env) {
-  // Instances that were given to the layer as statics belong to it, under the names of its statics.
-  std::function<void(const InstancePtr&, const std::string&)> assign = [&](const InstancePtr& instance,
-                                                                           const std::string& path) {
-    instance->path = path;
-    instances_[path] = instance;
-    for (auto& [staticName, part] : instance->statics) {
-      if (auto* child = part.as<InstancePtr>(); child && (*child)->path.empty()) {
-        InstancePtr own = std::make_shared<Instance>(**child);
-        assign(own, path + "." + staticName);
-        part = own;
-      } else if (auto* children = part.as<InstanceList>()) {
-        InstanceList own;
-        for (size_t i = 0; i < children->items.size(); ++i) {
-          own.items.push_back(children->items[i]);
-          if (own.items.back()->path.empty()) {
-            own.items.back() = std::make_shared<Instance>(*own.items.back());
-            assign(own.items.back(), path + "." + staticName + "." + std::to_string(i));
-          }
-        }
-        part = own;
+namespace {
+
+/// The first instance without a name, of one or in a list.
+const Instance* findUnnamed(const Value& value) {
+  if (auto* instance = value.as<InstancePtr>()) {
+    return (*instance)->path.empty() ? instance->get() : nullptr;
+  }
+  if (auto* list = value.as<InstanceList>()) {
+    for (const Value& item : list->items) {
+      if (const Instance* found = findUnnamed(item)) {
+        return found;
       }
     }
-  };
-  auto* instance = value.as<InstancePtr>();
-  auto* list = value.as<InstanceList>();
-  bool fresh =
-      (instance && (*instance)->path.empty()) || (list && !list->items.empty() && list->items[0]->path.empty());
+  }
+  return nullptr;
+}
+
+} // namespace
+
+/// Instances that were given to a layer as statics belong to it, under the names of its statics; those of a list under
+/// its name and their numbers. `copy`: the instance may be somebody else's too.
+void Instantiator::assignPath(Value& value, const std::string& path, bool copy) {
+  if (auto* list = std::get_if<InstanceList>(&value.node)) {
+    for (size_t i = 0; i < list->items.size(); ++i) {
+      assignPath(list->items[i], path + "." + std::to_string(i), copy);
+    }
+    lists_[path] = *list;
+    return;
+  }
+  auto* instance = std::get_if<InstancePtr>(&value.node);
+  if (!instance || !(*instance)->path.empty()) {
+    return;
+  }
+  if (copy) {
+    *instance = std::make_shared<Instance>(**instance);
+  }
+  (*instance)->path = path;
+  instances_[path] = *instance;
+  for (auto& [name, part] : (*instance)->statics) {
+    assignPath(part, path + "." + name, true);
+  }
+}
+
+Value Instantiator::nameInstances(Value value, const ast::Name& name, Env& env) {
+  const Instance* fresh = findUnnamed(value);
   if (!fresh) {
     return value;
   }
-  SourceRange made = instance ? (*instance)->made : list->items[0]->made;
+  SourceRange made = fresh->made;
   if (env.scan) {
     error<DiagId::instance_in_scan>(made, name.text).hint("make it before the scan: every step uses the same weights");
     return Poison{};
@@ -48,14 +65,7 @@ Value Instantiator::nameInstances(Value value, const ast::Name& name, Env& env) 
     error<DiagId::duplicate_instance>(name.range, name.text).note(known->second, "the first one is here");
     return Poison{};
   }
-  std::string path = (env.frame->instance ? env.frame->instance->path + "." : "") + name.text;
-  if (instance) {
-    assign(*instance, path);
-  } else {
-    for (size_t i = 0; i < list->items.size(); ++i) {
-      assign(list->items[i], path + "." + std::to_string(i));
-    }
-  }
+  assignPath(value, (env.frame->instance ? env.frame->instance->path + "." : "") + name.text, false);
   return value;
 }
 
@@ -72,7 +82,8 @@ void Instantiator::runParam(const ast::Stmt& stmt, const ast::Param& param, Env&
     env.frame->statement = param.name.text;
     id = declare(plan::Persistent::Kind::Parameter, path, *type, stmt.range, *param.init, env);
   }
-  env.scope->bind(param.name.text, id ? Value(readPersistent(*id, stmt.range)) : Value(), param.name.range);
+  env.scope->bind(param.name.text, id ? Value(parameterValue(*id, values_.get(), stmt.range)) : Value(),
+                  param.name.range);
 }
 
 void Instantiator::runState(const ast::Stmt& stmt, const ast::State& state, Env& env) {

@@ -192,7 +192,9 @@ private:
       carries += (carries.empty() ? "" : ", ") + vars_[carry.value] + " = " + vars_[carry.initial];
     }
     out_ += "(" + list(results) + ") = scan " + vars_[scan.step] + ": " + dim(scan.extent) +
-            (scan.reverse ? " reverse with " : " with ") + carries + " {\n";
+            (scan.reverse ? " reverse" : "") +
+            (scan.saveEvery > 0 ? " save every " + std::to_string(scan.saveEvery) : "") +
+            (carries.empty() ? "" : " with ") + carries + " {\n";
     ++depth_;
     block(scan.body);
     line("next " + list(nexts));

@@ -154,9 +154,11 @@ struct Scan {
   VarId step = 0;
   Dim extent;
   bool reverse = false; // the steps run from the last number to 0
+  /// Of what gradients read again: 0 = keep all; k = keep the carries before every k-th step, compute the rest again.
+  uint32_t saveEvery = 0;
   std::vector<Carry> carries;
   std::vector<Emit> emits;
-  std::vector<Statement> body; // Let, Reshape, Concat, CallVjp, Scan
+  std::vector<Statement> body; // Let, Reshape, Concat, CallVjp, Grad, Scan
 };
 /// Leaves the function under this name: a log scalar, a result of predict, a field of generate.
 struct Output {

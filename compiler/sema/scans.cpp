@@ -37,6 +37,19 @@ Value Instantiator::evalScan(const ast::Expr& e, const ast::Scan& scan, Env& env
   Scan node;
   node.extent = *extent;
   node.reverse = scan.reverse;
+  if (scan.saveEvery) {
+    std::optional<int64_t> every = evalStaticInt(*scan.saveEvery, env, "the number of steps");
+    if (!every) {
+      return Poison{};
+    }
+    bool divides = *every == 1 || (*every > 1 && extent->isStatic() && extent->constant() % *every == 0);
+    if (!divides) {
+      error<DiagId::wrong_save_every>(scan.saveEvery->range, *every, str(*extent))
+          .note(scan.extent->range, "the number of steps");
+      return Poison{};
+    }
+    node.saveEvery = static_cast<uint32_t>(*every);
+  }
   node.step = out_->addVar(scan.index.text, TensorType{DType::I32, {}, *extent});
   Env inner = env;
   inner.scope = std::make_shared<Scope>(env.scope);
@@ -49,7 +62,11 @@ Value Instantiator::evalScan(const ast::Expr& e, const ast::Scan& scan, Env& env
     node.carries.push_back({*open.initial[i], value, 0, 0});
     inner.scope->bind(name.text, variable(value), name.range);
   }
-  out_->beginScan(node.step);
+  std::vector<VarId> carries;
+  for (const Scan::Carry& carry : node.carries) {
+    carries.push_back(carry.value);
+  }
+  out_->beginScan(node.step, std::move(carries));
   runBlock(*scan.body, inner);
   for (size_t i = 0; i < scan.carries.size(); ++i) {
     const ast::Name& name = scan.carries[i].name;
@@ -66,6 +83,45 @@ Value Instantiator::evalScan(const ast::Expr& e, const ast::Scan& scan, Env& env
     return Poison{};
   }
   return scanResults(e, std::move(node), open, let);
+}
+
+Value Instantiator::recomputed(const Value& callee, std::vector<Argument> args, SourceRange calleeRange,
+                               SourceRange range, Env& env) {
+  if (env.element) {
+    error<DiagId::scan_in_element>(range).hint("give it a `let` of its own");
+    return Poison{};
+  }
+  for (Argument& arg : args) { // computed outside, and kept
+    arg.value = bindable(forced(arg.value, arg.range, env), "x", arg.range, env);
+  }
+  Scan node;
+  node.extent = Dim(1);
+  node.saveEvery = 1;
+  node.step = out_->addVar("again", TensorType{DType::I32, {}, Dim(1)});
+  out_->beginScan(node.step, {});
+  Value value = forced(callValue(callee, std::move(args), calleeRange, range, env), range, env);
+  std::vector<Value> parts = value.as<TupleValue>() ? value.as<TupleValue>()->items : std::vector<Value>{value};
+  for (const Value& part : parts) {
+    if (std::optional<Tensor> t = toTensor(part, range)) {
+      VarId inside = store(*t, "y", range);
+      TensorType type = out_->type(inside);
+      type.dims.insert(type.dims.begin(), Dim(1));
+      node.emits.push_back({inside, out_->addVar(out_->function.vars[inside].name, std::move(type))});
+    }
+  }
+  node.body = out_->endScan();
+  if (node.emits.size() != parts.size()) {
+    return Poison{};
+  }
+  std::vector<Scan::Emit> emits = node.emits;
+  out_->emit(range, std::move(node));
+  TupleValue out;
+  for (const Scan::Emit& emit : emits) {
+    VarId whole = out_->addVar(out_->function.vars[emit.value].name, out_->type(emit.value));
+    out_->emit(range, Reshape{whole, emit.stacked});
+    out.items.push_back(variable(whole));
+  }
+  return out.items.size() == 1 ? out.items[0] : Value(std::move(out));
 }
 
 Value Instantiator::scanResults(const ast::Expr& e, Scan node, const OpenScan& open, const ast::Let* let) {

@@ -77,6 +77,10 @@ void Instantiator::runLet(const ast::Stmt& stmt, const ast::Let& let, Env& env) 
   }
   auto* scan = ast::getIf<ast::Scan>(*let.value);
   Value value = scan ? evalScan(*let.value, *scan, env, &let) : forced(eval(*let.value, env), let.value->range, env);
+  if (let.each) {
+    env.scope->bind(let.names[0].text, withValues(let, value, env), let.names[0].range);
+    return;
+  }
   if (let.names.size() == 1 && !let.tuple) {
     value = nameInstances(std::move(value), let.names[0], env);
     env.scope->bind(let.names[0].text, bindable(value, let.names[0].text, stmt.range, env), let.names[0].range);

@@ -118,7 +118,7 @@ Value Instantiator::evalSubscript(const ast::Expr& e, const ast::Subscript& subs
   if (auto* part = base.as<InstancePtr>(); part && subscript.items.size() == 1) {
     // net.blocks[0], where `blocks` was made by `repeat` in another body.
     std::optional<int64_t> at = evalStaticInt(*subscript.items[0], env, "the number of a layer");
-    return at ? findPart((*part)->path, std::to_string(*at), subscript.items[0]->range, e.range) : Value();
+    return at ? findPart(**part, std::to_string(*at), subscript.items[0]->range, e.range) : Value();
   }
   std::optional<Tensor> t = toTensor(base, subscript.base->range);
   std::optional<std::vector<Item>> items = evalItems(subscript.items, env);

@@ -158,7 +158,7 @@ void Instantiator::runTrain(const ast::TrainDecl& train, Env& env) {
 
 void Instantiator::runTrainLet(const ast::Stmt& stmt, const ast::Let& let, Env& env) {
   env.frame->statement = let.names[0].text;
-  if (let.indexed) {
+  if (let.indexed || let.each) {
     error<DiagId::tensor_outside_entry>(stmt.range).hint("move it into `step`, `eval` or `predict`");
     for (const ast::Name& name : let.names) {
       env.scope->bind(name.text, Poison{}, name.range);

@@ -72,7 +72,7 @@ struct ConstantSchedule {
 };
 
 struct CoreFn {
-  enum class Kind : uint8_t { Scalar, Cast, DrawUniform, DrawNormal, Reshape, Concat, Repeat, Grad, Size };
+  enum class Kind : uint8_t { Scalar, Cast, DrawUniform, DrawNormal, Reshape, Concat, Repeat, Chain, Recompute, Grad, Size };
   Kind kind = Kind::Scalar;
   ScalarOp op = ScalarOp::Add; // Scalar
   DType dtype = DType::F32;    // Cast
@@ -82,17 +82,26 @@ struct LayerDef {
   const ast::LayerDecl* decl = nullptr;
   ScopePtr scope;
 };
+/// Values that stand for parameters, by path.
+using ParameterValues = std::map<std::string, Tensor>;
 /// Owns parameters, under its path.
 struct Instance {
   LayerDef layer;
   Statics statics;
   SourceRange made; // the application that made it
   std::string path; // "" until something names it
+  /// `net with p = …`: called with these. Shared by the parts of such an instance.
+  std::shared_ptr<const ParameterValues> values;
 };
 using InstancePtr = std::shared_ptr<Instance>; // shared: values are copied, an instance is one thing
-/// repeat(n, Layer(…)): applied one after the other.
+/// repeat(n, Layer(…)), chain(a, b, …): applied one after the other. Items are instances, lists and closures.
 struct InstanceList {
-  std::vector<InstancePtr> items;
+  std::vector<Value> items;
+};
+
+/// recompute(f): what f computes is not kept for gradients.
+struct Recomputed {
+  std::shared_ptr<const Value> callee; // shared: a Value is not complete here
 };
 
 struct OptimizerDef {
@@ -127,7 +136,7 @@ struct SourceRef {
 
 struct Value {
   using Node = std::variant<Poison, StaticInt, StaticFloat, StaticBool, StaticStr, Tensor, TupleValue, ListValue,
-                            FnValue, ConstantSchedule, CoreFn, LayerDef, InstancePtr, InstanceList, OptimizerDef,
+                            FnValue, ConstantSchedule, CoreFn, LayerDef, InstancePtr, InstanceList, Recomputed, OptimizerDef,
                             OptimizerPtr, DimPack, IndexPack, ConstRef, SourceRef>;
   Node node;
 

@@ -12,8 +12,8 @@ names = [
 ]
 # Calls and uses as a value; a prediction of the same name is none.
 used = set()
-for test in tests.glob("*.dnn"):
-    used |= set(re.findall(r"\w+", re.sub(r"#.*|predict \w+", "", test.read_text())))
+for test in [*tests.glob("*.dnn"), *tests.glob("*.test")]:
+    used |= set(re.findall(r"\w+", re.sub(r"#.*|RUN:.*|predict \w+", "", test.read_text())))
 missing = [f"{file}: no test uses {name}" for name, file in names if name not in used]
 print("\n".join(missing) or "every definition is used by a test")
 sys.exit(bool(missing))
