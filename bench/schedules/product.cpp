@@ -54,6 +54,13 @@ std::string textOf(const Shape& s) {
   case Epilogue::Sgd:
     return text + "  %w = input \"2\" : " + dims(m, n) + "\n" + product + "  %y = comp " + domain +
            " : f32 { sub(%w[m, n], mul(0.0001, %c[m, n])) }\n  return %y\n}\n";
+  case Epilogue::Adam:
+    return text + "  %p = input \"2\" : " + dims(m, n) + "\n  %q = input \"3\" : " + dims(m, n) +
+           "\n  %w = input \"4\" : " + dims(m, n) + "\n" + product + "  %x = comp " + domain +
+           " : f32 { add(mul(0.9, %p[m, n]), mul(0.1, %c[m, n])) }\n  %y = comp " + domain +
+           " : f32 { add(mul(0.999, %q[m, n]), mul(0.001, mul(%c[m, n], %c[m, n]))) }\n  %z = comp " + domain +
+           " : f32 { sub(%w[m, n], div(mul(0.001, %x[m, n]), add(sqrt(%y[m, n]), 0.00000001))) }\n"
+           "  return %x, %y, %z\n}\n";
   }
   DNN_UNREACHABLE("every epilogue has a text");
 }
@@ -90,6 +97,8 @@ Product::Product(const Shape& shape) : shape_(shape) {
   kernel_.function = module_->functions[0].get();
   if (shape.epilogue == Epilogue::Sgd) {
     kernel_.inPlace = {2};
+  } else if (shape.epilogue == Epilogue::Adam) {
+    kernel_.inPlace = {2, 3, 4};
   }
   std::vector<int64_t> symbols(kernel_.function->symbols.size(), 0);
   for (size_t s = 0; s < symbols.size(); ++s) {
@@ -107,8 +116,10 @@ Product::Product(const Shape& shape) : shape_(shape) {
       add(op->results[0]->type);
     }
   }
-  add(kernel_.function->returns[0]->type);
-  result_ = buffers_.back().get();
+  for (const graph::Value* v : kernel_.function->returns) {
+    add(v->type);
+    results_.push_back(buffers_.back().get());
+  }
 }
 
 Product::~Product() {
@@ -160,7 +171,7 @@ std::string Product::compile(const schedule::Machine& machine, const schedule::C
     if (arg.kind == Kind::Symbol) {
       arguments.at(count++) = static_cast<uint64_t>(kernel_.function->symbols.at(arg.index).max);
     } else {
-      Buffer& buffer = arg.kind == Kind::Output ? *result_ : *buffers_.at(arg.index);
+      Buffer& buffer = arg.kind == Kind::Output ? *results_.at(arg.index) : *buffers_.at(arg.index);
       arguments.at(count++) = reinterpret_cast<uint64_t>(&buffer.descriptor);
     }
   }
@@ -187,7 +198,7 @@ void Product::run(size_t kernel) const {
 float* Product::operand(size_t number) const { return buffers_.at(number)->data; }
 
 double Product::error(size_t kernel) {
-  if (shape_.epilogue == Epilogue::Sgd) {
+  if (!kernel_.inPlace.empty()) {
     return 0;
   }
   run(kernel);
@@ -205,7 +216,7 @@ double Product::error(size_t kernel) {
     if (shape_.epilogue == Epilogue::Relu) {
       sum = std::max(sum + static_cast<double>(operand(2)[n]), 0.0);
     }
-    worst = std::max(worst, std::abs(sum - static_cast<double>(result_->data[m * shape_.columns + n])));
+    worst = std::max(worst, std::abs(sum - static_cast<double>(results_[0]->data[m * shape_.columns + n])));
   }
   return worst;
 }

@@ -12,8 +12,8 @@
 
 namespace dnn::bench {
 
-/// What the product feeds: nothing, bias and ReLU, or a weight that stochastic gradient descent updates in place.
-enum class Epilogue : uint8_t { None, Relu, Sgd };
+/// What the product feeds: nothing, bias and ReLU, or a weight (with two moments) that is updated in place.
+enum class Epilogue : uint8_t { None, Relu, Sgd, Adam };
 
 struct Shape {
   int64_t rows = 1, columns = 1, reduction = 1;
@@ -52,7 +52,7 @@ private:
   std::unique_ptr<graph::Module> module_;
   schedule::Kernel kernel_;
   std::vector<std::unique_ptr<Buffer>> buffers_;
-  Buffer* result_ = nullptr;
+  std::vector<Buffer*> results_;
   std::vector<Code> codes_;
   std::vector<std::array<uint64_t, 6>> arguments_;
   std::vector<void*> libraries_;

@@ -1,8 +1,8 @@
 // How fast products of matrices run, as a fraction of what the multiply-add units can do, and whether the cost model
 // chose well.
 //
-//   schedule_bench [--threads 2] [--plans 6] [--seconds 5] [--relu | --sgd] [--dynamic] 512x512x512:nn 64x1024x1024:nt
-//   …
+//   schedule_bench [--threads 2] [--plans 6] [--seconds 5] [--relu | --sgd | --adam] [--dynamic] 512x512x512:nn
+//   64x1024x1024:nt …
 //
 // M×N×K and the operands (nn: A·B, tn: Aᵀ·B, nt: A·Bᵀ). The model's choice and, with --plans, the best plans of each
 // kind are compiled and run in turns. Each sample is set against the peak of multiply-adds in registers just before and
@@ -91,6 +91,8 @@ Options parse(int argc, char** argv) {
       options.seconds = std::atof(argv[++i]);
     } else if (word == "--relu" || word == "--sgd") {
       options.epilogue = word == "--sgd" ? Epilogue::Sgd : Epilogue::Relu;
+    } else if (word == "--adam") {
+      options.epilogue = Epilogue::Adam;
     } else if (word == "--text") {
       options.text = true;
     } else if (word == "--dynamic") {
@@ -155,10 +157,11 @@ int main(int argc, char** argv) {
       if (options.text && chosen.empty()) {
         std::fputs(product.text(machine, plan).c_str(), stdout);
       }
-      bool another =
-          chosen.size() < options.plans / 2 ||
-          kinds.emplace(static_cast<int>(plan.accumulate) + 2 * plan.packRows + 4 * plan.columnsInner, static_cast<int>(plan.packing), static_cast<int>(plan.tasks))
-              .second;
+      bool another = chosen.size() < options.plans / 2 ||
+                     kinds
+                         .emplace(static_cast<int>(plan.accumulate) + 2 * plan.packRows + 4 * plan.columnsInner,
+                                  static_cast<int>(plan.packing), static_cast<int>(plan.tasks))
+                         .second;
       if (another && chosen.size() < options.plans) {
         std::string problem = product.compile(machine, plan);
         double error = problem.empty() ? product.error(product.kernels() - 1) : 0;

@@ -1,4 +1,4 @@
-// What a program's executable will hold in memory at most, known before anything is trained.
+// What a program's executable, or `dnnc run`, will hold in memory at most, known before anything is trained.
 #pragma once
 
 #include "compiler/graph/graph.h"
@@ -16,6 +16,11 @@ struct MemoryEstimate {
   uint64_t checkpoint = 0; ///< the image of a checkpoint while it is written
 
   uint64_t total() const { return program + persistent + arena + data + checkpoint; }
+  /// Of a process that also holds the compiler. Kernels are compiled in another one.
+  uint64_t totalOfRun() const { return total() + compiler; }
+
+  /// Measured: what `dnnc run` has resident besides, of its own code, LLVM and the syntax tree.
+  static constexpr uint64_t compiler = 28'000'000;
 };
 
 /// The plan has its offsets and sizes. Files that cannot be read count nothing: a run says what is wrong with them.

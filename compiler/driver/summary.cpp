@@ -76,6 +76,7 @@ int summaryCommand(const Options& options) {
   std::printf("an executable needs about %s bytes: with %s of code and runtime, %s for data, %s for checkpoints\n",
               grouped(estimate.total()).c_str(), grouped(estimate.program).c_str(), grouped(estimate.data).c_str(),
               grouped(estimate.checkpoint).c_str());
+  std::printf("dnnc run needs about %s bytes, once its kernels are cached\n", grouped(estimate.totalOfRun()).c_str());
   for (const auto& function : module.functions) {
     if (function->kind == graph::FunctionKind::Step || function->kind == graph::FunctionKind::Eval) {
       std::printf("%s: %s floating point operations a batch of %s\n", function->name.c_str(),

@@ -63,6 +63,7 @@ struct ContractionShape {
   bool reductionContiguous = false; ///< both operands can be loaded in vectors along the last reduced index
   bool unmasked = false;            ///< some result has elements of a byte, or gathers in its epilogue
   bool inPlace = false;             ///< the epilogue overwrites inputs
+  double overwritten = 0;           ///< how many
   double epilogue = 1;              ///< vector instructions for one vector of the result
 };
 

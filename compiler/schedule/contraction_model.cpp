@@ -33,7 +33,7 @@ constexpr double tileStart = 30;
 /// Summing up the lanes of one element of the result.
 constexpr double sumLanes = 5;
 /// What a parallel loop costs, and how long a kernel must be for it: a worker may have to be woken.
-constexpr double forkCycles = 1500, worthForking = 12000;
+constexpr double forkCycles = 1500, worthForking = 24000;
 
 double tiles(double extent, double tile) { return std::ceil(extent / tile); }
 
@@ -140,7 +140,17 @@ private:
       rowLine = lineFromL3;
     }
     double step = together(compute(r, t), lines * line + rowLines * rowLine);
-    return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle;
+    return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle +
+           r * lines * shape_.overwritten * overwrittenLine(plan);
+  }
+
+  /// Cycles until a line of what the epilogue overwrites is there. By rows, the next tile needs the lines that follow.
+  double overwrittenLine(const ContractionPlan& plan) const {
+    double all = shape_.rows * shape_.columns * bytes() * shape_.overwritten;
+    if (all <= static_cast<double>(machine_.l2Bytes) * 0.75) {
+      return plan.columnsInner ? nextLineFromL2 : lineFromL2;
+    }
+    return plan.columnsInner ? nextLineFromL3 : lineFromL3;
   }
 
   double lanesTile(const ContractionPlan& plan) const {

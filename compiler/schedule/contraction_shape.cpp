@@ -158,6 +158,7 @@ private:
       if (v->def != op_ && v->def->body != nullptr && dependsOnAnchor(v)) {
         shape_.epilogue += costOf(v->def->body);
         shape_.inPlace |= analysis_.isInPlace(v);
+        shape_.overwritten += analysis_.isInPlace(v) ? 1 : 0;
       }
     }
   }
