@@ -114,7 +114,7 @@ ExprRef Simplifier::runDiscrete(ExprRef e, const std::vector<ExprRef>& args) {
 }
 
 /// The e of then-branches where t[n] == k is known: p[n, t[n]] reads p[n, k].
-ExprRef Simplifier::underCondition(ExprRef condition, ExprRef e) const {
+ExprRef Simplifier::underCondition(ExprRef condition, ExprRef e) {
   if (isApply(condition, ScalarOp::And)) {
     return underCondition(condition->args[1], underCondition(condition->args[0], e));
   }
@@ -127,6 +127,11 @@ ExprRef Simplifier::underCondition(ExprRef condition, ExprRef e) const {
     std::swap(read, index);
   }
   if (index->kind != ExprKind::Index || read->kind != ExprKind::Access) {
+    return e;
+  }
+  // The subscripts of the branch may be proved by what is read: the index has to prove as much.
+  const std::optional<Dim>& bound = domain_.operands[read->operand].bound;
+  if (bound && !ranges_.alwaysInRange(index, *bound)) {
     return e;
   }
   return rebuild(b_, e, [&](ExprRef node, const std::vector<ExprRef>&) { return node == read ? index : nullptr; });

@@ -27,7 +27,7 @@ private:
   ExprRef runDiscrete(ExprRef e, const std::vector<ExprRef>& args);
   ExprRef runRational(ExprRef e);
   ExprRef bestForm(ExprRef e, ExprRef plain);
-  ExprRef underCondition(ExprRef condition, ExprRef e) const;
+  ExprRef underCondition(ExprRef condition, ExprRef e);
   ExprRef rebuildRational(ExprRef e);
   std::vector<ExprRef> runAll(const std::vector<ExprRef>& args);
 

@@ -2,6 +2,7 @@
 
 #include "compiler/algebra/builder.h"
 #include "compiler/algebra/reindex.h"
+#include "compiler/autodiff/adjoint.h"
 #include "compiler/graph/affine.h"
 #include "compiler/graph/scan.h"
 
@@ -277,6 +278,9 @@ private:
       }
       return part;
     }
+    if (extent.min(function_->symbols) < 1) {
+      return affine(); // no integer lies below the bound
+    }
     auto var = static_cast<size_t>(between(0, static_cast<int>(vars_.size()) - 1));
     Value* table = addTable(vars_[var].extent, extent);
     ExprRef entry = exprs().access(operand(table), DType::I32, {index(var)});
@@ -499,6 +503,39 @@ private:
     return result;
   }
 
+  /// A number of steps that divides them.
+  uint32_t randomSaveEvery(const Dim& steps) {
+    int64_t every = between(1, 4);
+    while (every > 1 && (!steps.isStatic() || steps.constant() % every != 0)) {
+      --every;
+    }
+    return static_cast<uint32_t>(every);
+  }
+
+  /// In a scan: the gradient of Σ sin(u)·tanh(u·v) with respect to u = carry / 2, where v is of the body. Conditions of
+  /// the program may depend on the carry, which has no derivative; nothing else depends on u.
+  void addGradInStep() {
+    const Op& scan = *scans_.back();
+    Value* carry = graph::carryOf(scan, static_cast<size_t>(between(0, static_cast<int>(scan.carryCount) - 1)));
+    DType type = carry->type.dtype;
+    if (!isFloat(type)) {
+      return;
+    }
+    std::vector<IndexVar> dims = autodiff::elementIndices(carry->type);
+    std::vector<ExprRef> at = algebra::indexRange(exprs(), 0, dims.size());
+    Op* half = append(OpKind::Comp, {carry}, {TensorType{type, carry->type.dims, std::nullopt}});
+    half->dims = dims;
+    half->body = apply(ScalarOp::Mul, {exprs().number(0.5, type), exprs().access(0, type, at)});
+    Value* u = half->results[0];
+    Op* loss = append(OpKind::Comp, {u, boundedLike(u->type)}, {TensorType{type, {}, std::nullopt}});
+    loss->reduced = std::move(dims);
+    loss->reduction = loss->reduced.empty() ? Reduction::None : Reduction::Add;
+    ExprRef ofU = exprs().access(0, type, at);
+    ExprRef product = apply(ScalarOp::Mul, {ofU, exprs().access(1, type, at)});
+    loss->body = apply(ScalarOp::Mul, {apply(ScalarOp::Sin, {ofU}), apply(ScalarOp::Tanh, {product})});
+    pool_.push_back(append(OpKind::Grad, {loss->results[0], u}, {u->type})->results[0]);
+  }
+
   void addScan() {
     const Value* like = pick(pool_);
     Dim steps = like->type.dims.empty() || chance(40) ? randomExtent() : like->type.dims[0];
@@ -516,6 +553,9 @@ private:
       }
     }
     Op* scan = graph::createScan(*function_, {"t", steps}, chance(40), chance(50), initial, sliced, {});
+    if (chance(35)) {
+      scan->saveEvery = randomSaveEvery(steps);
+    }
     std::vector<Value*> outside = pool_;
     for (size_t i = 0; i < graph::firstCapture(*scan); ++i) {
       pool_.push_back(graph::carryOf(*scan, i)); // and the slices behind
@@ -558,6 +598,10 @@ private:
     constexpr size_t deepest = 2;
     if (scans_.size() < deepest && chance(scans_.empty() ? 15 : 8)) {
       addScan();
+      return;
+    }
+    if (!scans_.empty() && chance(6)) {
+      addGradInStep();
       return;
     }
     int kind = between(1, 100);
