@@ -296,6 +296,18 @@ private:
   // --- source_files.cpp ---
   bool readCall(const ast::Expr& e, plan::Source& plan, Source& source, Env& env);
   bool readCsv(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  /// What `missing` says: stop, a number (NaN: the mean of the column), or the same as in another source.
+  struct MissingCells {
+    bool given = false;
+    double value = 0;
+    std::optional<size_t> like;
+  };
+  /// Adds a run of columns to the rule; how many they are.
+  std::optional<int64_t> readRun(const ast::Expr& e, const std::vector<std::string>* header, const std::string& path,
+                                 plan::CsvField& rule, Env& env);
+  bool readMissing(const ast::Expr& e, plan::Source& plan, MissingCells& missing, Env& env);
+  /// Finds categories and what stands for missing cells.
+  bool describeColumns(SourceRange range, plan::Source& plan, Source& source, const MissingCells& missing);
   bool readIdx(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readNpy(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readNpz(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);

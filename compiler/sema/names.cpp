@@ -282,13 +282,21 @@ private:
     }
   }
   void statement(const ast::Emit& emit) { all(emit.values); }
+  /// `unit = char`, `missing = mean`, `categories("column")`: words that a source knows.
+  static bool isSourceWord(const ast::Arg& arg) {
+    auto* name = ast::getIf<ast::NameRef>(*arg.value);
+    auto* call = ast::getIf<ast::Call>(*arg.value);
+    auto* callee = call ? ast::getIf<ast::NameRef>(*call->callee) : nullptr;
+    std::string option = arg.name ? arg.name->text : "";
+    return (name && (option == "unit" || option == "labels" || (option == "missing" && name->name.text == "mean"))) ||
+           (callee && callee->name.text == "categories");
+  }
   void statement(const ast::Data& data) {
     // The callee and the named arguments of a source are the source's own words.
     if (auto* call = std::get_if<ast::ExprPtr>(&data.source)) {
       if (auto* c = ast::getIf<ast::Call>(**call)) {
         for (const ast::Arg& arg : c->args) {
-          bool words = arg.name && (arg.name->text == "unit" || arg.name->text == "labels");
-          if (!words) {
+          if (!isSourceWord(arg)) {
             expression(*arg.value);
           }
         }

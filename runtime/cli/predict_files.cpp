@@ -142,8 +142,9 @@ const plan::CsvField* columnsOf(const plan::Plan& plan, const Port& port, const 
   for (const plan::Source& source : plan.sources) {
     for (size_t i = 0; i < source.columns.size() && i < source.fields.size(); ++i) {
       const plan::CsvField& columns = source.columns[i];
-      if (source.fields[i].name == port.name && source.fields[i].dims == port.dims && has(columns.first) &&
-          has(columns.last)) {
+      bool here = std::all_of(columns.runs.begin(), columns.runs.end(),
+                              [&](const plan::CsvRun& run) { return has(run.first) && has(run.last); });
+      if (source.fields[i].name == port.name && source.fields[i].dims == port.dims && here) {
         return &columns;
       }
     }
@@ -166,10 +167,10 @@ Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port&
     return status;
   }
   const plan::CsvField* known = columnsOf(plan, port, header);
-  plan::CsvField all{header.front(), header.back()};
+  plan::CsvField all{.runs = {{header.front(), header.back()}}};
   CsvSelection selection;
-  if (Status status = selectCsvColumns(header, path, {port}, {known != nullptr ? *known : all}, selection);
-      !status.ok()) {
+  std::vector<plan::CsvField> chosen = {known != nullptr ? *known : all};
+  if (Status status = selectCsvColumns(header, path, {port}, chosen, selection); !status.ok()) {
     return status;
   }
   std::vector<Column> columns{column};

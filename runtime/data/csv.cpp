@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 namespace dnn::runtime {
 
@@ -134,14 +135,6 @@ Status findColumn(const std::vector<std::string>& header, std::string_view name,
   return success();
 }
 
-std::string_view trimmed(std::string_view cell) {
-  size_t first = cell.find_first_not_of(" \t");
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return cell.substr(first, cell.find_last_not_of(" \t") - first + 1);
-}
-
 template <class T> bool parseNumber(std::string_view cell, T& value) {
   if (cell.size() > 1 && cell[0] == '+' && cell[1] != '-') {
     cell.remove_prefix(1);
@@ -221,29 +214,164 @@ bool appendTyped(std::string_view cell, plan::DType dtype, int64_t bound, std::v
 
 } // namespace
 
+std::string_view trimmed(std::string_view cell) {
+  size_t first = cell.find_first_not_of(" \t");
+  if (first == std::string_view::npos) {
+    return {};
+  }
+  return cell.substr(first, cell.find_last_not_of(" \t") - first + 1);
+}
+
+bool isMissing(std::string_view cell) {
+  for (std::string_view spelling : {"", "NA", "N/A", "NaN", "nan", "null", "?"}) {
+    if (cell == spelling) {
+      return true;
+    }
+  }
+  return false;
+}
+
+namespace {
+
+/// The value of a cell that holds the name of a category.
+bool appendCategory(std::string_view cell, const plan::CsvField& rule, std::vector<uint8_t>& bytes,
+                    std::string& problem) {
+  auto at = std::lower_bound(rule.categories.begin(), rule.categories.end(), cell);
+  auto number = static_cast<int32_t>(at - rule.categories.begin());
+  bool found = at != rule.categories.end() && *at == cell;
+  if (isMissing(cell)) {
+    problem = "the category is missing; `missing = …` makes that a category of its own";
+    number = static_cast<int32_t>(rule.categories.size());
+    found = rule.missingCategory;
+  } else if (!found) {
+    problem =
+        format("`%s` is no category; the categories are %s", printable(cell).c_str(), listOf(rule.categories).c_str());
+  }
+  append(bytes, number);
+  return found;
+}
+
+} // namespace
+
 Status selectCsvColumns(const std::vector<std::string>& header, std::string_view name,
                         const std::vector<plan::Port>& fields, const std::vector<plan::CsvField>& columns,
                         CsvSelection& selection) {
-  selection.columns.clear();
+  selection = {};
   for (size_t field = 0; field < fields.size() && field < columns.size(); ++field) {
-    uint32_t first = 0;
-    uint32_t last = 0;
-    if (Status status = findColumn(header, name, columns[field].first, first); !status.ok()) {
-      return status;
-    }
-    if (Status status = findColumn(header, name, columns[field].last, last); !status.ok()) {
-      return status;
-    }
+    std::vector<uint32_t>& positions = selection.columns.emplace_back();
+    selection.rules.push_back(&columns[field]);
     uint64_t wanted = 0;
-    if (!elementCount(fields[field].dims, wanted) || last < first || last - first + 1 != wanted) {
-      return failure(ExitCode::BadInput, "`%s`: columns `%s` to `%s` are %lld columns; field `%s` needs %llu",
-                     std::string(name).c_str(), printable(columns[field].first).c_str(),
-                     printable(columns[field].last).c_str(), static_cast<long long>(last) - first + 1,
-                     fields[field].name.c_str(), static_cast<unsigned long long>(wanted));
+    bool sound = elementCount(fields[field].dims, wanted);
+    for (const plan::CsvRun& run : columns[field].runs) {
+      uint32_t first = 0;
+      uint32_t last = 0;
+      if (Status status = findColumn(header, name, run.first, first); !status.ok()) {
+        return status;
+      }
+      if (Status status = findColumn(header, name, run.last, last); !status.ok()) {
+        return status;
+      }
+      bool only = columns[field].runs.size() == 1;
+      if (last < first || (only && last - first + 1 != wanted)) {
+        return failure(ExitCode::BadInput, "`%s`: columns `%s` to `%s` are %lld columns; field `%s` needs %llu",
+                       std::string(name).c_str(), printable(run.first).c_str(), printable(run.last).c_str(),
+                       static_cast<long long>(last) - first + 1, fields[field].name.c_str(),
+                       static_cast<unsigned long long>(wanted));
+      }
+      for (uint32_t column = first; column <= last; ++column) {
+        positions.push_back(column);
+      }
     }
-    std::vector<uint32_t>& run = selection.columns.emplace_back();
-    for (uint32_t column = first; column <= last; ++column) {
-      run.push_back(column);
+    bool fits = columns[field].fills.empty() || columns[field].fills.size() == positions.size();
+    if (!sound || !fits || positions.size() != wanted) {
+      return failure(ExitCode::BadInput, "`%s`: field `%s` has %zu columns and needs %llu", std::string(name).c_str(),
+                     fields[field].name.c_str(), positions.size(), static_cast<unsigned long long>(wanted));
+    }
+  }
+  return success();
+}
+
+namespace {
+
+Status wrongCellCount(std::string_view name, unsigned long long line, size_t found, size_t wanted) {
+  return failure(ExitCode::BadInput, "%s:%llu: this line has %zu cells, the first line has %zu",
+                 std::string(name).c_str(), line, found, wanted);
+}
+
+/// The mean of each column of a field that asks for it, over the rows taken and the cells that are there.
+struct Means {
+  std::vector<std::vector<double>> values; // by column, then row; NaN = missing
+
+  void fill(const std::vector<uint32_t>& taken, std::vector<double>& fills) const {
+    for (size_t column = 0; column < fills.size(); ++column) {
+      double sum = 0;
+      uint64_t count = 0;
+      for (uint32_t row : taken) {
+        double value = values[column][row];
+        sum += std::isnan(value) ? 0 : value;
+        count += std::isnan(value) ? 0 : 1;
+      }
+      fills[column] = count > 0 ? sum / static_cast<double>(count) : 0;
+    }
+  }
+};
+
+} // namespace
+
+Status describeCsv(std::string_view text, std::string_view name, const std::vector<plan::Port>& fields,
+                   const std::function<void(uint64_t rows, std::vector<uint32_t>& taken)>& take,
+                   std::vector<plan::CsvField>& columns) {
+  CsvReader reader(text, name);
+  std::vector<std::string> header;
+  CsvSelection selection;
+  Status status = readCsvHeader(reader, name, header);
+  status = status.ok() ? selectCsvColumns(header, name, fields, columns, selection) : status;
+  if (!status.ok()) {
+    return status;
+  }
+  std::vector<std::set<std::string, std::less<>>> names(columns.size());
+  std::vector<Means> means(columns.size());
+  std::vector<std::string_view> cells;
+  uint64_t rows = 0;
+  while (reader.next(cells, status)) {
+    if (cells.size() != header.size()) {
+      return wrongCellCount(name, reader.line(), cells.size(), header.size());
+    }
+    ++rows;
+    for (size_t field = 0; field < columns.size(); ++field) {
+      std::vector<std::vector<double>>& values = means[field].values;
+      bool wanted = !columns[field].fills.empty() && std::isnan(columns[field].fills[0]);
+      values.resize(wanted ? selection.columns[field].size() : 0);
+      for (size_t i = 0; i < selection.columns[field].size(); ++i) {
+        std::string_view cell = trimmed(cells[selection.columns[field][i]]);
+        bool missing = isMissing(cell);
+        if (columns[field].categorical && !missing && !names[field].contains(cell)) {
+          names[field].emplace(cell);
+        }
+        if (wanted) {
+          double value = NAN; // a cell that is no number is reported when the file is loaded
+          bool number = !missing && parseNumber(cell, value) && std::isfinite(value);
+          values[i].push_back(number ? value : NAN);
+        }
+      }
+    }
+  }
+  if (!status.ok()) {
+    return status;
+  }
+  std::vector<uint32_t> taken;
+  take(rows, taken);
+  for (size_t field = 0; field < columns.size(); ++field) {
+    plan::CsvField& column = columns[field];
+    if (column.categorical && names[field].empty()) {
+      return failure(ExitCode::BadInput, "`%s`: column `%s` has no categories", std::string(name).c_str(),
+                     printable(column.runs[0].first).c_str());
+    }
+    if (column.categorical) {
+      column.categories.assign(names[field].begin(), names[field].end());
+    }
+    if (!means[field].values.empty()) {
+      means[field].fill(taken, column.fills);
     }
   }
   return success();
@@ -256,19 +384,28 @@ Status readCsvRows(CsvReader& reader, std::string_view name, const std::vector<s
   Status status;
   rows = 0;
   while (reader.next(cells, status)) {
-    auto line = static_cast<unsigned long long>(reader.line());
     if (cells.size() != header.size()) {
-      return failure(ExitCode::BadInput, "%s:%llu: this line has %zu cells, the first line has %zu",
-                     std::string(name).c_str(), line, cells.size(), header.size());
+      return wrongCellCount(name, reader.line(), cells.size(), header.size());
     }
     for (size_t field = 0; field < selection.columns.size(); ++field) {
-      for (uint32_t column : selection.columns[field]) {
+      const plan::CsvField& rule = *selection.rules[field];
+      for (size_t i = 0; i < selection.columns[field].size(); ++i) {
+        uint32_t column = selection.columns[field][i];
         std::string_view cell = trimmed(cells[column]);
-        std::string problem = "the cell is empty";
-        if (cell.empty() ||
-            !appendTyped(cell, fields[field].dtype, fields[field].bound, columns[field].bytes, problem)) {
-          return failure(ExitCode::BadInput, "%s:%llu, column `%s`: %s", std::string(name).c_str(), line,
-                         printable(header[column]).c_str(), problem.c_str());
+        std::string problem = "the cell is empty; `missing = mean` or `missing = 0` says what stands for it";
+        std::vector<uint8_t>& bytes = columns[field].bytes;
+        bool good = true;
+        if (rule.categorical) {
+          good = appendCategory(cell, rule, bytes, problem);
+        } else if (!rule.fills.empty() && isMissing(cell)) {
+          append(bytes, static_cast<float>(rule.fills[i]));
+        } else {
+          good = !cell.empty() && appendTyped(cell, fields[field].dtype, fields[field].bound, bytes, problem);
+        }
+        if (!good) {
+          return failure(ExitCode::BadInput, "%s:%llu, column `%s`: %s", std::string(name).c_str(),
+                         static_cast<unsigned long long>(reader.line()), printable(header[column]).c_str(),
+                         problem.c_str());
         }
       }
     }

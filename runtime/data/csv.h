@@ -5,6 +5,7 @@
 #include "runtime/data/elements.h"
 
 #include <deque>
+#include <functional>
 #include <string_view>
 
 namespace dnn::runtime {
@@ -37,15 +38,29 @@ Status readCsvHeader(CsvReader& reader, std::string_view name, std::vector<std::
 /// What to take from a file: per field the positions of its columns.
 struct CsvSelection {
   std::vector<std::vector<uint32_t>> columns;
+  std::vector<const plan::CsvField*> rules; // how their cells become values
 };
 
-/// Finds each field's first and last column, and checks that a run has as many columns as the field's row has values.
+/// Finds each field's columns, and checks that they are as many as the field's row has values. The selection points
+/// into `columns`.
 Status selectCsvColumns(const std::vector<std::string>& header, std::string_view name,
                         const std::vector<plan::Port>& fields, const std::vector<plan::CsvField>& columns,
                         CsvSelection& selection);
 
+/// Without the blanks around it.
+std::string_view trimmed(std::string_view cell);
+/// Is this how files write that a value is missing?
+bool isMissing(std::string_view cell);
+
+/// Fills `categories` and the `fills` that are NaN (which stand for the mean of the column) of the columns, from the
+/// file. `taken` says of which rows the means are.
+Status describeCsv(std::string_view text, std::string_view name, const std::vector<plan::Port>& fields,
+                   const std::function<void(uint64_t rows, std::vector<uint32_t>& taken)>& take,
+                   std::vector<plan::CsvField>& columns);
+
 /// Reads all records behind the header into columns (already made). Errors name line and column: a cell that is
-/// empty, not a number, NaN or infinite, outside the field's bound; a record with more or fewer cells than the header.
+/// missing (empty, NA, N/A, NaN, null or ?) where nothing stands for it, not a number, NaN or infinite, outside the
+/// field's bound; a record with more or fewer cells than the header.
 Status readCsvRows(CsvReader& reader, std::string_view name, const std::vector<std::string>& header,
                    const std::vector<plan::Port>& fields, const CsvSelection& selection, std::vector<Column>& columns,
                    uint64_t& rows);

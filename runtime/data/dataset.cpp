@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 
 namespace dnn::runtime {
 
@@ -104,6 +105,11 @@ void splitRange(double split, uint64_t rows, uint64_t& first, uint64_t& count) {
 }
 
 void takenRows(const Source& source, uint64_t rows, std::vector<uint32_t>& taken) {
+  if (!takesPart(source)) {
+    taken.resize(rows);
+    std::iota(taken.begin(), taken.end(), 0u);
+    return;
+  }
   splitOrder(rows, source.splitSeed, taken);
   uint64_t first = 0;
   uint64_t count = rows;

@@ -123,6 +123,25 @@ Status probeText(const std::string& path, Source& source, SourceProbe& probe) {
   return success();
 }
 
+Status probeCsvCells(const std::string& path, Source& source) {
+  std::vector<uint8_t> file;
+  if (Status status = readFile(path, file); !status.ok()) {
+    return status;
+  }
+  std::vector<plan::CsvField> columns = source.columns;
+  auto take = [&](uint64_t rows, std::vector<uint32_t>& taken) { takenRows(source, rows, taken); };
+  Status status =
+      describeCsv({reinterpret_cast<const char*>(file.data()), file.size()}, path, source.fields, take, columns);
+  source.columns = std::move(columns);
+  for (size_t i = 0; i < source.fields.size() && status.ok(); ++i) {
+    const plan::CsvField& rule = source.columns[i];
+    if (rule.categorical) {
+      source.fields[i].bound = static_cast<int64_t>(rule.categories.size()) + (rule.missingCategory ? 1 : 0);
+    }
+  }
+  return status;
+}
+
 } // namespace
 
 Status probeSource(const std::vector<std::string>& paths, Source& source, SourceProbe& probe) {
@@ -131,8 +150,8 @@ Status probeSource(const std::vector<std::string>& paths, Source& source, Source
   case Source::Kind::Npy: return probeNpy(paths, source, probe.rows);
   case Source::Kind::Npz: return probeNpz(paths[0], source, probe.rows);
   case Source::Kind::Cifar: return probeCifar(paths, source, probe.rows);
+  case Source::Kind::Csv: return probeCsvCells(paths[0], source);
   case Source::Kind::Idx:
-  case Source::Kind::Csv:
   case Source::Kind::Table:
   case Source::Kind::Generate: break;
   }

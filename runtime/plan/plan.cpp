@@ -114,8 +114,14 @@ template <class Coder> void codeSource(Coder& c, auto& s) {
   codeStrings(c, s.paths);
   codePorts(c, s.fields);
   c.list(s.columns, [&](auto& column) {
-    c.string(column.first);
-    c.string(column.last);
+    c.list(column.runs, [&](auto& run) {
+      c.string(run.first);
+      c.string(run.last);
+    });
+    c.boolean(column.categorical);
+    c.boolean(column.missingCategory);
+    codeStrings(c, column.categories);
+    c.list(column.fills, [&](auto& fill) { c.number(fill); });
   });
   c.kind(s.text.unit, TextRule::Unit::Word);
   c.number(s.text.window);
@@ -133,8 +139,14 @@ template <class Coder> void codeSource(Coder& c, auto& s) {
   c.number(s.rows);
   c.number(s.generateEntry);
   c.number(s.seed);
+  c.boolean(s.fresh);
   c.number(s.batch);
   c.boolean(s.shuffle);
+  c.list(s.statistics, [&](auto& statistic) {
+    c.kind(statistic.kind, Statistic::Kind::Deviation);
+    c.number(statistic.field);
+    c.number(statistic.persistent);
+  });
 }
 
 template <class Coder> void codePlan(Coder& c, auto& p) {

@@ -48,10 +48,28 @@ struct Entry {
   std::vector<uint32_t> watchedOutputs;     // indices into outputs
 };
 
-/// One column, or a run of columns, of a CSV file.
+/// A run of columns of a CSV file, by the names in its header; one column is a run of its own.
+struct CsvRun {
+  std::string first;
+  std::string last;
+};
+
+/// The columns of a field, and how their cells become values.
 struct CsvField {
-  std::string first; // header name of the first column
-  std::string last;  // header name of the last one; equal to `first` for a single column
+  std::vector<CsvRun> runs;
+  bool categorical = false;            // the cells are names; a value is the place of its name in `categories`
+  bool missingCategory = false;        // an empty cell is the category behind the named ones
+  std::vector<std::string> categories; // sorted; found when the program is compiled
+  std::vector<double> fills;           // what stands for a missing cell, by column; empty = that is an error
+};
+
+/// A statistic of a field, which the runtime computes over the examples of its source before training starts, into a
+/// state of the program.
+struct Statistic {
+  enum class Kind : uint8_t { Mean = 0, Deviation = 1 };
+  Kind kind = Kind::Mean;
+  uint32_t field = 0;
+  uint32_t persistent = 0;
 };
 
 /// How a text becomes examples: tokens, cut into windows.
@@ -89,8 +107,10 @@ struct Source {
   uint64_t rows = 0;          // table, generate: number of examples; npy, npz, cifar, text: as compiled, before a split
   uint32_t generateEntry = 0; // generate: index into Plan::entries
   uint64_t seed = 0;          // generate
+  bool fresh = false;                // generate: computed anew for each batch; nothing is kept
   int64_t batch = 1;
   bool shuffle = false;
+  std::vector<Statistic> statistics;
 };
 
 struct Patience {

@@ -12,9 +12,9 @@ void check(const uint8_t* bytes, size_t size) {
   }
   std::vector<plan::Port> fields = {{.name = "x"}, {.name = "y", .dtype = plan::DType::I32, .bound = 10}};
   CsvSelection selection;
-  if (!selectCsvColumns(header, "fuzz.csv", fields, {{header.front(), header.front()}, {header.back(), header.back()}},
-                        selection)
-           .ok()) {
+  std::vector<plan::CsvField> rules = {{.runs = {{header.front(), header.front()}}},
+                                       {.runs = {{header.back(), header.back()}}}};
+  if (!selectCsvColumns(header, "fuzz.csv", fields, rules, selection).ok()) {
     __builtin_trap(); // both columns exist
   }
   std::vector<Column> columns(2);

@@ -44,7 +44,7 @@ const Port pairField{.name = "x", .dims = {2}};
 const Port labelField{.name = "y", .dtype = DType::I32, .bound = 10};
 
 Read readDigits(const std::string& text) {
-  return read(text, {pairField, labelField}, {{"a", "b"}, {"label", "label"}});
+  return read(text, {pairField, labelField}, {{.runs = {{"a", "b"}}}, {.runs = {{"label", "label"}}}});
 }
 
 TEST(Csv, RunsOfColumnsAndBoundedIntegers) {
@@ -95,7 +95,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"a,label\n", "`f.csv` has no column `b`; its columns are a, label"},
         BadCase{"a,c,b,label\n", "`f.csv`: columns `a` to `b` are 3 columns; field `x` needs 2"},
         BadCase{"b,a,label\n", "`f.csv`: columns `a` to `b` are 0 columns; field `x` needs 2"},
-        BadCase{"a,b,label\n1,2,3\n1,,3\n", "f.csv:3, column `b`: the cell is empty"},
+        BadCase{"a,b,label\n1,2,3\n1,,3\n",
+                "f.csv:3, column `b`: the cell is empty; `missing = mean` or `missing = 0` says what stands for it"},
         BadCase{"a,b,label\n1,abc,3\n", "f.csv:2, column `b`: `abc` is not a number of type f32"},
         BadCase{"a,b,label\n1,1e39,3\n", "f.csv:2, column `b`: `1e39` is not a number of type f32"},
         BadCase{"a,b,label\n1,NaN,3\n", "f.csv:2, column `b`: the value is `NaN`; the values must be finite"},

@@ -126,7 +126,7 @@ TEST_F(DatasetFiles, CsvSplitsAreDisjointParts) {
   Source source{.kind = Source::Kind::Csv,
                 .paths = {"a.csv"},
                 .fields = {{.name = "v", .dtype = plan::DType::U8}},
-                .columns = {{"v", "v"}},
+                .columns = {{.runs = {{"v", "v"}}}},
                 .split = 0.6};
   ASSERT_TRUE(load(source).ok());
   std::vector<uint8_t> rows = data_->fields[0].bytes;
