@@ -3,6 +3,7 @@
 #include "compiler/driver/embedded_files.h"
 #include "compiler/driver/exit_code.h"
 #include "compiler/sema/suggest.h"
+#include "compiler/support/assert.h"
 
 #include <cstdio>
 #include <string>
@@ -73,8 +74,8 @@ int explainCommand(const Options& options) {
     names.emplace_back(row.name);
     if (options.diagnostic == row.name) {
       std::string_view section = findSection(row.name);
-      std::string text = section.empty() ? "There is no explanation of this message yet.\n" : render(section);
-      std::printf("%s: %s\n\n%s", row.name, row.message, text.c_str());
+      DNN_ASSERT(!section.empty(), "every diagnostic is explained");
+      std::printf("%s: %s\n\n%s", row.name, row.message, render(section).c_str());
       return kSuccess;
     }
   }

@@ -6,6 +6,7 @@
 #include "compiler/driver/pipeline.h"
 #include "compiler/transform/pass_manager.h"
 #include "runtime/data/dataset.h"
+#include "runtime/data/statistics.h"
 #include "runtime/machine/machine.h"
 #include "runtime/random/philox.h"
 
@@ -48,6 +49,10 @@ public:
     if (status.ok()) {
       status = machine_.call(0, 0, {machine_.plan().seed, 0, 0}); // the plan's first entry is init
     }
+    if (status.ok() && !options_.randomInputs) {
+      runtime::DataStore store(machine_, {}); // --data was taken into the plan
+      status = runtime::fillStatistics(machine_, store);
+    }
     bool ok = true;
     for (size_t i = 0; status.ok() && i < machine_.plan().entries.size(); ++i) {
       if (machine_.plan().entries[i].kind == plan::Entry::Kind::Step) {
@@ -72,7 +77,10 @@ private:
         return status;
       }
       rows = std::min(rows, static_cast<int64_t>(data->rows));
-      runtime::gatherBatch(machine_, entry, *data, nullptr, 0, static_cast<uint64_t>(rows));
+      runtime::Status status = runtime::gatherBatch(machine_, entry, *data, nullptr, 0, static_cast<uint64_t>(rows));
+      if (!status.ok()) {
+        return status;
+      }
     }
     graph::Environment environment = program_->environment(index, {rows, machine_.plan().seed, 0, 0});
     if (options_.randomInputs) {

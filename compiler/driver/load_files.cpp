@@ -46,8 +46,12 @@ private:
   void follow(const ast::ImportDecl& import, const fs::path& directory) {
     std::string path = (directory / import.path).string();
     std::string id = identity(path);
-    if (std::find(open_.begin(), open_.end(), id) != open_.end()) {
-      diags_.report<diag::DiagId::import_cycle>(import.pathRange, import.path);
+    if (auto open = std::find(open_.begin(), open_.end(), id); open != open_.end()) {
+      auto report = diags_.report<diag::DiagId::import_cycle>(import.pathRange, import.path);
+      // The imports that led from that file to here.
+      for (auto at = static_cast<size_t>(open - open_.begin()); at < imports_.size(); ++at) {
+        report.note(imports_[at], at + 1 < imports_.size() ? "through this import" : "this import led here");
+      }
       return;
     }
     if (std::find(done_.begin(), done_.end(), id) != done_.end()) {
@@ -60,7 +64,9 @@ private:
           .hint("an import is relative to the file that it stands in");
       return;
     }
+    imports_.push_back(import.pathRange);
     parseUserFile(path, *file);
+    imports_.pop_back();
   }
 
   /// The same for all spellings of a path.
@@ -73,7 +79,8 @@ private:
   diag::Sources& sources_;
   diag::Diagnostics& diags_;
   LoadedFiles loaded_;
-  std::vector<std::string> open_; // the chain of imports that is being read
+  std::vector<std::string> open_;          // the chain of imports that is being read
+  std::vector<diag::SourceRange> imports_; // of each file in open_ but the first
   std::vector<std::string> done_;
 };
 

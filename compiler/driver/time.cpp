@@ -7,6 +7,7 @@
 #include "compiler/driver/time_work.h"
 #include "compiler/support/assert.h"
 #include "runtime/data/dataset.h"
+#include "runtime/data/statistics.h"
 #include "runtime/pool/cpus.h"
 #include "runtime/train/clock.h"
 #include "runtime/train/watch.h"
@@ -132,7 +133,8 @@ private:
       rows_ = std::min(static_cast<uint64_t>(entry().batch), data_->rows);
     }
     int init = machine_.findEntry(plan::Entry::Kind::Init);
-    return init < 0 ? runtime::success() : machine_.call(static_cast<uint32_t>(init), 0, moment());
+    runtime::Status status = init < 0 ? runtime::success() : machine_.call(static_cast<uint32_t>(init), 0, moment());
+    return status.ok() && store_ ? runtime::fillStatistics(machine_, *store_) : status;
   }
 
   runtime::Moment moment() const { return {machine_.plan().seed, step_, 0}; }
@@ -145,20 +147,25 @@ private:
   }
 
   /// Whole batches only, so that every step is the same work.
-  void fetch() {
+  runtime::Status fetch() {
     if (data_ == nullptr) {
-      return;
+      return runtime::success();
     }
     double start = secondsNow();
     uint64_t batches = std::max<uint64_t>(data_->rows / rows_, 1);
-    runtime::gatherBatch(machine_, entry(), *data_, nullptr, step_ % batches * rows_, rows_);
+    runtime::Status status =
+        runtime::gatherBatch(machine_, entry(), *data_, nullptr, step_ % batches * rows_, rows_, step_ / batches);
     fetch_.push_back(secondsNow() - start);
+    return status;
   }
 
   runtime::Status stepTwice() {
-    fetch();
+    runtime::Status status = fetch();
+    if (!status.ok()) {
+      return status;
+    }
     double start = secondsNow();
-    runtime::Status status = machine_.call(entry_, rows(), moment());
+    status = machine_.call(entry_, rows(), moment());
     double end = secondsNow();
     whole_.push_back(end - start);
     if (!status.ok()) {
@@ -171,7 +178,9 @@ private:
     if (!status.ok()) {
       return status;
     }
-    fetch();
+    if (status = fetch(); !status.ok()) {
+      return status;
+    }
     std::ranges::fill(ticks_, 0);
     DnnCall call{rows(), machine_.plan().seed, static_cast<uint32_t>(step_), 0};
     int32_t code = timed_.entries[entry_](&call);

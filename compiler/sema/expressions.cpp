@@ -31,6 +31,7 @@ std::string describe(const Value& value) {
     std::string operator()(const IndexPack&) { return "a pack of indices"; }
     std::string operator()(const ConstRef&) { return "a constant"; }
     std::string operator()(const SourceRef&) { return "a data source"; }
+    std::string operator()(const SourceField&) { return "a field of a data source"; }
   };
   return std::visit(Describe{}, value.node);
 }
@@ -149,6 +150,9 @@ Value Instantiator::evalMember(const ast::Expr& e, const ast::Member& member, En
   }
   if (auto* source = base.as<SourceRef>()) {
     return sourceMember(*source, member);
+  }
+  if (auto* field = base.as<SourceField>()) {
+    return fieldMember(*field, member, e.range, env);
   }
   error<DiagId::no_members>(member.name.range, describe(base), member.name.text);
   return Poison{};

@@ -80,7 +80,7 @@ void collectBinders(const ast::Expr& e, std::set<std::string>& names) {
 
 bool Instantiator::bindIndices(const std::vector<ast::IndexBinder>& binders,
                                const std::vector<const ast::Expr*>& bodies, Env& env, std::vector<IndexId>& indices,
-                               std::optional<int64_t> examples) {
+                               const std::optional<Dim>& examples) {
   std::map<std::string, Found> found;
   std::set<std::string> wanted;  // binders without a range so far
   std::set<std::string> unbound; // names that mean nothing yet where a body is asked
@@ -231,7 +231,7 @@ bool Instantiator::bindIndices(const std::vector<ast::IndexBinder>& binders,
     auto it = found.find(name);
     if (it == found.end() && &binder == &binders.front() && examples && !binder.pack && !binder.extent) {
       // The first index of a generated tensor counts the examples.
-      it = found.emplace(name, Found{{Dim(*examples)}, binder.name.range}).first;
+      it = found.emplace(name, Found{{*examples}, binder.name.range}).first;
     }
     if (it == found.end()) {
       if (wanted.contains(name) && !tooDeep_) {

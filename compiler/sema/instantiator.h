@@ -40,7 +40,7 @@ struct Frame {
   std::map<std::string, int> ordinals;          // of calls, by statement
   std::map<std::string, SourceRange> instances; // made in this body, by name
   bool failed = false;                          // a `when` could not be decided: that nothing is returned is no news
-  std::optional<int64_t> examples;              // Entry of a generated source: how many
+  std::optional<Dim> examples;                  // Entry of a generated source: how many
   std::map<std::string, PersistentId> states;   // what `update` may name
 };
 
@@ -139,7 +139,7 @@ private:
   /// Binds the indices in a new scope of `env`, with ranges from their extents or from bare subscripts in `bodies`.
   /// `examples`: the extent of the first index if nothing else gives it one.
   bool bindIndices(const std::vector<ast::IndexBinder>& binders, const std::vector<const ast::Expr*>& bodies, Env& env,
-                   std::vector<IndexId>& indices, std::optional<int64_t> examples = std::nullopt);
+                   std::vector<IndexId>& indices, const std::optional<Dim>& examples = std::nullopt);
 
   // --- types.cpp ---
   /// A type with every name known.
@@ -290,8 +290,11 @@ private:
   bool readOptions(const ast::Data& data, plan::Source& plan, Env& env);
   bool readTable(const ast::TableSource& table, plan::Source& plan, Source& source, Env& env);
   bool readGenerate(const ast::GenerateSource& generate, plan::Source& plan, Source& source, Env& env);
-  /// `tr.vocab`: what the program may know of a source.
+  /// `tr.vocab`, `tr.x`: what the program may know of a source.
   Value sourceMember(const SourceRef& ref, const ast::Member& member);
+
+  /// `tr.x.mean`: what it may know of a field.
+  Value fieldMember(const SourceField& ref, const ast::Member& member, SourceRange range, Env& env);
 
   // --- source_files.cpp ---
   bool readCall(const ast::Expr& e, plan::Source& plan, Source& source, Env& env);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace dnn::sema {
 
@@ -88,9 +89,14 @@ private:
     std::set<std::string> used; // carries that the body reads
   };
   std::vector<OpenScan> scans_;
+  // Of the definition that is being checked.
+  std::set<std::string> used_;
+  std::vector<const ast::Name*> declared_;     // parameters
+  std::map<std::string, SourceRange> updated_; // states, where first
 
   void bind(const std::string& name) { scopes_.back().insert(name); }
   void use(const ast::Name& name) {
+    used_.insert(name.text);
     for (size_t i = scopes_.size(); i-- > 0;) {
       if (scopes_[i].contains(name.text)) {
         for (OpenScan& open : scans_) {
@@ -183,7 +189,17 @@ private:
     for (const ast::ParamDecl& param : signature.params) {
       bind(param.name.text);
     }
+    std::set<std::string> usedBefore = std::exchange(used_, {});
+    declared_.clear();
+    updated_.clear();
     block(body, {});
+    for (const ast::Name* param : declared_) {
+      if (!used_.contains(param->text)) {
+        diags_.report<DiagId::unused_parameter>(param->range, param->text);
+      }
+    }
+    declared_.clear();
+    used_ = std::move(usedBefore);
     if (vjp) {
       std::set<std::string> params;
       for (const ast::Name& name : vjp->params) {
@@ -247,6 +263,8 @@ private:
     useType(*param.type);
     expression(*param.init);
     bind(param.name.text);
+    used_.erase(param.name.text); // what stood before it meant something else
+    declared_.push_back(&param.name);
   }
   void statement(const ast::State& state) {
     useType(*state.type);
@@ -256,16 +274,30 @@ private:
   void statement(const ast::Update& update) {
     use(update.name);
     expression(*update.value);
+    auto [first, inserted] = updated_.emplace(update.name.text, update.name.range);
+    if (!inserted) {
+      diags_.report<DiagId::duplicate_update>(update.name.range, update.name.text)
+          .note(first->second, "the first update is here");
+    }
   }
   void statement(const ast::Require& require) { expression(*require.condition); }
   void statement(const ast::When& when) {
-    for (const ast::When::Branch& branch : when.branches) {
-      expression(*branch.condition);
-      block(branch.body, {});
+    // One of the branches runs: what another one updates is not updated twice.
+    const std::map<std::string, SourceRange> before = updated_;
+    std::map<std::string, SourceRange> after = before;
+    auto branch = [&](const ast::Block& body) {
+      updated_ = before;
+      block(body, {});
+      after.insert(updated_.begin(), updated_.end());
+    };
+    for (const ast::When::Branch& one : when.branches) {
+      expression(*one.condition);
+      branch(one.body);
     }
     if (when.otherwise) {
-      block(*when.otherwise, {});
+      branch(*when.otherwise);
     }
+    updated_ = std::move(after);
   }
   void statement(const ast::Return& result) { all(result.values); }
   void statement(const ast::Next& next) {

@@ -112,10 +112,23 @@ bool Instantiator::readOptions(const ast::Data& data, plan::Source& plan, Env& e
       std::optional<bool> shuffle = evalStaticBool(*option.value, env, "`shuffle`");
       ok &= shuffle.has_value();
       plan.shuffle = shuffle.value_or(false);
+    } else if (name == "fresh") {
+      std::optional<bool> fresh = evalStaticBool(*option.value, env, "`fresh`");
+      ok &= fresh.has_value();
+      plan.fresh = fresh.value_or(false);
+      if (plan.fresh && !std::holds_alternative<ast::GenerateSource>(data.source)) {
+        error<DiagId::misplaced_fresh>(option.value->range);
+        ok = false;
+      }
     } else {
-      error<DiagId::unknown_argument>(option.name->range, "data", name).hint(didYouMean(name, {"batch", "shuffle"}));
+      error<DiagId::unknown_argument>(option.name->range, "data", name)
+          .hint(didYouMean(name, {"batch", "shuffle", "fresh"}));
       ok = false;
     }
+  }
+  if (plan.fresh && plan.shuffle) {
+    error<DiagId::fresh_and_shuffled>(data.name.range);
+    ok = false;
   }
   if (!batch) {
     error<DiagId::missing_batch>(data.name.range, data.name.text).hint("write `, batch = 32` behind the source");
@@ -132,8 +145,49 @@ Value Instantiator::sourceMember(const SourceRef& ref, const ast::Member& member
   if (member.name.text == "vocab" && plan.kind == plan::Source::Kind::Text) {
     return StaticInt{Dim(plan.fields[0].bound)};
   }
-  error<DiagId::no_members>(member.name.range, "the data source `" + plan.name + "`", member.name.text);
+  for (size_t i = 0; i < plan.fields.size(); ++i) {
+    if (plan.fields[i].name == member.name.text) {
+      return SourceField{ref.source, i};
+    }
+  }
+  std::vector<std::string> names;
+  for (const plan::Port& field : plan.fields) {
+    names.push_back(field.name);
+  }
+  error<DiagId::no_members>(member.name.range, "the data source `" + plan.name + "`", member.name.text)
+      .hint(didYouMean(member.name.text, names));
   return Poison{};
+}
+
+Value Instantiator::fieldMember(const SourceField& ref, const ast::Member& member, SourceRange range, Env& env) {
+  plan::Source& plan = program_.plan.sources[ref.source];
+  const plan::Port& field = plan.fields[ref.field];
+  const std::string& name = member.name.text;
+  bool categorical = plan.kind == plan::Source::Kind::Csv && plan.columns[ref.field].categorical;
+  if (name == "categories" && categorical) {
+    return StaticInt{Dim(field.bound)};
+  }
+  if ((name != "mean" && name != "std") || plan.fresh) {
+    error<DiagId::no_members>(member.name.range, "the field `" + plan.name + "." + field.name + "`", name);
+    return Poison{};
+  }
+  // A state, so that a checkpoint holds it and a prediction computes with the numbers of the training.
+  std::string path = plan.name + "." + field.name + "." + name;
+  auto known = persistentIds_.find(path);
+  if (known == persistentIds_.end()) {
+    TensorType type = sources_[ref.source].rows[ref.field];
+    type.dtype = DType::F32;
+    type.bound.reset();
+    ast::Expr initial(range, ast::IntLiteral{name == "std" ? 1 : 0}); // until the data is there
+    std::optional<PersistentId> id = declare(plan::Persistent::Kind::State, path, type, range, initial, env);
+    if (!id) {
+      return Poison{};
+    }
+    auto kind = name == "std" ? plan::Statistic::Kind::Deviation : plan::Statistic::Kind::Mean;
+    plan.statistics.push_back({kind, static_cast<uint32_t>(ref.field), *id});
+    known = persistentIds_.find(path);
+  }
+  return readPersistent(known->second, range);
 }
 
 bool Instantiator::readTable(const ast::TableSource& table, plan::Source& plan, Source& source, Env& env) {
@@ -248,10 +302,16 @@ bool Instantiator::readGenerate(const ast::GenerateSource& generate, plan::Sourc
   Frame frame;
   frame.kind = Frame::Kind::Entry;
   frame.path = "generate." + plan.name;
-  frame.examples = count;
+  frame.examples = Dim(*count);
   Env inner = env;
   inner.frame = &frame;
   inner.scope = std::make_shared<Scope>(env.scope);
+  if (plan.fresh) { // one call makes one batch
+    program_.plan.entries[position].batch = plan.batch;
+    out_->function.symbols = {{"N", plan.batch}};
+    frame.examples = Dim::symbol(0);
+    inner.scope->bind("N", StaticInt{*frame.examples}, generate.range);
+  }
   std::optional<Value> result = runBlock(generate.body, inner);
   bool ok = result && !result->poisoned();
   if (!result && !frame.failed) {
@@ -262,9 +322,9 @@ bool Instantiator::readGenerate(const ast::GenerateSource& generate, plan::Sourc
     std::vector<Value> items = tuple ? tuple->items : std::vector<Value>{*result};
     for (size_t i = 0; i < items.size(); ++i) {
       std::optional<Tensor> t = toTensor(items[i], returnRange_);
-      if (!t || t->type.isScalar() || t->type.dims[0] != Dim(*count)) {
+      if (!t || t->type.isScalar() || t->type.dims[0] != *frame.examples) {
         if (t) {
-          error<DiagId::not_examples>(returnRange_, *count, str(t->type));
+          error<DiagId::not_examples>(returnRange_, str(*frame.examples), str(t->type));
         }
         ok = false;
         continue;

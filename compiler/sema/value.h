@@ -133,11 +133,16 @@ struct ConstRef {
 struct SourceRef {
   size_t source = 0;
 };
+/// A field of a data source, by positions.
+struct SourceField {
+  size_t source = 0;
+  size_t field = 0;
+};
 
 struct Value {
   using Node = std::variant<Poison, StaticInt, StaticFloat, StaticBool, StaticStr, Tensor, TupleValue, ListValue,
                             FnValue, ConstantSchedule, CoreFn, LayerDef, InstancePtr, InstanceList, Recomputed, OptimizerDef,
-                            OptimizerPtr, DimPack, IndexPack, ConstRef, SourceRef>;
+                            OptimizerPtr, DimPack, IndexPack, ConstRef, SourceRef, SourceField>;
   Node node;
 
   Value() = default;

@@ -164,7 +164,14 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
   case Source::Kind::Csv: status = loadCsv(source, paths, *result); break;
   case Source::Kind::Text: status = loadText(source, paths, *result); break;
   case Source::Kind::Table: status = loadTable(source, *result); break;
-  case Source::Kind::Generate: status = generate(machine_, source, *result); break;
+  case Source::Kind::Generate:
+    if (source.fresh) {
+      result->fresh = &source;
+      result->rows = source.rows;
+    } else {
+      status = generate(machine_, source, *result);
+    }
+    break;
   }
   if (status.ok() && result->rows > UINT32_MAX) {
     status = failure(ExitCode::BadInput, "`%s` has more than 2^32 - 1 examples", sourceName.c_str());
@@ -192,8 +199,40 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
   return success();
 }
 
-void gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order, uint64_t first,
-                 uint64_t count) {
+namespace {
+
+Status gatherFresh(Machine& machine, const plan::Entry& entry, const Dataset& data, uint64_t first, uint64_t count,
+                   uint64_t epoch) {
+  const Source& source = *data.fresh;
+  const plan::Entry& maker = machine.plan().entries[source.generateEntry];
+  auto batch = static_cast<uint64_t>(maker.batch);
+  uint64_t number = epoch * ((source.rows + batch - 1) / batch) + first / batch;
+  if (Status status = machine.call(source.generateEntry, static_cast<int64_t>(count), {source.seed, number, epoch});
+      !status.ok()) {
+    return status;
+  }
+  // The entries share their memory, so all results leave it before the first one comes back.
+  data.batch.clear();
+  for (const plan::Port& port : maker.outputs) {
+    const uint8_t* start = machine.arena(port.offset);
+    data.batch.insert(data.batch.end(), start, start + count * byteCount(port.dtype, port.dims));
+  }
+  const uint8_t* from = data.batch.data();
+  for (size_t i = 0; i < data.fields.size(); ++i) {
+    uint64_t bytes = count * data.fields[i].rowBytes;
+    std::memcpy(machine.arena(entry.inputs[i].offset), from, bytes);
+    from += bytes;
+  }
+  return success();
+}
+
+} // namespace
+
+Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order,
+                   uint64_t first, uint64_t count, uint64_t epoch) {
+  if (data.fresh != nullptr) {
+    return gatherFresh(machine, entry, data, first, count, epoch);
+  }
   for (size_t i = 0; i < data.fields.size(); ++i) {
     const Column& column = data.fields[i];
     uint8_t* to = machine.arena(entry.inputs[i].offset);
@@ -206,6 +245,7 @@ void gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data
       to += column.rowBytes;
     }
   }
+  return success();
 }
 
 } // namespace dnn::runtime

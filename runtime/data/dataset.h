@@ -12,6 +12,9 @@ namespace dnn::runtime {
 struct Dataset {
   uint64_t rows = 0;
   std::vector<Column> fields; // in the order of the source's fields
+  /// Computed anew for each batch; the fields hold nothing.
+  const plan::Source* fresh = nullptr;
+  mutable std::vector<uint8_t> batch; // of fresh data, on its way from one entry to another
 };
 
 /// `--data NAME=PATH`: paths (as given, relative to the working folder) that replace those in the program.
@@ -38,9 +41,10 @@ void splitRange(double split, uint64_t rows, uint64_t& first, uint64_t& count);
 /// The rows of a file that a source takes, in their order: part of a split, a fold, all but a fold, or all.
 void takenRows(const plan::Source& source, uint64_t rows, std::vector<uint32_t>& taken);
 
-/// Copies `count` examples into the entry's input ports: those at order[first], order[first + 1], …, or, if `order` is
-/// null, those at first, first + 1, ….
-void gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order, uint64_t first,
-                 uint64_t count);
+/// Puts `count` examples into the entry's input ports: those at order[first], order[first + 1], …, or, if `order` is
+/// null, those at first, first + 1, …. Fresh data is a function of its seed, the epoch and the number of the batch
+/// alone.
+Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order,
+                   uint64_t first, uint64_t count, uint64_t epoch = 0);
 
 } // namespace dnn::runtime

@@ -163,6 +163,13 @@ bool findBadValue(const Column& column, int64_t bound, uint64_t& bad, std::strin
   });
 }
 
+double numberAt(DType dtype, const uint8_t* values, uint64_t index) {
+  return withType(fileType(dtype), [&](auto zero) {
+    using T = std::conditional_t<std::is_same_v<decltype(zero), bool>, uint8_t, decltype(zero)>;
+    return static_cast<double>(load<T>(values + index * sizeof(T)));
+  });
+}
+
 std::string valueText(FileType type, const uint8_t* value) {
   return withType(type, [&](auto zero) {
     using T = decltype(zero);

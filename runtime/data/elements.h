@@ -49,6 +49,9 @@ bool convertInto(FileType from, const uint8_t* values, uint64_t count, Column& c
 /// `reason` says why ("is nan", "is 11, but must be in 0..9").
 bool findBadValue(const Column& column, int64_t bound, uint64_t& bad, std::string& reason);
 
+/// The value at a position of an array of this type.
+double numberAt(plan::DType dtype, const uint8_t* values, uint64_t index);
+
 /// The value as text.
 std::string valueText(FileType type, const uint8_t* value);
 

@@ -25,7 +25,9 @@ Status evaluate(Machine& machine, DataStore& store, uint32_t entryIndex, const T
   for (uint64_t first = 0, number = 0; first < rows; first += batch, ++number) {
     uint64_t count = std::min(batch, rows - first);
     if (data != nullptr) {
-      gatherBatch(machine, entry, *data, nullptr, first, count);
+      if (Status status = gatherBatch(machine, entry, *data, nullptr, first, count); !status.ok()) {
+        return status;
+      }
     }
     Moment moment{batchSeed(state.seed, number), state.step, state.epoch};
     if (Status status = machine.call(entryIndex, data != nullptr ? static_cast<int64_t>(count) : 0, moment);

@@ -12,7 +12,7 @@ void requestStop(int) { stopRequested = 1; }
 
 InterruptGuard::InterruptGuard() {
   stopRequested = 0;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = requestStop;
   action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND); // the second signal has its usual effect
   sigaction(SIGINT, &action, &oldInt_);

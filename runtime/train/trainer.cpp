@@ -61,8 +61,11 @@ Status Trainer::step() {
       epochOrder(data_->rows, true, state_.seed, state_.epoch, entry.source, order_);
       orderValid_ = true;
     }
-    gatherBatch(machine_, entry, *data_, shuffle_ ? order_.data() : nullptr,
-                state_.position * static_cast<uint64_t>(entry.batch), rows);
+    Status status = gatherBatch(machine_, entry, *data_, shuffle_ ? order_.data() : nullptr,
+                                state_.position * static_cast<uint64_t>(entry.batch), rows, state_.epoch);
+    if (!status.ok()) {
+      return status;
+    }
     waitSeconds_ += secondsNow() - start;
   }
   Moment moment{state_.seed, state_.step, state_.epoch};

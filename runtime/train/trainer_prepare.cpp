@@ -2,6 +2,7 @@
 #include "runtime/train/trainer.h"
 
 #include "runtime/checkpoint/checkpoint.h"
+#include "runtime/data/statistics.h"
 #include "runtime/support/file.h"
 
 namespace dnn::runtime {
@@ -89,7 +90,8 @@ Status Trainer::initialize() {
   state_.rows = data_ != nullptr ? data_->rows : 0;
   state_.logSums.resize(plan_.entries[stepEntry_].outputs.size());
   int init = machine_.findEntry(Entry::Kind::Init);
-  return init < 0 ? success() : machine_.call(static_cast<uint32_t>(init), 0, {state_.seed, 0, 0});
+  Status status = init < 0 ? success() : machine_.call(static_cast<uint32_t>(init), 0, {state_.seed, 0, 0});
+  return status.ok() ? fillStatistics(machine_, store_) : status;
 }
 
 Status Trainer::resume() {
