@@ -20,6 +20,7 @@ namespace {
 
 Status makeColumns(const Source& source, Dataset& data) {
   data.fields.resize(source.fields.size());
+  data.files.resize(source.fields.size());
   for (size_t i = 0; i < source.fields.size(); ++i) {
     if (!makeColumn(source.fields[i], data.fields[i])) {
       return failure(ExitCode::BadInput, "a row of field `%s` of `%s` is too large", source.fields[i].name.c_str(),
@@ -158,7 +159,7 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
   }
   switch (source.kind) {
   case Source::Kind::Idx:
-  case Source::Kind::Npy: status = loadArrays(source, paths, *result); break;
+  case Source::Kind::Npy: status = loadArrays(source, paths, streamFrom, *result); break;
   case Source::Kind::Npz: status = loadNpz(source, paths, *result); break;
   case Source::Kind::Cifar: status = loadCifar(source, paths, *result); break;
   case Source::Kind::Csv: status = loadCsv(source, paths, *result); break;
@@ -186,10 +187,17 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
   if (takesPart(source) && source.kind != Source::Kind::Text) {
     std::vector<uint32_t> taken;
     takenRows(source, result->rows, taken);
-    for (Column& column : result->fields) {
-      keepRows(taken, column);
+    bool streamed = false;
+    for (size_t i = 0; i < result->fields.size(); ++i) {
+      streamed = streamed || result->files[i] != nullptr;
+      if (result->files[i] == nullptr) {
+        keepRows(taken, result->fields[i]);
+      }
     }
     result->rows = taken.size();
+    if (streamed) {
+      result->taken = std::move(taken);
+    }
   }
   if (status = notEmpty(source, paths.empty() ? "the program" : "`" + paths[0] + "`", result->rows); !status.ok()) {
     return status;
@@ -226,7 +234,37 @@ Status gatherFresh(Machine& machine, const plan::Entry& entry, const Dataset& da
   return success();
 }
 
+Status gatherFromFile(const Dataset& data, size_t field, const uint32_t* order, uint64_t first, uint64_t count,
+                      uint8_t* to) {
+  const RowFile& file = *data.files[field];
+  auto rowInFile = [&](uint64_t position) {
+    uint64_t row = order != nullptr ? order[position] : position;
+    return data.taken.empty() ? row : uint64_t{data.taken[row]};
+  };
+  for (uint64_t i = first; i < first + count; ++i) {
+    if (Status status = file.read(rowInFile(i), 1, to); !status.ok()) {
+      return status;
+    }
+    to += data.fields[field].rowBytes;
+  }
+  for (uint64_t i = first + count; i < std::min(first + 2 * count, data.rows); ++i) {
+    file.expect(rowInFile(i));
+  }
+  return success();
+}
+
 } // namespace
+
+Status rowOf(const Dataset& data, size_t field, uint64_t row, std::vector<uint8_t>& scratch, const uint8_t*& at) {
+  const RowFile* file = data.files[field].get();
+  if (file == nullptr) {
+    at = data.fields[field].row(row);
+    return success();
+  }
+  scratch.resize(data.fields[field].rowBytes);
+  at = scratch.data();
+  return file->read(data.taken.empty() ? row : data.taken[row], 1, scratch.data());
+}
 
 Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order,
                    uint64_t first, uint64_t count, uint64_t epoch) {
@@ -236,6 +274,12 @@ Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& da
   for (size_t i = 0; i < data.fields.size(); ++i) {
     const Column& column = data.fields[i];
     uint8_t* to = machine.arena(entry.inputs[i].offset);
+    if (data.files[i] != nullptr) {
+      if (Status status = gatherFromFile(data, i, order, first, count, to); !status.ok()) {
+        return status;
+      }
+      continue;
+    }
     if (order == nullptr && column.stride == column.rowBytes) {
       std::memcpy(to, column.row(first), count * column.rowBytes);
       continue;

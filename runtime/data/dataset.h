@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/data/elements.h"
+#include "runtime/data/row_file.h"
 #include "runtime/machine/machine.h"
 
 #include <map>
@@ -12,6 +13,10 @@ namespace dnn::runtime {
 struct Dataset {
   uint64_t rows = 0;
   std::vector<Column> fields; // in the order of the source's fields
+  /// Of each field, if its rows stay in their file; then the column holds nothing, and `taken` says which rows of the
+  /// file the examples are (empty: all).
+  std::vector<std::unique_ptr<RowFile>> files;
+  std::vector<uint32_t> taken;
   /// Computed anew for each batch; the fields hold nothing.
   const plan::Source* fresh = nullptr;
   mutable std::vector<uint8_t> batch; // of fresh data, on its way from one entry to another
@@ -24,6 +29,9 @@ using DataOverrides = std::map<std::string, std::vector<std::string>>;
 class DataStore {
 public:
   DataStore(Machine& machine, DataOverrides overrides) : machine_(machine), overrides_(std::move(overrides)) {}
+
+  /// Files of at least so many bytes stay where they are, if their form allows it.
+  uint64_t streamFrom = streamedFrom();
 
   /// `data` stays valid as long as the store. Errors name the file, the place and the value.
   Status load(const std::string& source, const Dataset*& data);
@@ -40,6 +48,9 @@ void splitRange(double split, uint64_t rows, uint64_t& first, uint64_t& count);
 
 /// The rows of a file that a source takes, in their order: part of a split, a fold, all but a fold, or all.
 void takenRows(const plan::Source& source, uint64_t rows, std::vector<uint32_t>& taken);
+
+/// Row `row` of a field, in the data's memory or read into `scratch`.
+Status rowOf(const Dataset& data, size_t field, uint64_t row, std::vector<uint8_t>& scratch, const uint8_t*& at);
 
 /// Puts `count` examples into the entry's input ports: those at order[first], order[first + 1], …, or, if `order` is
 /// null, those at first, first + 1, …. Fresh data is a function of its seed, the epoch and the number of the batch

@@ -77,18 +77,20 @@ std::string quoted(const std::string& path) { return "`" + path + "`"; }
 
 } // namespace
 
-Status loadArrays(const Source& source, const std::vector<std::string>& paths, Dataset& data) {
+Status loadArrays(const Source& source, const std::vector<std::string>& paths, uint64_t streamFrom, Dataset& data) {
   if (paths.size() != source.fields.size()) {
     return failure(ExitCode::Usage, "`%s` reads %zu files, one a field, and %zu are given; separate them by commas",
                    source.name.c_str(), source.fields.size(), paths.size());
   }
   for (size_t i = 0; i < paths.size(); ++i) {
-    FileArray array;
-    if (Status status = readArray(source.kind, paths[i], array); !status.ok()) {
-      return status;
-    }
     uint64_t rows = 0;
-    Status status = takeArray(source.fields[i], quoted(paths[i]), std::move(array), data.fields[i], rows);
+    Status status = RowFile::open(paths[i], source.fields[i], streamFrom, data.files[i], rows);
+    if (status.ok() && data.files[i] == nullptr) {
+      FileArray array;
+      status = readArray(source.kind, paths[i], array);
+      status =
+          status.ok() ? takeArray(source.fields[i], quoted(paths[i]), std::move(array), data.fields[i], rows) : status;
+    }
     if (status.ok() && i > 0) {
       status = sameRows(quoted(paths[0]), data.rows, quoted(paths[i]), rows);
     }

@@ -6,8 +6,10 @@
 
 namespace dnn::runtime {
 
-/// idx and npy: one file a field.
-Status loadArrays(const plan::Source& source, const std::vector<std::string>& paths, Dataset& data);
+/// idx and npy: one file a field. Files of `streamFrom` bytes and more are only opened and checked, where their form
+/// allows it.
+Status loadArrays(const plan::Source& source, const std::vector<std::string>& paths, uint64_t streamFrom,
+                  Dataset& data);
 /// One archive; each field is one of its arrays.
 Status loadNpz(const plan::Source& source, const std::vector<std::string>& paths, Dataset& data);
 /// The records of all files, one file behind the other.

@@ -215,6 +215,17 @@ Status readNpyHeader(const uint8_t* file, uint64_t size, std::string_view name, 
   return parseHeader(file, size, std::string(name), array, layout);
 }
 
+bool isPlainNpy(const uint8_t* file, uint64_t size, std::string_view name, FileArray& array, uint64_t& start) {
+  NpyLayout layout;
+  bool read = parseHeader(file, size, std::string(name), array, layout).ok();
+  start = layout.start;
+  bool ordered = !layout.fortran || array.dims.size() < 2;
+  bool native =
+      layout.element.width == byteSize(array.type) && (!layout.element.bigEndian || layout.element.width == 1);
+  bool fits = layout.element.kind != 'u' || layout.element.width != 8; // u8 values are checked one by one
+  return read && ordered && native && fits;
+}
+
 Status readNpy(const uint8_t* file, uint64_t size, std::string_view fileName, FileArray& array) {
   std::string name(fileName);
   NpyLayout layout;

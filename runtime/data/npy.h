@@ -17,6 +17,9 @@ Status readNpyHeader(const uint8_t* file, uint64_t size, std::string_view name, 
 /// The values in C order and the machine's byte order.
 Status readNpy(const uint8_t* file, uint64_t size, std::string_view name, FileArray& array);
 
+/// Are the values those of the array as they lie in the file? Then they begin at `start`.
+bool isPlainNpy(const uint8_t* file, uint64_t size, std::string_view name, FileArray& array, uint64_t& start);
+
 /// The bytes of a version 1 file.
 std::vector<uint8_t> writeNpy(plan::DType dtype, const std::vector<int64_t>& dims, const uint8_t* values);
 

@@ -17,6 +17,9 @@ namespace {
 
 using plan::Source;
 
+/// Bytes of a file, or of what a compressed one holds, that have every sensible header in them.
+constexpr uint64_t mostHeader = 1 << 20;
+
 /// The type of a field whose array this is.
 Status takeType(const FileArray& array, const std::string& name, plan::Port& field, uint64_t& rows) {
   if (array.dims.empty() || array.dims[0] == 0) {
@@ -41,7 +44,7 @@ Status probeNpy(const std::vector<std::string>& paths, Source& source, uint64_t&
   for (size_t i = 0; i < paths.size(); ++i) {
     std::vector<uint8_t> file;
     FileArray array;
-    Status status = readFile(paths[i], file);
+    Status status = readFile(paths[i], file, mostHeader);
     status = status.ok() ? readNpyHeader(file.data(), file.size(), paths[i], array) : status;
     status = status.ok() ? takeType(array, "`" + paths[i] + "`", source.fields[i], rows) : status;
     if (!status.ok()) {
@@ -52,7 +55,6 @@ Status probeNpy(const std::vector<std::string>& paths, Source& source, uint64_t&
 }
 
 Status probeNpz(const std::string& path, Source& source, uint64_t& rows) {
-  constexpr uint64_t mostHeader = 1 << 16;
   std::vector<uint8_t> file;
   std::vector<ZipMember> members;
   Status status = readFile(path, file);
@@ -160,7 +162,7 @@ Status probeSource(const std::vector<std::string>& paths, Source& source, Source
 
 Status probeIdx(const std::string& path, IdxProbe& probe) {
   std::vector<uint8_t> file;
-  if (Status status = readFile(path, file); !status.ok()) {
+  if (Status status = readFile(path, file, mostHeader); !status.ok()) {
     return status;
   }
   IdxHeader header;

@@ -9,32 +9,23 @@ namespace dnn::runtime {
 
 namespace {
 
-std::vector<double> meansOf(const Dataset& data, const Column& column, uint64_t width) {
-  std::vector<double> sums(width, 0.0);
+/// The mean of f(value, i) over all rows, for each element i.
+template <class F> Status meansOf(const Dataset& data, size_t field, uint64_t width, F f, std::vector<double>& sums) {
+  sums.assign(width, 0.0);
+  std::vector<uint8_t> scratch;
   for (uint64_t row = 0; row < data.rows; ++row) {
+    const uint8_t* values = nullptr;
+    if (Status status = rowOf(data, field, row, scratch, values); !status.ok()) {
+      return status;
+    }
     for (uint64_t i = 0; i < width; ++i) {
-      sums[i] += numberAt(column.dtype, column.row(row), i);
+      sums[i] += f(numberAt(data.fields[field].dtype, values, i), i);
     }
   }
   for (double& sum : sums) {
     sum /= static_cast<double>(data.rows);
   }
-  return sums;
-}
-
-std::vector<double> deviationsOf(const Dataset& data, const Column& column, const std::vector<double>& means) {
-  std::vector<double> sums(means.size(), 0.0);
-  for (uint64_t row = 0; row < data.rows; ++row) {
-    for (uint64_t i = 0; i < means.size(); ++i) {
-      double distance = numberAt(column.dtype, column.row(row), i) - means[i];
-      sums[i] += distance * distance;
-    }
-  }
-  for (double& sum : sums) {
-    sum = std::sqrt(sum / static_cast<double>(data.rows));
-    sum = sum > 0 ? sum : 1;
-  }
-  return sums;
+  return success();
 }
 
 } // namespace
@@ -50,11 +41,20 @@ Status fillStatistics(Machine& machine, DataStore& store) {
       if (statistic.field >= data->fields.size() || statistic.persistent >= plan.persistents.size()) {
         return failure(ExitCode::Internal, "the plan's statistics of `%s` do not fit", source.name.c_str());
       }
-      const Column& column = data->fields[statistic.field];
       const plan::Persistent& state = plan.persistents[statistic.persistent];
-      std::vector<double> values = meansOf(*data, column, byteCount(state.dtype, state.dims) / sizeof(float));
-      if (statistic.kind == plan::Statistic::Kind::Deviation) {
-        values = deviationsOf(*data, column, values);
+      uint64_t width = byteCount(state.dtype, state.dims) / sizeof(float);
+      std::vector<double> values;
+      Status status = meansOf(*data, statistic.field, width, [](double value, uint64_t) { return value; }, values);
+      if (status.ok() && statistic.kind == plan::Statistic::Kind::Deviation) {
+        std::vector<double> means = values;
+        auto square = [&](double value, uint64_t i) { return (value - means[i]) * (value - means[i]); };
+        status = meansOf(*data, statistic.field, width, square, values);
+        for (double& value : values) {
+          value = value > 0 ? std::sqrt(value) : 1;
+        }
+      }
+      if (!status.ok()) {
+        return status;
       }
       std::vector<float> rounded(values.begin(), values.end());
       std::memcpy(machine.persistent(state), rounded.data(), rounded.size() * sizeof(float));

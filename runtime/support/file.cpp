@@ -1,5 +1,6 @@
 #include "runtime/support/file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -47,10 +48,10 @@ bool writeAll(int descriptor, const void* data, size_t size) {
 
 } // namespace
 
-Status readFile(const std::string& path, std::vector<uint8_t>& bytes) {
+Status readFile(const std::string& path, std::vector<uint8_t>& bytes, uint64_t most) {
   bytes.clear();
   Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat info {};
+  struct stat info{};
   if (file.value < 0 || fstat(file.value, &info) != 0) {
     return failure(ExitCode::Io, "cannot read `%s`: %s", path.c_str(), std::strerror(errno));
   }
@@ -58,11 +59,11 @@ Status readFile(const std::string& path, std::vector<uint8_t>& bytes) {
     return failure(ExitCode::Io, "cannot read `%s`: it is a folder", path.c_str());
   }
   // One byte more than the size, so that the read that finds the end of the file needs no growth.
-  bytes.resize(static_cast<size_t>(info.st_size > 0 ? info.st_size : 0) + 1);
+  bytes.resize(std::min(most, static_cast<uint64_t>(info.st_size > 0 ? info.st_size : 0) + 1));
   size_t size = 0;
-  while (true) {
+  while (size < most) {
     if (size == bytes.size()) {
-      bytes.resize(bytes.size() + bytes.size() / 2 + (1 << 16));
+      bytes.resize(std::min<uint64_t>(most, bytes.size() + bytes.size() / 2 + (1 << 16)));
     }
     ssize_t got = read(file.value, bytes.data() + size, bytes.size() - size);
     if (got < 0 && errno == EINTR) {
@@ -106,7 +107,7 @@ Status writeFileAtomically(const std::string& path, const void* data, size_t siz
 }
 
 Status checkWritable(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
     return failure(ExitCode::Io, "cannot write `%s`: it is a folder", path.c_str());
   }

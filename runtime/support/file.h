@@ -9,8 +9,8 @@
 
 namespace dnn::runtime {
 
-/// The bytes of a regular file (or pipe). Errors name the path and the reason (exit code 4).
-Status readFile(const std::string& path, std::vector<uint8_t>& bytes);
+/// The bytes of a regular file (or pipe), at most the first `most`. Errors name the path and the reason (exit code 4).
+Status readFile(const std::string& path, std::vector<uint8_t>& bytes, uint64_t most = UINT64_MAX);
 
 /// Writes PATH.tmp, fsync, rename to PATH, fsync of the folder. On failure (full disk, no permission) the temporary
 /// file is removed and an existing PATH stays as it was.

@@ -49,6 +49,7 @@ protected:
     machine_ = std::make_unique<Machine>();
     EXPECT_EQ(machine_->load(program_->module).message, "");
     store_ = std::make_unique<DataStore>(*machine_, overrides);
+    store_->streamFrom = streamFrom_;
     return store_->load("f", data_);
   }
   void writeIdx(const std::string& name, const std::vector<uint8_t>& header, const std::vector<uint8_t>& values) {
@@ -63,6 +64,7 @@ protected:
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<DataStore> store_;
   const Dataset* data_ = nullptr;
+  uint64_t streamFrom_ = UINT64_MAX;
 };
 
 Source idxSource() {
@@ -90,6 +92,35 @@ TEST_F(DatasetFiles, IdxLabelsOutOfRangeNameRowAndValue) {
   EXPECT_NE(status.message.find("labels`, row 1: the value of field `y` is 11; the values must be in 0..9"),
             std::string::npos)
       << status.message;
+}
+
+TEST_F(DatasetFiles, StreamedRowsAreThoseOfALoadedFile) {
+  writeIdx("images", {8, 2, 0, 0, 0, 4, 0, 0, 0, 2}, {0, 1, 2, 3, 4, 5, 6, 7});
+  writeIdx("labels", {8, 1, 0, 0, 0, 4}, {0, 1, 2, 3});
+  for (double split : {0.0, 0.5, -0.5}) {
+    Source source = idxSource();
+    source.split = split;
+    std::vector<std::vector<uint8_t>> rows[2];
+    for (bool stream : {false, true}) {
+      streamFrom_ = stream ? 0 : UINT64_MAX;
+      Status status = load(source);
+      ASSERT_TRUE(status.ok()) << status.message;
+      EXPECT_EQ(data_->files[0] != nullptr, stream);
+      EXPECT_EQ(data_->files[1] != nullptr, false) << "u8 becomes i32";
+      for (uint64_t row = 0; row < data_->rows; ++row) {
+        std::vector<uint8_t> scratch;
+        const uint8_t* at = nullptr;
+        ASSERT_TRUE(rowOf(*data_, 0, row, scratch, at).ok());
+        rows[stream].emplace_back(at, at + 2);
+      }
+    }
+    EXPECT_EQ(rows[0], rows[1]);
+    EXPECT_EQ(rows[0].size(), split == 0 ? 4u : 2u);
+  }
+  std::vector<uint8_t> scratch;
+  const uint8_t* at = nullptr;
+  test::writeText(folder_.path("images"), "short");
+  EXPECT_NE(rowOf(*data_, 0, 0, scratch, at).message.find("the file has become shorter"), std::string::npos);
 }
 
 TEST_F(DatasetFiles, IdxFilesOfDifferentLengthAreRefused) {
