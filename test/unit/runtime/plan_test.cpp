@@ -13,9 +13,20 @@ Plan fullPlan() {
                           .name = "c",
                           .paths = {"a.csv"},
                           .fields = {{.name = "x", .dtype = DType::U8, .batched = true, .dims = {2}, .bound = 7}},
-                          .columns = {{"p0", "p1"}},
+                          .columns = {{.runs = {{"p0", "p1"}, {"q", "q"}},
+                                       .categorical = true,
+                                       .missingCategory = true,
+                                       .categories = {"a", "b"},
+                                       .fills = {0.5, 2}}},
                           .split = -0.25,
-                          .splitSeed = 11});
+                          .splitSeed = 11,
+                          .statistics = {{Statistic::Kind::Deviation, 0, 1}}});
+  plan.sources.push_back({.kind = Source::Kind::Text,
+                          .name = "s",
+                          .text = {TextRule::Unit::Word, 5, 2, true},
+                          .vocabulary = {"<unk>", "the"},
+                          .fold = -2,
+                          .folds = 5});
   plan.sources.push_back({.kind = Source::Kind::Table, .name = "t", .table = {{1, 2, 3}}, .rows = 3});
   plan.steps = 1000;
   plan.patience = {5, "te.loss"};
@@ -29,10 +40,16 @@ TEST(Plan, EncodingRoundTrips) {
   std::string error;
   ASSERT_TRUE(decode(bytes.data(), bytes.size(), again, error)) << error;
   EXPECT_EQ(encode(again), bytes);
-  EXPECT_EQ(again.sources[1].columns[0].last, "p1");
+  EXPECT_EQ(again.sources[1].columns[0].runs[0].last, "p1");
+  EXPECT_EQ(again.sources[1].columns[0].categories[1], "b");
+  EXPECT_EQ(again.sources[1].columns[0].fills[1], 2);
+  EXPECT_EQ(again.sources[1].statistics[0].persistent, 1u);
+  EXPECT_EQ(again.sources[2].text.stride, 2);
+  EXPECT_EQ(again.sources[2].vocabulary[1], "the");
+  EXPECT_EQ(again.sources[2].fold, -2);
   EXPECT_EQ(again.sources[1].split, -0.25);
   EXPECT_EQ(again.sources[1].splitSeed, 11u);
-  EXPECT_EQ(again.sources[2].table, fullPlan().sources[2].table);
+  EXPECT_EQ(again.sources[3].table, fullPlan().sources[3].table);
   EXPECT_EQ(again.entries[1].watchedPersistents, (std::vector<uint32_t>{0, 1}));
   EXPECT_EQ(again.checkpoint.best, "te.acc");
   EXPECT_EQ(again.patience.epochs, 5u);

@@ -61,7 +61,7 @@ TEST_F(Predict, ColumnsAreFoundByTheNamesOfACsvSource) {
   source.kind = plan::Source::Kind::Csv;
   source.name = "c";
   source.fields = {plan.entries[FAKE_PREDICT].inputs[0]};
-  source.columns = {{"f0", "f2"}};
+  source.columns = {{.runs = {{"f0", "f2"}}}};
   plan.sources.push_back(source);
   RunResult result = predict({"--in", file("x.csv", "id,f0,f1,f2,label\n7,0,0,0,5\n")}, plan);
   ASSERT_EQ(result.code, 0) << result.err;
