@@ -126,15 +126,16 @@ ExprRef Simplifier::underCondition(ExprRef condition, ExprRef e) {
   if (index->kind != ExprKind::Index) {
     std::swap(read, index);
   }
-  if (index->kind != ExprKind::Index || read->kind != ExprKind::Access) {
-    return e;
-  }
-  // The subscripts of the branch may be proved by what is read: the index has to prove as much.
-  const std::optional<Dim>& bound = domain_.operands[read->operand].bound;
-  if (bound && !ranges_.alwaysInRange(index, *bound)) {
+  if (index->kind != ExprKind::Index || read->kind != ExprKind::Access || !mayStandFor(index, read)) {
     return e;
   }
   return rebuild(b_, e, [&](ExprRef node, const std::vector<ExprRef>&) { return node == read ? index : nullptr; });
+}
+
+/// Subscripts may be proved by what is read: the index has to prove as much.
+bool Simplifier::mayStandFor(ExprRef index, ExprRef read) {
+  const std::optional<Dim>& bound = domain_.operands[read->operand].bound;
+  return !bound || ranges_.alwaysInRange(index, *bound);
 }
 
 /// e with what sums do not look into in final form.
@@ -200,7 +201,9 @@ ExprRef Simplifier::bestForm(ExprRef e, ExprRef plain) {
   if (!somethingMayCancel(plain)) {
     return plain;
   }
-  SumAlgebra algebra(b_, [this](ExprRef atom) { return run(atom); });
+  SumAlgebra algebra(
+      b_, [this](ExprRef atom) { return run(atom); },
+      [this](ExprRef index, ExprRef read) { return mayStandFor(index, read); });
   ExprRef best = plain;
   int bestCost = cost(plain);
   auto consider = [&](const std::optional<Sum>& sum) {

@@ -28,6 +28,7 @@ private:
   ExprRef runRational(ExprRef e);
   ExprRef bestForm(ExprRef e, ExprRef plain);
   ExprRef underCondition(ExprRef condition, ExprRef e);
+  bool mayStandFor(ExprRef index, ExprRef read);
   ExprRef rebuildRational(ExprRef e);
   std::vector<ExprRef> runAll(const std::vector<ExprRef>& args);
 

@@ -139,7 +139,7 @@ std::optional<Term> SumAlgebra::normalize(Term term) {
   }
   // Where t[n] == k is known, p[n, t[n]] is p[n, k].
   for (ExprRef guard : term.guards) {
-    if (!isApply(guard, ScalarOp::Eq) || isFloat(guard->args[0]->dtype)) {
+    if (!mayStandFor_ || !isApply(guard, ScalarOp::Eq) || isFloat(guard->args[0]->dtype)) {
       continue;
     }
     ExprRef read = guard->args[0];
@@ -147,7 +147,7 @@ std::optional<Term> SumAlgebra::normalize(Term term) {
     if (index->kind != ExprKind::Index) {
       std::swap(read, index);
     }
-    if (index->kind != ExprKind::Index || read->kind != ExprKind::Access) {
+    if (index->kind != ExprKind::Index || read->kind != ExprKind::Access || !mayStandFor_(index, read)) {
       continue;
     }
     for (Power& power : term.powers) {

@@ -39,8 +39,11 @@ bool isRational(ExprRef e);
 
 class SumAlgebra {
 public:
-  /// `atom` gives the final form of what sums do not look into: bases and conditions.
-  SumAlgebra(const Builder& b, std::function<ExprRef(ExprRef)> atom) : b_(b), atom_(std::move(atom)) {}
+  /// `atom` gives the final form of what sums do not look into: bases and conditions. mayStandFor(index, read): whether
+  /// the index may take the read's place where both are equal; never without it.
+  SumAlgebra(const Builder& b, std::function<ExprRef(ExprRef)> atom,
+             std::function<bool(ExprRef, ExprRef)> mayStandFor = nullptr)
+      : b_(b), atom_(std::move(atom)), mayStandFor_(std::move(mayStandFor)) {}
 
   /// none: the expression has too many terms.
   std::optional<Sum> read(ExprRef e);
@@ -94,6 +97,7 @@ private:
 
   const Builder& b_;
   std::function<ExprRef(ExprRef)> atom_;
+  std::function<bool(ExprRef, ExprRef)> mayStandFor_;
   DType dtype_ = DType::F32;
   int cancellations_ = 0;
   std::unordered_map<ExprRef, size_t> order_;

@@ -97,6 +97,10 @@ KernelCase product(Random& random) {
   std::string s =
       text.op("comp " + dims + " " + reduction + " [k:" + k + "] : f32 { mul(" + left + ", " + right + ") }");
   std::vector<std::string> returns;
+  if (chance(random, 10)) { // a mask by the place, as in causal attention
+    std::string condition = pick(random, 0, 1) == 0 ? "gt(n, m)" : "le(add(n, 1), m)";
+    s = text.op("comp " + dims + " : f32 { select(" + condition + ", -1.0e30, mul(0.5, " + s + "[m, n])) }");
+  }
   if (chance(random, 70)) {
     std::string bias = text.input("f32[" + n + "]");
     std::string y =

@@ -533,7 +533,11 @@ private:
     ExprRef ofU = exprs().access(0, type, at);
     ExprRef product = apply(ScalarOp::Mul, {ofU, exprs().access(1, type, at)});
     loss->body = apply(ScalarOp::Mul, {apply(ScalarOp::Sin, {ofU}), apply(ScalarOp::Tanh, {product})});
-    pool_.push_back(append(OpKind::Grad, {loss->results[0], u}, {u->type})->results[0]);
+    Value* gradient = append(OpKind::Grad, {loss->results[0], u}, {u->type})->results[0];
+    Op* limited = append(OpKind::Comp, {gradient}, {u->type}); // what passes through several steps must not grow
+    limited->dims = autodiff::elementIndices(u->type);
+    limited->body = apply(ScalarOp::Tanh, {exprs().access(0, type, at)});
+    pool_.push_back(limited->results[0]);
   }
 
   void addScan() {

@@ -48,6 +48,15 @@ Expr constant(double value, DType dtype) {
   return Halide::Internal::make_const(valueType(dtype), static_cast<int64_t>(value));
 }
 
+namespace {
+
+bool isComparison(ScalarOp op) {
+  return op == ScalarOp::Lt || op == ScalarOp::Le || op == ScalarOp::Gt || op == ScalarOp::Ge || op == ScalarOp::Eq ||
+         op == ScalarOp::Ne;
+}
+
+} // namespace
+
 Expr promised(ExprRef subscript, const Expr& lowered, const Expr& extent) {
   std::optional<graph::LinearForm> form = graph::linearForm(subscript);
   if (!form || !form->isAffine()) {
@@ -90,12 +99,26 @@ Expr ExprLowering::lowerNode(ExprRef e) {
     for (ExprRef arg : e->args) {
       args.push_back(known_.at(arg));
     }
+    if (isComparison(e->op) && !isFloat(e->args[0]->dtype)) {
+      args = {opaque(e->args[0], args[0]), opaque(e->args[1], args[1])};
+    }
     return applyScalar(e->op, args);
   }
   case ExprKind::Cast: return lowerCast(e);
   case ExprKind::Draw: return source_.drawn(*e, known_.at(e->args[0]), known_.at(e->args[1]));
   }
   DNN_UNREACHABLE("every kind of expression lowers");
+}
+
+/// Halide computes of a stage only what the branches of `select(i < j, …)` read, if it can solve the condition for an
+/// index; the stage's storage and its tiles of fixed size then begin at different places. It cannot see through a
+/// promise.
+Expr ExprLowering::opaque(ExprRef e, const Expr& value) {
+  graph::Range range = ranges_.of(e);
+  if (e->kind == ExprKind::Const || value.type() != Halide::Int(32) || range.min < INT32_MIN || range.max > INT32_MAX) {
+    return value;
+  }
+  return Halide::unsafe_promise_clamped(value, static_cast<int32_t>(range.min), static_cast<int32_t>(range.max));
 }
 
 Expr ExprLowering::lowerCast(ExprRef e) {

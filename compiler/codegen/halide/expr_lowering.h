@@ -47,6 +47,7 @@ private:
   Halide::Expr lowerNode(graph::ExprRef e);
   Halide::Expr lowerAccess(graph::ExprRef e);
   Halide::Expr lowerCast(graph::ExprRef e);
+  Halide::Expr opaque(graph::ExprRef e, const Halide::Expr& value);
 
   ValueSource& source_;
   const graph::Op& op_;
