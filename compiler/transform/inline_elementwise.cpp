@@ -13,12 +13,14 @@
 // of a scan, where it would be computed in every step.
 #include "compiler/algebra/cost.h"
 #include "compiler/algebra/simplify.h"
+#include "compiler/graph/scan.h"
 #include "compiler/transform/pass_manager.h"
 #include "compiler/transform/read_through.h"
 
 #include <algorithm>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace dnn::transform {
 
@@ -50,9 +52,39 @@ bool readsEachOnce(const Op& user, ExprRef access) {
   return indices.size() == needed;
 }
 
+/// Who reads each value; kept up to date, since a program of thousands of ops is changed as often.
+class Readers {
+public:
+  explicit Readers(const graph::Function& function) : returned_(function.returns.begin(), function.returns.end()) {
+    graph::forEachOp(function.body, [&](Op* op) { add(*op); });
+  }
+  /// Once for each operand of an op, so that reading twice is two; what scans capture their bodies' ops read.
+  void add(Op& op) {
+    size_t own = op.kind == graph::OpKind::Scan ? graph::firstCapture(op) : op.operands.size();
+    for (size_t i = 0; i < own; ++i) {
+      readers_[op.operands[i]].push_back(&op);
+    }
+  }
+  void remove(const Op& op) {
+    for (const Value* v : op.operands) {
+      std::erase(readers_.at(v), &op);
+    }
+  }
+  const std::vector<Op*>& of(const Value* v) const {
+    static const std::vector<Op*> none;
+    auto found = readers_.find(v);
+    return found == readers_.end() ? none : found->second;
+  }
+  bool returned(const Value* v) const { return returned_.contains(v); }
+
+private:
+  std::unordered_map<const Value*, std::vector<Op*>> readers_;
+  std::unordered_set<const Value*> returned_;
+};
+
 class State {
 public:
-  explicit State(graph::Function& function) : function_(function), b_(function.module.exprs), uses_(function) {
+  explicit State(graph::Function& function) : function_(function), b_(function.module.exprs), readers_(function) {
     noteBlock(function.body, nullptr);
   }
 
@@ -66,7 +98,6 @@ public:
       for (size_t i = 0; i < op->operands.size();) {
         if (tryInline(*op, *op->operands[i])) {
           changed = Changed::Yes;
-          uses_ = graph::Uses(function_);
           i = 0;
         } else {
           ++i;
@@ -107,10 +138,12 @@ private:
     return Inlined{body, std::move(read->operands), algebra::cost(body)};
   }
 
-  void commit(Op& user, Inlined made) const {
+  void commit(Op& user, Inlined made) {
+    readers_.remove(user);
     user.body = made.body;
     user.operands = std::move(made.operands);
     graph::normalizeOperands(b_.pool(), user);
+    readers_.add(user);
   }
 
   bool tryInline(Op& user, const Value& value) {
@@ -119,7 +152,7 @@ private:
       return false;
     }
     std::vector<ExprRef> accesses = accessesOf(user, value);
-    bool onlyReader = uses_.of(&value).size() == 1 && !uses_.returned(&value);
+    bool onlyReader = readers_.of(&value).size() == 1 && !readers_.returned(&value);
     bool once = onlyReader && accesses.size() == 1 && readsEachOnce(user, accesses[0]);
     int before = algebra::cost(user.body);
     constexpr int trivial = 4; // one operation on one element, or less
@@ -147,8 +180,8 @@ private:
   bool tryAllReaders(const Value& value, int valueCost) {
     constexpr size_t maxReaders = 3;
     constexpr int storeAndLoad = 4;
-    const std::vector<Op*> readers = uses_.of(&value);
-    if (readers.size() > maxReaders || uses_.returned(&value)) {
+    const std::vector<Op*> readers = readers_.of(&value);
+    if (readers.size() > maxReaders || readers_.returned(&value)) {
       return false;
     }
     int before = valueCost + storeAndLoad;
@@ -196,7 +229,7 @@ private:
 
   graph::Function& function_;
   Builder b_;
-  graph::Uses uses_;
+  Readers readers_;
   std::unordered_map<const Op*, const Op*> scanOf_; // the innermost scan around each op
 };
 
