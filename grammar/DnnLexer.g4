@@ -35,24 +35,34 @@ WITH: 'with';
 
 // Words of training programs and of scans: keywords at their place, names everywhere else (`log(x)`, `seed = 3`).
 BEST: 'best';
+ACCUMULATE: 'accumulate';
+AS: 'as';
 CHECKPOINT: 'checkpoint';
 DATA: 'data';
 EVAL: 'eval';
 EVERY: 'every';
 EXCEPT: 'except';
+FROM: 'from';
 IN: 'in';
+INIT: 'init';
 KEEP: 'keep';
 LOG: 'log';
 MINIMIZE: 'minimize';
+OF: 'of';
 ON: 'on';
 OPT: 'opt';
 OVER: 'over';
+PHASE: 'phase';
 PREDICT: 'predict';
 REVERSE: 'reverse';
 RUN: 'run';
 SAVE: 'save';
 SEED: 'seed';
 STEP: 'step';
+SWEEP: 'sweep';
+THROUGH: 'through';
+TRACK: 'track';
+WHOLE: 'whole';
 
 // Reducers: keywords in front of `[`, names everywhere else (`max(a, b)`).
 SUM: 'sum';

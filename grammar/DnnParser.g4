@@ -60,7 +60,12 @@ stmt: letStmt
     | optStmt
     | stepStmt
     | evalStmt
+    | wholeStmt
     | predictStmt
+    | phaseStmt
+    | trackStmt
+    | initStmt
+    | sweepStmt
     | minimizeStmt
     | logStmt
     | runStmt
@@ -87,15 +92,25 @@ tableField: name COLON type ASSIGN expr;
 generateSource: GENERATE expr (SEED expr)? block;
 
 optStmt: OPT name ASSIGN expr;
-stepStmt: STEP (fields IN name)? block;
+stepStmt: STEP (stepSource (COMMA stepSource)*)? block;
+stepSource: fields IN name;
 evalStmt: EVAL fields IN name every? block;
+wholeStmt: WHOLE fields block;
+phaseStmt: PHASE name block;
+trackStmt: TRACK name ASSIGN name WITH expr;
+initStmt: INIT path FROM STRING (AS STRING)?;
+sweepStmt: SWEEP sweepItem (COMMA sweepItem)*;
+sweepItem: name IN element;
 predictStmt: PREDICT name declList ARROW type block;
-minimizeStmt: MINIMIZE expr OVER targets (EXCEPT targets)? WITH name;
+minimizeStmt: MINIMIZE expr OVER targets (EXCEPT targets)? WITH name minimizeOption*;
+minimizeOption: every | ACCUMULATE arithmetic | THROUGH expr (COMMA expr)*;
 targets: path (COMMA path)*;
-logStmt: LOG assignment (COMMA assignment)*;
+// Of two names the first is `image`; the front end checks it.
+logStmt: LOG logEntry (COMMA logEntry)*;
+logEntry: name name? ASSIGN expr;
 runStmt: RUN runOption (COMMA runOption)*;
 runOption: name ASSIGN expr (ON path)?;
-checkpointStmt: CHECKPOINT STRING every? (KEEP BEST path)?;
+checkpointStmt: CHECKPOINT STRING (OF path)? every? (KEEP BEST path)?;
 
 every: EVERY INT? name;
 path: name (member | subscript)*;
@@ -143,6 +158,7 @@ item: STAR name | expr;
 // --- Names ---
 
 name: plainName | reducer;
-plainName: ID | BEST | CHECKPOINT | DATA | EVAL | EVERY | EXCEPT | IN | KEEP | LOG | MINIMIZE | ON | OPT | OVER | PREDICT
-         | REVERSE | RUN | SAVE | SEED | STEP;
+plainName: ID | ACCUMULATE | AS | BEST | CHECKPOINT | DATA | EVAL | EVERY | EXCEPT | FROM | IN | INIT | KEEP | LOG
+         | MINIMIZE | OF | ON | OPT | OVER | PHASE | PREDICT | REVERSE | RUN | SAVE | SEED | STEP | SWEEP | THROUGH | TRACK
+         | WHOLE;
 reducer: SUM | PROD | MAX | MIN | MEAN | ARGMAX | ARGMIN | ANY | ALL;

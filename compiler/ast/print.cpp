@@ -202,11 +202,24 @@ struct PrintStmt {
   }
   std::string operator()(const Opt& s) { return "opt " + s.name.text + " = " + print(*s.value) + "\n"; }
   std::string operator()(const Step& s) {
-    std::string source = s.source ? " " + printNames(s.fields) + " in " + s.source->text : "";
-    return "step" + source + printBody(s.body, indent);
+    std::string reads =
+        join(s.reads, [](const Step::Read& r) { return printNames(r.fields) + " in " + r.source.text; });
+    return "step" + (reads.empty() ? "" : " " + reads) + printBody(s.body, indent);
   }
   std::string operator()(const Eval& s) {
     return "eval " + printNames(s.fields) + " in " + s.source.text + printEvery(s.every) + printBody(s.body, indent);
+  }
+  std::string operator()(const Whole& s) { return "whole " + printNames(s.values) + printBody(s.body, indent); }
+  std::string operator()(const Phase& s) { return "phase " + s.name.text + printBody(s.body, indent); }
+  std::string operator()(const Track& s) {
+    return "track " + s.name.text + " = " + s.of.text + " with " + print(*s.rule) + "\n";
+  }
+  std::string operator()(const Init& s) {
+    return "init " + print(*s.target) + " from " + quoted(s.path) + (s.as ? " as " + quoted(*s.as) : "") + "\n";
+  }
+  std::string operator()(const Sweep& s) {
+    return "sweep " + join(s.items, [](const Sweep::Item& i) { return i.name.text + " in " + print(*i.values); }) +
+           "\n";
   }
   std::string operator()(const Predict& s) {
     return "predict " + s.name.text + "(" + printParams(s.params) + ") -> " + print(*s.result) +
@@ -214,10 +227,16 @@ struct PrintStmt {
   }
   std::string operator()(const Minimize& s) {
     std::string except = s.except.empty() ? "" : " except " + printList(s.except);
-    return "minimize " + print(*s.loss) + " over " + printList(s.over) + except + " with " + s.optimizer.text + "\n";
+    std::string accumulate = s.accumulate ? " accumulate " + operand(*s.accumulate) : "";
+    std::string through = s.through.empty() ? "" : " through " + printList(s.through);
+    return "minimize " + print(*s.loss) + " over " + printList(s.over) + except + " with " + s.optimizer.text +
+           printEvery(s.every) + accumulate + through + "\n";
   }
   std::string operator()(const Log& s) {
-    return "log " + join(s.entries, [](const Log::Entry& e) { return e.name.text + " = " + print(*e.value); }) + "\n";
+    return "log " +
+           join(s.entries,
+                [](const Log::Entry& e) { return (e.image ? "image " : "") + e.name.text + " = " + print(*e.value); }) +
+           "\n";
   }
   std::string operator()(const Run& s) {
     return "run " +
@@ -229,7 +248,7 @@ struct PrintStmt {
   }
   std::string operator()(const Checkpoint& s) {
     std::string best = s.best ? " keep best " + print(*s.best) : "";
-    return "checkpoint " + quoted(s.path) + printEvery(s.every) + best + "\n";
+    return "checkpoint " + quoted(s.path) + (s.of ? " of " + print(*s.of) : "") + printEvery(s.every) + best + "\n";
   }
   std::string operator()(const LocalFn& s) { return printFn(*s.fn, indent); }
 };

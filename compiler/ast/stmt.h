@@ -121,10 +121,13 @@ struct Every {
   ExprPtr count; // null: 1
   Unit unit = Unit::Epoch;
 };
-/// step (x, y) in tr { … }; step { … } has no data
+/// step (x, y) in tr, (u) in un { … }; step { … } has no data
 struct Step {
-  std::vector<Name> fields;
-  std::optional<Name> source;
+  struct Read {
+    std::vector<Name> fields;
+    Name source;
+  };
+  std::vector<Read> reads;
   Block body;
 };
 /// eval (x, y) in te every epoch { … }
@@ -134,6 +137,11 @@ struct Eval {
   std::optional<Every> every;
   Block body;
 };
+/// whole (p, y) { log auc = auc(p, y) }: values with an element or row for each example, of all examples together
+struct Whole {
+  std::vector<Name> values;
+  Block body;
+};
 /// predict digit(img: u8[N, 28, 28]) -> i32[N] { … }
 struct Predict {
   Name name;
@@ -141,18 +149,22 @@ struct Predict {
   TypePtr result;
   Block body;
 };
-/// minimize loss over net, head.w except net.fc1 with o
+/// minimize loss over net, head.w except net.fc1 with o every 5 steps accumulate 4 through clip_norm(1)
 struct Minimize {
   ExprPtr loss;
   std::vector<ExprPtr> over;   // NameRefs, Members, Subscripts of them
   std::vector<ExprPtr> except; // the same
   Name optimizer;
+  std::optional<Every> every;
+  ExprPtr accumulate; // may be null
+  std::vector<ExprPtr> through;
 };
-/// log loss = a, acc = b
+/// log loss = a, acc = b, image digits = x
 struct Log {
   struct Entry {
     Name name;
     ExprPtr value;
+    bool image = false;
   };
   std::vector<Entry> entries;
 };
@@ -165,12 +177,39 @@ struct Run {
   };
   std::vector<Option> options;
 };
-/// checkpoint "mnist.ckpt" every epoch keep best te.acc
+/// checkpoint "mnist.ckpt" every epoch keep best te.acc; checkpoint "enc.ckpt" of net.enc
 struct Checkpoint {
   SourceRange pathRange;
   std::string path;
+  ExprPtr of; // may be null
   std::optional<Every> every;
   ExprPtr best; // may be null
+};
+/// track slow = net with ema(decay = 0.999)
+struct Track {
+  Name name;
+  Name of;
+  ExprPtr rule;
+};
+/// init net.enc from "ae.ckpt" as "ae.enc"
+struct Init {
+  ExprPtr target;
+  SourceRange pathRange;
+  std::string path;
+  std::optional<std::string> as;
+};
+/// sweep lr in [1e-3, 1e-2], seed in 1..5
+struct Sweep {
+  struct Item {
+    Name name;
+    ExprPtr values;
+  };
+  std::vector<Item> items;
+};
+/// phase pretrain { … }
+struct Phase {
+  Name name;
+  Block body;
 };
 /// fn … inside a training program
 struct LocalFn {
@@ -178,15 +217,15 @@ struct LocalFn {
 };
 
 /// The bodies that statements stand in.
-enum class Context : uint8_t { Fn, Layer, Optimizer, Vjp, Scan, Train, Step, Eval, Predict, Generate };
+enum class Context : uint8_t { Fn, Layer, Optimizer, Vjp, Scan, Train, Phase, Step, Eval, Whole, Predict, Generate };
 
 struct Stmt {
-  // Everywhere: Let, Const, Require; When (its blocks are of the context it stands in) everywhere but in Train.
-  // Fn, Vjp, Predict, Generate: Return.   Layer: Return, Param, State, Update.   Optimizer: Return, State, Update.
-  // Scan: Next, Emit.   Train: Data, Opt, LocalFn, Step, Eval, Predict, Run, Checkpoint.   Step: Minimize, Log.   Eval:
-  // Log.
+  // Everywhere: Let, Const, Require; When (its blocks are of the context it stands in) everywhere but in Train and
+  // Phase. Fn, Vjp, Predict, Generate: Return.   Layer: Return, Param, State, Update.   Optimizer: Return, State,
+  // Update. Scan: Next, Emit.   Train, Phase: Data, Opt, LocalFn, Step, Eval, Run, Init.   Train: Predict, Track,
+  // Sweep, Phase, Checkpoint.   Step: Minimize, Log.   Eval: Log, Whole.   Whole: Log.
   using Node = std::variant<Let, Const, Param, State, Update, Require, When, Return, Next, Emit, Data, Opt, Step, Eval,
-                            Predict, Minimize, Log, Run, Checkpoint, LocalFn>;
+                            Whole, Predict, Phase, Track, Init, Sweep, Minimize, Log, Run, Checkpoint, LocalFn>;
   SourceRange range;
   Node node;
 

@@ -14,7 +14,8 @@ graph::FunctionKind kindOf(plan::Entry::Kind kind) {
   switch (kind) {
   case plan::Entry::Kind::Init: return graph::FunctionKind::Init;
   case plan::Entry::Kind::Step: return graph::FunctionKind::Step;
-  case plan::Entry::Kind::Eval: return graph::FunctionKind::Eval;
+  case plan::Entry::Kind::Eval:
+  case plan::Entry::Kind::Whole: return graph::FunctionKind::Eval;
   case plan::Entry::Kind::Predict: return graph::FunctionKind::Predict;
   case plan::Entry::Kind::Generate: return graph::FunctionKind::Generate;
   }

@@ -65,6 +65,11 @@ Result<Steps> compileToSteps(graph::Module& module, plan::Plan plan, const Compi
   }
   result.kernels = std::move(*kernels);
   result.steps = makeSteps(module, result.lowered, result.kernels.objects);
+  auto symbol = [](size_t variant) {
+    return variant == 0 ? std::string("dnn_module") : "dnn_module_" + std::to_string(variant);
+  };
+  result.steps.symbol = symbol(options.variant);
+  result.steps.next = options.variant + 1 < options.variants ? symbol(options.variant + 1) : "";
   return result;
 }
 

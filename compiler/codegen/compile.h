@@ -21,6 +21,8 @@ struct CompileOptions {
   /// Told how long each part took, each kernel included (on the thread that compiled it).
   std::function<void(const std::string& what, double seconds)> observe;
   bool timed = false; ///< make CompiledProgram::timedSteps too
+  size_t variant = 0; ///< number of this combination of a sweep
+  size_t variants = 1;
 };
 
 struct CompiledProgram {

@@ -30,7 +30,7 @@ bool fits(plan::Entry::Kind entry, graph::FunctionKind function) {
   switch (function) {
   case graph::FunctionKind::Init: return entry == plan::Entry::Kind::Init;
   case graph::FunctionKind::Step: return entry == plan::Entry::Kind::Step;
-  case graph::FunctionKind::Eval: return entry == plan::Entry::Kind::Eval;
+  case graph::FunctionKind::Eval: return entry == plan::Entry::Kind::Eval || entry == plan::Entry::Kind::Whole;
   case graph::FunctionKind::Predict: return entry == plan::Entry::Kind::Predict;
   case graph::FunctionKind::Generate: return entry == plan::Entry::Kind::Generate;
   case graph::FunctionKind::Helper: return false;
@@ -67,10 +67,12 @@ void fillPorts(const graph::Function& function, const transform::FunctionMemory&
         function.body.ops, [&](const Op* op) { return op->kind == OpKind::Input && op->symbol == port.name; });
     port.offset = memory.slots.at((*input)->results[0]).offset;
   }
-  for (plan::Port& port : entry.outputs) {
-    auto slot = memory.outputs.find(port.name);
-    DNN_ASSERT(slot != memory.outputs.end(), "every output of the plan is an output of the graph");
-    port.offset = slot->second.offset;
+  for (std::vector<plan::Port>* ports : {&entry.outputs, &entry.collected}) {
+    for (plan::Port& port : *ports) {
+      auto slot = memory.outputs.find(port.name);
+      DNN_ASSERT(slot != memory.outputs.end(), "every output of the plan is an output of the graph");
+      port.offset = slot->second.offset;
+    }
   }
 }
 

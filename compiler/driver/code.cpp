@@ -5,6 +5,7 @@
 #include "runtime/pool/kernel_abi.h"
 
 #include <cstdio>
+#include <set>
 
 namespace dnn::driver {
 
@@ -31,11 +32,13 @@ int failToCompile(const Error& error) {
   return kInternalError;
 }
 
-int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled) {
+namespace {
+
+int compileOne(Pipeline& pipeline, codegen::CompileOptions how, codegen::CompiledProgram& compiled) {
   if (int code = pipeline.runTo(Pipeline::Stage::Fuse); code != kSuccess) {
     return code;
   }
-  codegen::CompileOptions how = compileOptions(options);
+  how.variants = pipeline.program().combinations;
   how.observe = [&](const std::string& part, double seconds) { pipeline.notePart(part, seconds); };
   Result<codegen::CompiledProgram> result = Error{};
   pipeline.timed("generate code",
@@ -44,6 +47,31 @@ int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram
     return failToCompile(result.error());
   }
   compiled = std::move(*result);
+  return kSuccess;
+}
+
+} // namespace
+
+int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled) {
+  codegen::CompileOptions how = compileOptions(options);
+  if (int code = compileOne(pipeline, how, compiled); code != kSuccess) {
+    return code;
+  }
+  // The other combinations of a sweep: kernels that are the same for several are there once.
+  std::set<std::vector<uint8_t>> known(compiled.objects.begin(), compiled.objects.end());
+  size_t combinations = pipeline.program().combinations;
+  for (how.variant = 1; how.variant < combinations; ++how.variant) {
+    Pipeline other(options, how.variant);
+    codegen::CompiledProgram more;
+    if (int code = compileOne(other, how, more); code != kSuccess) {
+      return code;
+    }
+    for (std::vector<uint8_t>& object : more.objects) {
+      if (known.insert(object).second) {
+        compiled.objects.push_back(std::move(object));
+      }
+    }
+  }
   if (!compiled.cacheProblem.empty()) {
     std::fprintf(stderr, "dnnc: warning: kernels are not cached: %s\n", compiled.cacheProblem.c_str());
   }

@@ -1,6 +1,7 @@
 #include "compiler/driver/data_files.h"
 
 #include "compiler/driver/plan_dtype.h"
+#include "runtime/data/dataset.h"
 #include "runtime/data/probe.h"
 
 #include <filesystem>
@@ -78,6 +79,18 @@ Result<std::vector<std::string>> FileProbe::probeCsv(const std::string& path) {
     return Error{status.message, ""};
   }
   return probe.columns;
+}
+
+Result<int64_t> FileProbe::countExamples(const plan::Source& source) {
+  std::vector<std::string> paths;
+  for (const std::string& path : source.paths) {
+    paths.push_back(resolve(path));
+  }
+  runtime::Dataset data;
+  if (runtime::Status status = runtime::readExamples(source, paths, runtime::streamedFrom(), data); !status.ok()) {
+    return Error{status.message, ""};
+  }
+  return static_cast<int64_t>(data.rows);
 }
 
 } // namespace dnn::driver

@@ -24,6 +24,7 @@ public:
   Result<sema::IdxInfo> probeIdx(const std::string& path) override;
   Result<plan::Source> probeSource(plan::Source source, int64_t limit, const std::string& vocabularyFile) override;
   Result<std::vector<std::string>> probeCsv(const std::string& path) override;
+  Result<int64_t> countExamples(const plan::Source& source) override;
 
 private:
   std::string resolve(const std::string& path) const;

@@ -70,17 +70,22 @@ private:
   runtime::Status checkStep(size_t index, bool& ok) {
     const plan::Entry& entry = machine_.plan().entries[index];
     int64_t rows = std::min(entry.batch, kMaxRows);
-    if (!options_.randomInputs && !entry.source.empty()) {
-      runtime::DataStore store(machine_, {}); // --data was taken into the plan
-      const runtime::Dataset* data = nullptr;
-      if (runtime::Status status = store.load(entry.source, data); !status.ok()) {
+    runtime::DataStore store(machine_, {}); // --data was taken into the plan
+    std::vector<const runtime::Dataset*> data;
+    for (size_t i = 0; !options_.randomInputs && i < entry.sources.size(); ++i) {
+      if (runtime::Status status = store.load(entry.sources[i], data.emplace_back()); !status.ok()) {
         return status;
       }
-      rows = std::min(rows, static_cast<int64_t>(data->rows));
-      runtime::Status status = runtime::gatherBatch(machine_, entry, *data, nullptr, 0, static_cast<uint64_t>(rows));
+      rows = std::min(rows, static_cast<int64_t>(data.back()->rows));
+    }
+    size_t input = 0;
+    for (const runtime::Dataset* source : data) {
+      runtime::Status status =
+          runtime::gatherBatch(machine_, entry, *source, nullptr, 0, static_cast<uint64_t>(rows), {input, 0});
       if (!status.ok()) {
         return status;
       }
+      input += source->fields.size();
     }
     graph::Environment environment = program_->environment(index, {rows, machine_.plan().seed, 0, 0});
     if (options_.randomInputs) {

@@ -90,7 +90,8 @@ Result<std::unique_ptr<InterpretedProgram>> InterpretedProgram::make(const graph
                      current->persistent_ = persistent;
                      current->arena_ = arena;
                    },
-                   entryPoints(std::make_index_sequence<kMaxEntries>())};
+                   entryPoints(std::make_index_sequence<kMaxEntries>()),
+                   nullptr};
   return program;
 }
 
@@ -102,7 +103,7 @@ void InterpretedProgram::place() {
     p.offset = reserve(plan_.persistentBytes, p.dtype, p.dims, 1);
   }
   for (plan::Entry& entry : plan_.entries) {
-    for (std::vector<plan::Port>* ports : {&entry.inputs, &entry.outputs}) {
+    for (std::vector<plan::Port>* ports : {&entry.inputs, &entry.outputs, &entry.collected}) {
       for (plan::Port& port : *ports) {
         port.offset = reserve(plan_.arenaBytes, port.dtype, port.dims, port.batched ? entry.batch : 1);
       }
@@ -143,8 +144,10 @@ int32_t InterpretedProgram::call(size_t index, const DnnCall& call) {
   for (const plan::Persistent& p : plan_.persistents) {
     copyTensor(environment.persistents.at(p.path), persistent_ + p.offset, false);
   }
-  for (const plan::Port& port : entry.outputs) {
-    copyTensor(outputs->outputs.at(port.name), arena_ + port.offset, false);
+  for (const std::vector<plan::Port>* ports : {&entry.outputs, &entry.collected}) {
+    for (const plan::Port& port : *ports) {
+      copyTensor(outputs->outputs.at(port.name), arena_ + port.offset, false);
+    }
   }
   return 0;
 }

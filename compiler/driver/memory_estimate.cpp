@@ -1,7 +1,7 @@
 #include "compiler/driver/memory_estimate.h"
 
-#include "runtime/data/dataset.h"
 #include "runtime/data/probe.h"
+#include "runtime/data/dataset.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/file.h"
 

@@ -144,7 +144,7 @@ int Pipeline::runStages(Stage last) {
 void Pipeline::analyze() {
   std::string folder = folderOf(options_.file);
   FileProbe probe(folder);
-  sema::Options options{options_.program, options_.seed, dataPaths(options_)};
+  sema::Options options{options_.program, options_.seed, dataPaths(options_), combination_};
   program_ = sema::analyze(loaded_.pointers(), options, probe, diags_).program;
   if (program_) {
     program_->plan.directory = folder;

@@ -22,7 +22,9 @@ public:
   /// In the order in which they run. Each one needs those before it.
   enum class Stage : uint8_t { Parse, Analyze, Build, Differentiate, Optimize, Fuse };
 
-  explicit Pipeline(const Options& options) : options_(options), diags_(sources_) {}
+  /// `combination`: number of the combination of values that a sweep takes.
+  explicit Pipeline(const Options& options, size_t combination = 0)
+      : options_(options), combination_(combination), diags_(sources_) {}
 
   /// Runs the stages up to and including `last`, once. kSuccess, or the exit code of a run that ends here; then stderr
   /// has said why. Warnings are printed in both cases.
@@ -45,6 +47,7 @@ private:
   void analyze();
 
   const Options& options_;
+  size_t combination_;
   diag::Sources sources_;
   diag::Diagnostics diags_;
   LoadedFiles loaded_;

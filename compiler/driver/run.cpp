@@ -36,6 +36,10 @@ int interpret(const Options& options, std::function<int()>& program) {
   if (int code = pipeline->runTo(Pipeline::Stage::Optimize); code != kSuccess) {
     return code;
   }
+  if (pipeline->program().combinations > 1) {
+    std::fprintf(stderr, "dnnc: the interpreter runs no sweeps; give each name a single value\n");
+    return kInputError;
+  }
   auto interpreted = InterpretedProgram::make(pipeline->module(), pipeline->program().plan);
   if (!interpreted) {
     std::fprintf(stderr, "dnnc: %s\n", interpreted.error().message.c_str());

@@ -91,7 +91,7 @@ private:
   std::vector<uint64_t>& ticks_; // what the timed step adds to
   runtime::Machine machine_;
   std::unique_ptr<runtime::DataStore> store_;
-  const runtime::Dataset* data_ = nullptr;
+  std::vector<const runtime::Dataset*> data_; // of each source that the step reads
   uint32_t entry_ = 0;
   uint64_t rows_ = 0;
   uint64_t step_ = 0;
@@ -125,12 +125,15 @@ private:
     }
     timed_.bind(machine_.persistents(), machine_.arena(0));
     entry_ = static_cast<uint32_t>(machine_.findEntry(plan::Entry::Kind::Step)); // the command found it in the graph
-    if (!entry().source.empty()) {
+    if (!entry().sources.empty()) {
       store_ = std::make_unique<runtime::DataStore>(machine_, runtime::DataOverrides{}); // --data is in the plan
-      if (runtime::Status status = store_->load(entry().source, data_); !status.ok()) {
-        return status;
+      for (const std::string& source : entry().sources) {
+        if (runtime::Status status = store_->load(source, data_.emplace_back()); !status.ok()) {
+          return status;
+        }
+        uint64_t rows = std::min(static_cast<uint64_t>(entry().batch), data_.back()->rows);
+        rows_ = data_.size() == 1 ? rows : std::min(rows_, rows);
       }
-      rows_ = std::min(static_cast<uint64_t>(entry().batch), data_->rows);
     }
     int init = machine_.findEntry(plan::Entry::Kind::Init);
     runtime::Status status = init < 0 ? runtime::success() : machine_.call(static_cast<uint32_t>(init), 0, moment());
@@ -148,13 +151,21 @@ private:
 
   /// Whole batches only, so that every step is the same work.
   runtime::Status fetch() {
-    if (data_ == nullptr) {
+    if (data_.empty()) {
       return runtime::success();
     }
     double start = secondsNow();
-    uint64_t batches = std::max<uint64_t>(data_->rows / rows_, 1);
-    runtime::Status status =
-        runtime::gatherBatch(machine_, entry(), *data_, nullptr, step_ % batches * rows_, rows_, step_ / batches);
+    size_t input = 0;
+    runtime::Status status;
+    for (const runtime::Dataset* data : data_) {
+      uint64_t batches = std::max<uint64_t>(data->rows / rows_, 1);
+      runtime::BatchPlace place{input, 0, step_ / batches};
+      status = runtime::gatherBatch(machine_, entry(), *data, nullptr, step_ % batches * rows_, rows_, place);
+      if (!status.ok()) {
+        return status;
+      }
+      input += data->fields.size();
+    }
     fetch_.push_back(secondsNow() - start);
     return status;
   }

@@ -46,6 +46,8 @@ private:
   ast::Step step(P::StepStmtContext& ctx);
   ast::Eval eval(P::EvalStmtContext& ctx);
   ast::Predict predict(P::PredictStmtContext& ctx);
+  ast::Init init(P::InitStmtContext& ctx);
+  ast::Sweep sweep(P::SweepStmtContext& ctx);
   ast::Minimize minimize(P::MinimizeStmtContext& ctx);
   ast::Log log(P::LogStmtContext& ctx);
   ast::Run run(P::RunStmtContext& ctx);

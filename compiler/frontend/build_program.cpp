@@ -40,9 +40,8 @@ ast::GenerateSource AstBuilder::generate(P::GenerateSourceContext& ctx) {
 
 ast::Step AstBuilder::step(P::StepStmtContext& ctx) {
   ast::Step out;
-  if (ctx.fields() != nullptr) {
-    out.fields = names(*ctx.fields());
-    out.source = name(*ctx.name());
+  for (P::StepSourceContext* source : ctx.stepSource()) {
+    out.reads.push_back({names(*source->fields()), name(*source->name())});
   }
   out.body = block(*ctx.block(), Context::Step);
   return out;
@@ -76,6 +75,38 @@ ast::Minimize AstBuilder::minimize(P::MinimizeStmtContext& ctx) {
     out.except = targets(*ctx.targets(1));
   }
   out.optimizer = name(*ctx.name());
+  auto once = [&](bool known, P::MinimizeOptionContext& option) {
+    if (known) {
+      diags_.report<DiagId::duplicate_statement>(rangeOf(option), option.getStart()->getText());
+    }
+    return !known;
+  };
+  for (P::MinimizeOptionContext* option : ctx.minimizeOption()) {
+    if (option->every() != nullptr && once(out.every.has_value(), *option)) {
+      out.every = every(*option->every());
+    } else if (option->ACCUMULATE() != nullptr && once(out.accumulate != nullptr, *option)) {
+      out.accumulate = arithmetic(*option->arithmetic());
+    } else if (option->THROUGH() != nullptr && once(!out.through.empty(), *option)) {
+      out.through = exprs(option->expr());
+    }
+  }
+  return out;
+}
+
+ast::Init AstBuilder::init(P::InitStmtContext& ctx) {
+  antlr4::Token& file = *ctx.STRING(0)->getSymbol();
+  ast::Init out{path(*ctx.path()), rangeOf(file), string(file), std::nullopt};
+  if (ctx.AS() != nullptr) {
+    out.as = string(*ctx.STRING(1)->getSymbol());
+  }
+  return out;
+}
+
+ast::Sweep AstBuilder::sweep(P::SweepStmtContext& ctx) {
+  ast::Sweep out;
+  for (P::SweepItemContext* item : ctx.sweepItem()) {
+    out.items.push_back({name(*item->name()), element(*item->element())});
+  }
   return out;
 }
 
@@ -104,8 +135,14 @@ ast::ExprPtr AstBuilder::path(P::PathContext& ctx) {
 
 ast::Log AstBuilder::log(P::LogStmtContext& ctx) {
   ast::Log out;
-  for (ast::Arg& one : assignments(ctx.assignment())) {
-    out.entries.push_back({std::move(*one.name), std::move(one.value)});
+  for (P::LogEntryContext* entry : ctx.logEntry()) {
+    ast::Name first = name(*entry->name(0));
+    bool shown = entry->name().size() == 2;
+    if (shown && first.text != "image") {
+      diags_.report<DiagId::unknown_log_kind>(first.range, first.text)
+          .hint("write `log NAME = value` or `log image NAME = value`");
+    }
+    out.entries.push_back({shown ? name(*entry->name(1)) : first, expr(*entry->expr()), shown});
   }
   return out;
 }
@@ -127,7 +164,9 @@ ast::Checkpoint AstBuilder::checkpoint(P::CheckpointStmtContext& ctx) {
   if (ctx.every() != nullptr) {
     out.every = every(*ctx.every());
   }
-  out.best = ctx.path() == nullptr ? nullptr : path(*ctx.path());
+  size_t next = 0;
+  out.of = ctx.OF() == nullptr ? nullptr : path(*ctx.path(next++));
+  out.best = ctx.KEEP() == nullptr ? nullptr : path(*ctx.path(next));
   return out;
 }
 

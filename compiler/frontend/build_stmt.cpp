@@ -13,8 +13,9 @@ using P = syntax::DnnParser;
 constexpr unsigned in(Context c) { return 1U << static_cast<unsigned>(c); }
 constexpr unsigned kResults = in(Context::Fn) | in(Context::Layer) | in(Context::Optimizer) | in(Context::Vjp) |
                               in(Context::Predict) | in(Context::Generate);
-constexpr unsigned kEverywhere =
-    kResults | in(Context::Scan) | in(Context::Train) | in(Context::Step) | in(Context::Eval);
+constexpr unsigned kEverywhere = kResults | in(Context::Scan) | in(Context::Train) | in(Context::Phase) |
+                                 in(Context::Step) | in(Context::Eval) | in(Context::Whole);
+constexpr unsigned kPrograms = in(Context::Train) | in(Context::Phase);
 
 struct Place {
   size_t rule;
@@ -27,23 +28,28 @@ constexpr Place kPlaces[] = {
     {P::RuleLetStmt, "let", kEverywhere, ""},
     {P::RuleConstDecl, "const", kEverywhere, ""},
     {P::RuleRequireStmt, "require", kEverywhere, ""},
-    {P::RuleWhenStmt, "when", kEverywhere & ~in(Context::Train), "definitions, step, eval and predict"},
+    {P::RuleWhenStmt, "when", kEverywhere & ~kPrograms, "definitions, step, eval and predict"},
     {P::RuleReturnStmt, "return", kResults, "fn, layer, optimizer, vjp, predict and generate"},
     {P::RuleParamStmt, "param", in(Context::Layer), "layers"},
     {P::RuleStateStmt, "state", in(Context::Layer) | in(Context::Optimizer), "layers and optimizers"},
     {P::RuleUpdateStmt, "update", in(Context::Layer) | in(Context::Optimizer), "layers and optimizers"},
     {P::RuleNextStmt, "next", in(Context::Scan), "scans"},
     {P::RuleEmitStmt, "emit", in(Context::Scan), "scans"},
-    {P::RuleDataStmt, "data", in(Context::Train), "train"},
-    {P::RuleOptStmt, "opt", in(Context::Train), "train"},
-    {P::RuleFnDecl, "fn", in(Context::Train), "the top level and train"},
-    {P::RuleStepStmt, "step", in(Context::Train), "train"},
-    {P::RuleEvalStmt, "eval", in(Context::Train), "train"},
+    {P::RuleDataStmt, "data", kPrograms, "train"},
+    {P::RuleOptStmt, "opt", kPrograms, "train"},
+    {P::RuleFnDecl, "fn", kPrograms, "the top level and train"},
+    {P::RuleStepStmt, "step", kPrograms, "train"},
+    {P::RuleEvalStmt, "eval", kPrograms, "train"},
+    {P::RuleWholeStmt, "whole", in(Context::Eval), "eval"},
     {P::RulePredictStmt, "predict", in(Context::Train), "train"},
-    {P::RuleRunStmt, "run", in(Context::Train), "train"},
+    {P::RulePhaseStmt, "phase", in(Context::Train), "train"},
+    {P::RuleTrackStmt, "track", in(Context::Train), "train"},
+    {P::RuleInitStmt, "init", kPrograms, "train"},
+    {P::RuleSweepStmt, "sweep", in(Context::Train), "train"},
+    {P::RuleRunStmt, "run", kPrograms, "train"},
     {P::RuleCheckpointStmt, "checkpoint", in(Context::Train), "train"},
     {P::RuleMinimizeStmt, "minimize", in(Context::Step), "step"},
-    {P::RuleLogStmt, "log", in(Context::Step) | in(Context::Eval), "step and eval"},
+    {P::RuleLogStmt, "log", in(Context::Step) | in(Context::Eval) | in(Context::Whole), "step and eval"},
 };
 
 std::string_view describe(Context context) {
@@ -54,8 +60,10 @@ std::string_view describe(Context context) {
   case Context::Vjp: return "a vjp rule";
   case Context::Scan: return "a scan";
   case Context::Train: return "a train block";
+  case Context::Phase: return "a phase";
   case Context::Step: return "a step";
   case Context::Eval: return "an eval";
+  case Context::Whole: return "a whole block";
   case Context::Predict: return "a predict";
   case Context::Generate: return "a generate block";
   }
@@ -112,6 +120,15 @@ ast::StmtPtr AstBuilder::stmt(P::StmtContext& ctx) {
   case P::RuleOptStmt: return made(ast::Opt{name(*ctx.optStmt()->name()), expr(*ctx.optStmt()->expr())});
   case P::RuleStepStmt: return made(step(*ctx.stepStmt()));
   case P::RuleEvalStmt: return made(eval(*ctx.evalStmt()));
+  case P::RuleWholeStmt:
+    return made(ast::Whole{names(*ctx.wholeStmt()->fields()), block(*ctx.wholeStmt()->block(), Context::Whole)});
+  case P::RulePhaseStmt:
+    return made(ast::Phase{name(*ctx.phaseStmt()->name()), block(*ctx.phaseStmt()->block(), Context::Phase)});
+  case P::RuleTrackStmt:
+    return made(
+        ast::Track{name(*ctx.trackStmt()->name(0)), name(*ctx.trackStmt()->name(1)), expr(*ctx.trackStmt()->expr())});
+  case P::RuleInitStmt: return made(init(*ctx.initStmt()));
+  case P::RuleSweepStmt: return made(sweep(*ctx.sweepStmt()));
   case P::RulePredictStmt: return made(predict(*ctx.predictStmt()));
   case P::RuleMinimizeStmt: return made(minimize(*ctx.minimizeStmt()));
   case P::RuleLogStmt: return made(log(*ctx.logStmt()));

@@ -60,7 +60,7 @@ private:
       break;
     case P::RuleLetStmt: align(static_cast<P::LetStmtContext&>(at).ASSIGN(), "let"); break;
     case P::RuleConstDecl: align(static_cast<P::ConstDeclContext&>(at).ASSIGN(), "const"); break;
-    case P::RuleLogStmt: align(static_cast<P::LogStmtContext&>(at).assignment(0)->ASSIGN(), "log"); break;
+    case P::RuleLogStmt: align(static_cast<P::LogStmtContext&>(at).logEntry(0)->ASSIGN(), "log"); break;
     default: break;
     }
     for (antlr4::tree::ParseTree* child : at.children) {

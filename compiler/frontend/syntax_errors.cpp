@@ -162,7 +162,12 @@ bool ErrorStrategy::startsStatement(size_t index) const {
   case DnnLexer::OPT:
   case DnnLexer::STEP:
   case DnnLexer::EVAL:
+  case DnnLexer::WHOLE:
   case DnnLexer::PREDICT:
+  case DnnLexer::PHASE:
+  case DnnLexer::TRACK:
+  case DnnLexer::INIT:
+  case DnnLexer::SWEEP:
   case DnnLexer::MINIMIZE:
   case DnnLexer::LOG:
   case DnnLexer::RUN:

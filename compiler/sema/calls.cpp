@@ -97,6 +97,9 @@ Value Instantiator::callValue(const Value& callee, std::vector<Argument> args, S
   if (auto* constant = callee.as<ConstantSchedule>()) {
     return StaticFloat{constant->value};
   }
+  if (auto* schedule = callee.as<ScheduleFn>()) {
+    return callSchedule(schedule->fn, std::move(args), range, env);
+  }
   if (auto* layer = callee.as<LayerDef>()) {
     std::optional<Statics> statics = bindStatics(layer->decl->signature, layer->scope, {}, args, range);
     if (!statics) {
@@ -183,7 +186,11 @@ std::optional<Value> Instantiator::checkKind(const ast::StaticDecl& decl, Value 
       return Value(ConstantSchedule{n->value});
     }
     auto* fn = value.as<FnValue>();
-    if (value.as<ConstantSchedule>() || (fn && fn->applied)) {
+    constexpr size_t most = 3; // t, epoch, plateaus
+    if (fn && fn->applied && fn->decl->signature.params.size() > 1 && fn->decl->signature.params.size() <= most) {
+      return Value(ScheduleFn{*fn});
+    }
+    if (value.as<ConstantSchedule>() || value.as<ScheduleFn>() || (fn && fn->applied)) {
       return value;
     }
     if (fn) {
@@ -361,6 +368,24 @@ Value Instantiator::callFn(const FnValue& fn, std::vector<Argument> args, Source
   static const Statics none;
   return runBody(signature, fn.decl->body, fn.scope, fn.statics ? *fn.statics : none, std::move(*ordered), range, frame,
                  env);
+}
+
+Value Instantiator::callSchedule(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env) {
+  if (args.size() != 1 || args[0].name) {
+    error<DiagId::wrong_argument_count>(range, fn.decl->signature.name.text, "1 argument", args.size());
+    return Poison{};
+  }
+  args.push_back({nullptr, epochNumber(range), range});
+  if (fn.decl->signature.params.size() > 2) {
+    args.push_back({nullptr, plateauCount(range), range});
+  }
+  return callFn(fn, std::move(args), range, env);
+}
+
+Tensor Instantiator::epochNumber(SourceRange range) {
+  VarId epoch = out_->addVar("epoch", TensorType{DType::I32, {}, std::nullopt});
+  out_->emitOutside(range, ReadEnv{epoch, ReadEnv::What::Epoch});
+  return variable(epoch);
 }
 
 Value Instantiator::lift(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env) {

@@ -134,6 +134,13 @@ private:
   }
 };
 
+/// [H, W], [H, W, 1 or 3], [K, H, W], [K, H, W, 1 or 3]: as the runtime reads them.
+bool isPicture(const TensorType& type) {
+  size_t rank = type.rank();
+  bool channels = rank > 2 && (type.dims.back() == Dim(1) || type.dims.back() == Dim(3));
+  return rank == 2 || rank == 3 || (rank == 4 && channels);
+}
+
 } // namespace
 
 FunctionBuilder& Instantiator::beginEntry(plan::Entry::Kind kind, const std::string& function,
@@ -146,8 +153,6 @@ FunctionBuilder& Instantiator::beginEntry(plan::Entry::Kind kind, const std::str
   plan.name = name;
   program_.plan.entries.push_back(std::move(plan));
   out_ = &entry;
-  stepNumber_.reset();
-  minimised_.clear();
   return entry;
 }
 
@@ -190,7 +195,7 @@ void Instantiator::endEntry(size_t position) {
   uint32_t at = 0;
   for (const Statement& stmt : entry.function.body) {
     if (auto* output = std::get_if<Output>(&stmt.node)) {
-      if (minimised_.contains(output->value)) {
+      if (minimised_[position].contains(output->value)) {
         plan.watchedOutputs.push_back(at);
       }
       ++at;
@@ -200,6 +205,16 @@ void Instantiator::endEntry(size_t position) {
 }
 
 bool Instantiator::bindFields(const std::vector<ast::Name>& fields, const ast::Name& name, Env& env) {
+  bool ok = checkFields(fields, name, env);
+  for (const ast::Name& field : fields) {
+    if (!ok) {
+      env.scope->bind(field.text, Poison{}, field.range);
+    }
+  }
+  return ok;
+}
+
+bool Instantiator::checkFields(const std::vector<ast::Name>& fields, const ast::Name& name, Env& env) {
   const Binding* b = env.scope->find(name.text);
   auto* ref = b ? b->value.as<SourceRef>() : nullptr;
   if (!ref) {
@@ -215,10 +230,24 @@ bool Instantiator::bindFields(const std::vector<ast::Name>& fields, const ast::N
   const Source& source = sources_[ref->source];
   const plan::Source& plan = program_.plan.sources[ref->source];
   plan::Entry& entry = program_.plan.entries.back();
-  entry.source = name.text;
-  entry.batch = plan.batch;
-  out_->function.symbols = {{"N", plan.batch}};
-  env.scope->bind("N", StaticInt{Dim::symbol(0)}, name.range);
+  bool first = entry.sources.empty();
+  if (first) {
+    entry.batch = plan.batch;
+    out_->function.symbols = {{"N", plan.batch}};
+    env.scope->bind("N", StaticInt{Dim::symbol(0)}, name.range);
+  } else if (plan.batch != entry.batch) {
+    error<DiagId::batches_differ>(name.range, name.text, plan.batch, entry.sources[0], entry.batch)
+        .hint(
+            "sources that are read together give equally many examples; read them in steps of their own to take turns");
+    return false;
+  }
+  for (const std::string& other : entry.sources) {
+    if (other == name.text) {
+      error<DiagId::duplicate_name>(name.range, name.text).note(source.name.range, "the source is declared here");
+      return false;
+    }
+  }
+  entry.sources.push_back(name.text);
   if (source.failed) {
     return false;
   }
@@ -231,8 +260,9 @@ bool Instantiator::bindFields(const std::vector<ast::Name>& fields, const ast::N
     TensorType type = source.rows[i];
     type.dims.insert(type.dims.begin(), Dim::symbol(0));
     VarId var = out_->addVar(fields[i].text, type);
-    out_->function.inputs.push_back({var, plan.fields[i].name});
-    entry.inputs.push_back(portOf(plan.fields[i].name, type));
+    std::string input = (first ? "" : name.text + ".") + plan.fields[i].name;
+    out_->function.inputs.push_back({var, input});
+    entry.inputs.push_back(portOf(input, type));
     env.scope->bind(fields[i].text, variable(var), fields[i].range);
   }
   return true;
@@ -258,56 +288,180 @@ std::optional<uint32_t> Instantiator::everyEpochs(const std::optional<ast::Every
 }
 
 void Instantiator::runStep(const ast::Stmt& stmt, const ast::Step& step, Env& env) {
+  std::optional<std::vector<Rhythm>> rhythms = rhythmsOf(step.body, env);
+  std::optional<int64_t> cycle = rhythms ? cycleOf(*rhythms) : std::nullopt;
+  if (!cycle) {
+    rhythms.emplace();
+    cycle = 1;
+  }
+  plan::Phase& phase = program_.plan.phases[*phase_];
+  size_t number = phase.turns.size() + 1;
+  std::string path = phase.name.empty() ? "step" : "step." + phase.name;
+  path += number > 1 ? "." + std::to_string(number) : "";
+  std::map<std::vector<Mode>, uint32_t> made;
+  plan::Turn turn;
+  turn.cycle.resize(static_cast<size_t>(*cycle));
+  // The last turn is the one in which every `minimize` updates: what is wrong is reported there, once.
+  for (int64_t i = 0; i < *cycle; ++i) {
+    int64_t at = (i + *cycle - 1) % *cycle;
+    std::vector<Mode> modes;
+    modes_.clear();
+    for (const Rhythm& rhythm : *rhythms) {
+      modes.push_back(rhythm.at(at));
+      modes_[rhythm.minimize] = modes.back();
+    }
+    auto [known, inserted] = made.try_emplace(std::move(modes), 0);
+    if (inserted) {
+      constexpr size_t most = 64;
+      if (made.size() > most) {
+        error<DiagId::cycle_too_long>(stmt.range, most);
+        break;
+      }
+      std::string function = path;
+      if (made.size() > 1) {
+        function += (number > 1 ? "." : ".1.") + std::to_string(made.size());
+      }
+      known->second = makeStep(stmt, step, function, path, env);
+    }
+    turn.cycle[static_cast<size_t>(at)] = known->second;
+    if (diags_.hasErrors()) {
+      std::fill(turn.cycle.begin(), turn.cycle.end(), turn.cycle.back());
+      break;
+    }
+  }
+  modes_.clear();
+  program_.plan.phases[*phase_].turns.push_back(std::move(turn));
+}
+
+uint32_t Instantiator::makeStep(const ast::Stmt& stmt, const ast::Step& step, const std::string& function,
+                                const std::string& path, Env& env) {
   size_t position = entries_.size();
-  beginEntry(plan::Entry::Kind::Step, "step", "step");
+  beginEntry(plan::Entry::Kind::Step, function, "step");
   training_ = true;
   Env inner = env;
   inner.scope = std::make_shared<Scope>(env.scope);
   Frame frame;
   frame.kind = Frame::Kind::Entry;
-  frame.path = "step";
+  frame.path = path;
   inner.frame = &frame;
-  bool ok = true;
-  if (step.source) {
-    ok = bindFields(step.fields, *step.source, inner);
-  }
-  for (const ast::Name& field : step.fields) {
-    if (!ok) {
-      inner.scope->bind(field.text, Poison{}, field.range);
-    }
+  for (const ast::Step::Read& read : step.reads) {
+    bindFields(read.fields, read.source, inner);
   }
   runBlock(step.body, inner);
-  if (entries_[position].updates().empty() && !diags_.hasErrors()) {
+  bool rests = std::any_of(modes_.begin(), modes_.end(), [](auto& mode) { return mode.second == Mode::Rest; });
+  if (entries_[position].updates().empty() && !rests && !diags_.hasErrors()) {
     error<DiagId::step_without_minimize>(stmt.range).hint("write `minimize loss over net with o`");
   }
+  training_ = false;
+  out_ = &train_;
+  openSteps_.push_back(position);
+  return static_cast<uint32_t>(position);
+}
+
+void Instantiator::finishStep(size_t position) {
+  out_ = &entries_[position];
+  training_ = true;
+  updateFollowers();
   training_ = false;
   endEntry(position);
 }
 
 void Instantiator::runEval(const ast::Stmt& stmt, const ast::Eval& eval, Env& env) {
-  for (const plan::Entry& entry : program_.plan.entries) {
-    if (entry.kind == plan::Entry::Kind::Eval && entry.source == eval.source.text) {
-      error<DiagId::duplicate_statement>(stmt.range, "eval of `" + eval.source.text + "`");
-      return;
+  std::vector<uint32_t>& evals = phase_ ? program_.plan.phases[*phase_].evals : sharedEvals_;
+  for (const std::vector<uint32_t>* known : {&evals, &sharedEvals_}) {
+    for (uint32_t number : *known) {
+      if (program_.plan.entries[number].name == eval.source.text) {
+        error<DiagId::duplicate_statement>(stmt.range, "eval of `" + eval.source.text + "`");
+        return;
+      }
     }
   }
   size_t position = entries_.size();
-  beginEntry(plan::Entry::Kind::Eval, "eval." + eval.source.text, eval.source.text);
+  evals.push_back(static_cast<uint32_t>(position));
+  std::string phase = phase_ ? program_.plan.phases[*phase_].name : "";
+  std::string path = (phase.empty() ? "eval." : "eval." + phase + ".") + eval.source.text;
+  beginEntry(plan::Entry::Kind::Eval, path, eval.source.text);
+  whole_.reset();
   Env inner = env;
   inner.scope = std::make_shared<Scope>(env.scope);
   Frame frame;
   frame.kind = Frame::Kind::Entry;
-  frame.path = "eval." + eval.source.text;
+  frame.path = path;
   inner.frame = &frame;
-  if (!bindFields(eval.fields, eval.source, inner)) {
-    for (const ast::Name& field : eval.fields) {
-      inner.scope->bind(field.text, Poison{}, field.range);
-    }
-  }
+  bindFields(eval.fields, eval.source, inner);
   if (std::optional<uint32_t> every = everyEpochs(eval.every, env)) {
     program_.plan.entries[position].every = *every;
   }
   runBlock(eval.body, inner);
+  endEntry(position);
+  if (whole_) {
+    finishWhole(position, env);
+  }
+}
+
+void Instantiator::runWhole(const ast::Stmt& stmt, const ast::Whole& whole, Env& env) {
+  if (whole_) {
+    error<DiagId::duplicate_statement>(stmt.range, "whole").note(whole_->range, "the first one is here");
+    return;
+  }
+  plan::Entry& entry = program_.plan.entries[entries_.size() - 1];
+  WholeUse use{&whole, stmt.range, {}};
+  bool ok = true;
+  for (const ast::Name& name : whole.values) {
+    std::optional<Tensor> t = toTensor(evalName(name, env), name.range);
+    bool rows = t && !t->type.dims.empty() && t->type.dims[0] == Dim::symbol(0) && !out_->function.symbols.empty() &&
+                std::all_of(t->type.dims.begin() + 1, t->type.dims.end(), [](const Dim& d) { return d.isStatic(); });
+    if (t && !rows) {
+      error<DiagId::not_per_example>(name.range, name.text, str(t->type));
+    }
+    ok = ok && rows;
+    if (rows) {
+      VarId var = store(*t, name.text, name.range);
+      std::string port = "whole." + name.text;
+      out_->emit(name.range, Output{port, var});
+      entry.collected.push_back(portOf(port, out_->type(var)));
+      use.types.push_back(out_->type(var));
+    }
+  }
+  if (ok) {
+    whole_ = std::move(use);
+  }
+}
+
+void Instantiator::finishWhole(size_t evalPosition, Env& env) {
+  const WholeUse use = *whole_;
+  const plan::Entry eval = program_.plan.entries[evalPosition];
+  const Binding* b = env.scope->find(eval.name);
+  std::optional<int64_t> count = exampleCount(b->value.as<SourceRef>()->source, use.range);
+  if (!count) {
+    return;
+  }
+  size_t position = entries_.size();
+  std::string path = "whole" + entries_[evalPosition].function.name.substr(std::string_view("eval").size());
+  beginEntry(plan::Entry::Kind::Whole, path, eval.name);
+  program_.plan.entries[position].batch = *count;
+  out_->function.symbols = {{"N", *count}};
+  Env inner = env;
+  inner.scope = std::make_shared<Scope>(env.scope);
+  Frame frame;
+  frame.kind = Frame::Kind::Entry;
+  frame.path = path;
+  inner.frame = &frame;
+  inner.scope->bind("N", StaticInt{Dim::symbol(0)}, use.range);
+  for (size_t i = 0; i < use.types.size(); ++i) {
+    const ast::Name& name = use.whole->values[i];
+    VarId var = out_->addVar(name.text, use.types[i]);
+    out_->function.inputs.push_back({var, eval.collected[i].name});
+    program_.plan.entries[position].inputs.push_back(portOf(eval.collected[i].name, use.types[i]));
+    inner.scope->bind(name.text, variable(var), name.range);
+  }
+  runBlock(use.whole->body, inner);
+  for (const plan::Port& port : program_.plan.entries[position].outputs) {
+    bool twice = std::any_of(eval.outputs.begin(), eval.outputs.end(), [&](auto& p) { return p.name == port.name; });
+    if (twice) {
+      error<DiagId::duplicate_log>(use.range, port.name);
+    }
+  }
   endEntry(position);
 }
 
@@ -412,24 +566,41 @@ void Instantiator::runLog(const ast::Log& log, Env& env) {
     if (!t) {
       continue;
     }
-    if (!t->type.isScalar()) {
-      error<DiagId::log_not_scalar>(item.value->range, item.name.text, str(t->type))
+    bool fixed = std::all_of(t->type.dims.begin(), t->type.dims.end(), [](const Dim& d) { return d.isStatic(); });
+    if (!fixed) {
+      error<DiagId::log_of_batch>(item.value->range, item.name.text, str(t->type))
           .hint("reduce it, for instance with `mean(…)`");
       continue;
     }
-    bool known = std::any_of(entry.outputs.begin(), entry.outputs.end(),
-                             [&](const plan::Port& p) { return p.name == item.name.text; });
+    if (item.image && !isPicture(t->type)) {
+      error<DiagId::log_not_image>(item.value->range, item.name.text, str(t->type));
+      continue;
+    }
+    // All steps of a phase log to one place.
+    bool known = false;
+    for (const plan::Port& port : entry.outputs) {
+      known = known || port.name == item.name.text;
+    }
+    if (entry.kind == plan::Entry::Kind::Step) {
+      for (const plan::Turn& turn : program_.plan.phases[*phase_].turns) {
+        for (const plan::Port& port : program_.plan.entries[turn.cycle[0]].outputs) {
+          known = known || port.name == item.name.text;
+        }
+      }
+    }
     if (known) {
       error<DiagId::duplicate_log>(item.name.range, item.name.text);
       continue;
     }
-    if (!convertTo(*t, DType::F32)) {
+    bool bytes = item.image && t->type.dtype == DType::U8;
+    if (!bytes && !convertTo(*t, DType::F32)) {
       Value converted = callCast(DType::F32, *t, item.value->range, item.value->range);
       t = *converted.as<Tensor>();
     }
     VarId var = store(*t, item.name.text, item.value->range);
     out_->emit(item.value->range, Output{item.name.text, var});
     entry.outputs.push_back(portOf(item.name.text, out_->type(var)));
+    entry.outputs.back().image = item.image;
   }
 }
 

@@ -18,6 +18,7 @@ std::string describe(const Value& value) {
     std::string operator()(const ListValue&) { return "a list"; }
     std::string operator()(const FnValue& f) { return "the fn `" + f.decl->signature.name.text + "`"; }
     std::string operator()(const ConstantSchedule&) { return "a schedule"; }
+    std::string operator()(const ScheduleFn&) { return "a schedule"; }
     std::string operator()(const CoreFn&) { return "a function"; }
     std::string operator()(const LayerDef& l) { return "the layer `" + l.decl->signature.name.text + "`"; }
     std::string operator()(const InstancePtr& i) {

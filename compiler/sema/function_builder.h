@@ -30,6 +30,10 @@ public:
   template <class Node> void emit(diag::SourceRange range, Node node) {
     emitTo(scans_.empty() ? function.body : scans_.back().body, range, std::move(node));
   }
+  /// Outside of every scan.
+  template <class Node> void emitOutside(diag::SourceRange range, Node node) {
+    emitTo(function.body, range, std::move(node));
+  }
   /// A new variable, defined by var[indices] = value.
   VarId emitLet(std::string name, TensorType type, std::vector<IndexId> indices, ScalarPtr value,
                 diag::SourceRange range);

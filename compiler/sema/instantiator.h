@@ -167,6 +167,9 @@ private:
   Value callValue(const Value& callee, std::vector<Argument> args, SourceRange calleeRange, SourceRange range, Env& env);
   std::optional<std::vector<Argument>> evalArgs(const ast::Call& call, Env& env);
   Value callFn(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
+  /// A schedule at update t, with the epoch and the number of plateaus that it asks for besides.
+  Value callSchedule(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
+  Tensor epochNumber(SourceRange range);
   Value applyStatics(const FnValue& fn, const std::vector<Argument>& args, SourceRange range);
   Value callLayer(const InstancePtr& instance, std::vector<Argument> args, SourceRange range, Env& env);
   /// The statics of a definition from arguments and defaults, on top of `base`. None: reported.
@@ -251,28 +254,107 @@ private:
   void emitInitial(PersistentId id, const ast::Expr& initial, Env env);
   Tensor readPersistent(PersistentId id, SourceRange range);
 
+  /// A persistent tensor that starts with zeros.
+  PersistentId declareZero(plan::Persistent::Kind kind, const std::string& path, const TensorType& type,
+                           SourceRange range);
+  /// The tensor takes this value when the function ends; reports a value of another type.
+  void updateWith(PersistentId id, const Value& value, SourceRange range);
+
   // --- train.cpp ---
+  /// The statements of a training program, or of one of its phases.
+  struct Part {
+    std::string name;
+    SourceRange range;
+    bool phased = false;                       // it has phases, which have the steps
+    std::map<std::string, SourceRange> single; // run, checkpoint
+    size_t steps = 0;
+  };
   void runTrain(const ast::TrainDecl& train, Env& env);
+  void runPart(const ast::Block& body, Env& env, Part& part);
   void runTrainLet(const ast::Stmt& stmt, const ast::Let& let, Env& env);
   void runOpt(const ast::Opt& opt, Env& env);
-  void runRun(const ast::Stmt& stmt, const ast::Run& run, Env& env);
   void runCheckpoint(const ast::Checkpoint& checkpoint, Env& env);
   std::string metricPath(const ast::Expr& e);
+
+  // --- phases.cpp ---
+  void runPhase(const ast::Phase& phase, Env& env);
+  void runRun(const ast::Stmt& stmt, const ast::Run& run, Env& env);
+  void runInit(const ast::Init& init, Env& env);
+  void checkPart(const Part& part);
   void checkMetrics();
+  /// How often the metric of the plateau rule has stopped improving; the rule is the phase's.
+  Tensor plateauCount(SourceRange range);
+  void finishProgram();
+  /// Marks the phases whose generated data is made from values that they change.
+  void keepStarts();
+
+  // --- sweep.cpp ---
+  /// Binds each name to its value in the combination that is compiled.
+  void runSweep(const ast::Sweep& sweep, Env& env);
+  std::vector<Value> sweepValues(const ast::Sweep::Item& item, Env& env);
+
+  // --- tracks.cpp ---
+  struct Track {
+    std::string name;
+    std::string of;
+    FnValue rule;
+    SourceRange range;
+    std::vector<std::pair<PersistentId, PersistentId>> pairs; // follower, leader
+  };
+  void runTrack(const ast::Stmt& stmt, const ast::Track& track, Env& env);
+  /// The track whose instance, or part of it, has this path; null if none has.
+  Track* trackOf(const std::string& path);
+  PersistentId declareFollower(Track& track, const std::string& path, PersistentId leader, SourceRange range);
+  void updateFollowers();
 
   // --- entries.cpp ---
   void runStep(const ast::Stmt& stmt, const ast::Step& step, Env& env);
+  /// One entry for a step: what each `minimize` does in it is `modes_`.
+  uint32_t makeStep(const ast::Stmt& stmt, const ast::Step& step, const std::string& function, const std::string& path,
+                    Env& env);
+  /// The last statements of a step, which need to know all parameters of the program.
+  void finishStep(size_t position);
+  void runWhole(const ast::Stmt& stmt, const ast::Whole& whole, Env& env);
+  void finishWhole(size_t evalPosition, Env& env);
   void runEval(const ast::Stmt& stmt, const ast::Eval& eval, Env& env);
   void runPredict(const ast::Stmt& stmt, const ast::Predict& predict, Env& env);
   /// The source whose tokens the values of this type are: `< tr.vocab` says so. "" = of none.
   std::string textOf(const ast::Type& type, Env& env);
   void runLog(const ast::Log& log, Env& env);
+  /// Adds the fields of a source to the entry's inputs; false: reported, the names are poison.
   bool bindFields(const std::vector<ast::Name>& fields, const ast::Name& source, Env& env);
+  bool checkFields(const std::vector<ast::Name>& fields, const ast::Name& source, Env& env);
   std::optional<uint32_t> everyEpochs(const std::optional<ast::Every>& every, Env& env);
   FunctionBuilder& beginEntry(plan::Entry::Kind kind, const std::string& function, const std::string& name);
   void endEntry(size_t position);
   /// Kernels count elements in 32 bits.
   void checkSizes(const FunctionBuilder& function, const std::vector<Statement>& body);
+
+  // --- rhythm.cpp ---
+  /// What a `minimize` does in a step.
+  enum class Mode : uint8_t { Rest, Gather, Apply };
+  struct Rhythm {
+    const ast::Minimize* minimize = nullptr;
+    int64_t every = 1;
+    int64_t accumulate = 1;
+    Mode at(int64_t turn) const;
+  };
+  /// Does every `minimize` update in every step, so that updates need no count of their own?
+  static bool updatesInEveryStep(const ast::Block& program);
+  std::optional<std::vector<Rhythm>> rhythmsOf(const ast::Block& body, Env& env);
+  /// The length after which the step repeats itself; none: reported.
+  std::optional<int64_t> cycleOf(const std::vector<Rhythm>& rhythms);
+  /// The number of this optimizer's update, from 1.
+  Tensor updateCount(const std::string& optimizer, SourceRange range);
+  /// The number of the step, from 1.
+  Tensor stepCount(SourceRange range);
+  /// The averages over the batches so far, this one included; the sums start anew.
+  void averageGathered(const ast::Minimize& minimize, const std::string& optimizer,
+                       const std::vector<PersistentId>& parameters, std::vector<Value>& gradients, SourceRange range);
+  void gather(const ast::Minimize& minimize, const std::string& optimizer, const std::vector<PersistentId>& parameters,
+              const std::vector<Value>& gradients, SourceRange range);
+  void passThrough(const ast::Minimize& minimize, const std::string& optimizer,
+                   const std::vector<PersistentId>& parameters, std::vector<Value>& gradients, Env& env);
 
   // --- minimize.cpp ---
   void runMinimize(const ast::Stmt& stmt, const ast::Minimize& minimize, Env& env);
@@ -285,12 +367,16 @@ private:
     ast::Name name;
     std::vector<TensorType> rows; // of one example, in order
     bool failed = false;          // reported; its fields are poison
+    std::optional<size_t> phase;  // that it belongs to
+    std::optional<int64_t> count; // examples, when the program is compiled
   };
+  /// Examples of a source, as its files are now. None: reported.
+  std::optional<int64_t> exampleCount(size_t source, SourceRange range);
   void runData(const ast::Data& data, Env& env);
   bool readOptions(const ast::Data& data, plan::Source& plan, Env& env);
   bool readTable(const ast::TableSource& table, plan::Source& plan, Source& source, Env& env);
   bool readGenerate(const ast::GenerateSource& generate, plan::Source& plan, Source& source, Env& env);
-  /// `tr.vocab`, `tr.x`: what the program may know of a source.
+  /// `tr.vocab`, `tr.count`, `tr.steps` (of an epoch), `tr.x`: what the program may know of a source.
   Value sourceMember(const SourceRef& ref, const ast::Member& member);
 
   /// `tr.x.mean`: what it may know of a field.
@@ -351,10 +437,38 @@ private:
   std::vector<Source> sources_;                       // parallel to program_.plan.sources
   std::set<const ast::ConstDecl*> openConstants_;
   std::map<const ast::ConstDecl*, Value> constants_;
-  std::vector<std::pair<std::string, SourceRange>> metrics_; // what `run` and `checkpoint` name
-  std::map<VarId, size_t> minimised_;                        // losses of the step
-  std::optional<VarId> stepNumber_;                          // of the update, in the step; made when first used
-  std::map<std::string, InstancePtr> instances_;             // by path
+  struct MetricUse {
+    std::string metric;
+    SourceRange range;
+    std::optional<size_t> phase; // of which it must be; none: of any
+  };
+  std::vector<MetricUse> metrics_;                         // what `run` and `checkpoint` name
+  std::vector<std::pair<std::string, SourceRange>> parts_; // what `init` and `checkpoint … of` name
+  std::map<size_t, std::set<VarId>> minimised_;            // losses, by entry
+  std::map<size_t, VarId> stepCounts_;                     // the number of the step from 1, by entry; when first used
+  std::map<std::pair<size_t, std::string>, VarId> updateCounts_; // by entry and optimizer
+  std::map<const ast::Minimize*, Mode> modes_;                   // in the step that is made
+  std::set<std::pair<size_t, PersistentId>> gathered_;           // sums of gradients that an entry has used
+  bool everyStepUpdates_ = true;
+  std::optional<size_t> phase_; // whose statements run; none: those beside the phases
+  std::vector<size_t> openSteps_;
+  std::vector<uint32_t> sharedEvals_; // beside phases: of each phase
+  std::vector<plan::InitRule> sharedInits_;
+  std::vector<Track> tracks_;
+  struct PlateauUse {
+    std::optional<SourceRange> read;
+    std::optional<SourceRange> rule;
+    PersistentId persistent = 0;
+  };
+  std::map<size_t, PlateauUse> plateaus_; // by phase
+  std::optional<SourceRange> seed_;
+  struct WholeUse {
+    const ast::Whole* whole;
+    SourceRange range;
+    std::vector<TensorType> types;
+  };
+  std::optional<WholeUse> whole_;                // of the eval that is made
+  std::map<std::string, InstancePtr> instances_; // by path
   std::map<std::string, InstanceList> lists_;                // by path
   std::vector<ScopePtr> fileScopes_;
   std::vector<ScopePtr> trainScopes_;

@@ -190,6 +190,10 @@ void Instantiator::runMinimize(const ast::Stmt& stmt, const ast::Minimize& minim
   if (!loss || !parameters || !optimizer) {
     return;
   }
+  auto mode = modes_.find(&minimize);
+  if (mode != modes_.end() && mode->second == Mode::Rest) {
+    return;
+  }
   VarId lossVar = store(*loss, "loss", minimize.loss->range);
   std::set<VarId> reached = dependencies(lossVar);
   Grad grad{lossVar, {}, {}};
@@ -216,23 +220,26 @@ void Instantiator::runMinimize(const ast::Stmt& stmt, const ast::Minimize& minim
     return;
   }
   out_->emit(stmt.range, grad);
-  minimised_[lossVar] = minimised_.size();
-  if (!stepNumber_) {
-    // The number of the update counts from 1.
-    VarId step = out_->addVar("step", TensorType{DType::I32, {}, std::nullopt});
-    out_->emit(stmt.range, ReadEnv{step, ReadEnv::What::Step});
-    ScalarPtr next = makeApply(
-        ScalarOp::Add,
-        {makeScalar(DType::I32, stmt.range, Access{step, {}, std::nullopt}), makeInteger(1, DType::I32, stmt.range)},
-        stmt.range);
-    stepNumber_ = out_->emitLet("t", TensorType{DType::I32, {}, std::nullopt}, {}, next, stmt.range);
-  }
+  minimised_[entries_.size() - 1].insert(lossVar);
   const OptimizerUse& use = **optimizer;
   const ast::Signature& signature = use.def.decl->signature;
   if (signature.params.size() != 3) {
     error<DiagId::wrong_optimizer_params>(signature.name.range, signature.name.text, signature.params.size());
     return;
   }
+  std::vector<Value> gradients;
+  for (VarId result : grad.results) {
+    gradients.emplace_back(variable(result));
+  }
+  if (mode != modes_.end() && mode->second == Mode::Gather) {
+    gather(minimize, use.name, *parameters, gradients, stmt.range);
+    return;
+  }
+  if (minimize.accumulate) {
+    averageGathered(minimize, use.name, *parameters, gradients, stmt.range);
+  }
+  passThrough(minimize, use.name, *parameters, gradients, env);
+  Tensor update = updateCount(use.name, stmt.range);
   for (size_t i = 0; i < parameters->size(); ++i) {
     PersistentId id = (*parameters)[i];
     const std::string path = program_.persistents[id].path;
@@ -243,16 +250,11 @@ void Instantiator::runMinimize(const ast::Stmt& stmt, const ast::Minimize& minim
     frame.parameter = path;
     Env inner = env;
     std::vector<Argument> args = {{nullptr, readPersistent(id, stmt.range), stmt.range},
-                                  {nullptr, variable(grad.results[i]), stmt.range},
-                                  {nullptr, variable(*stepNumber_), stmt.range}};
+                                  {nullptr, gradients[i], stmt.range},
+                                  {nullptr, update, stmt.range}};
     Value value =
         runBody(signature, use.def.decl->body, use.def.scope, use.statics, std::move(args), stmt.range, frame, inner);
-    auto* t = value.as<Tensor>();
-    if (t) {
-      out_->update(id, store(*t, path.substr(path.rfind('.') + 1), stmt.range), stmt.range);
-    } else if (!value.poisoned()) {
-      error<DiagId::not_a_tensor>(stmt.range, describe(value));
-    }
+    updateWith(id, value, stmt.range);
   }
 }
 

@@ -367,12 +367,38 @@ private:
   }
   void statement(const ast::Step& step) {
     std::set<std::string> names;
-    fields(step.fields, names);
-    if (step.source) {
-      use(*step.source);
+    std::vector<const ast::Name*> all;
+    for (const ast::Step::Read& read : step.reads) {
+      use(read.source);
       names.insert("N"); // the batch
+      for (const ast::Name& field : read.fields) {
+        names.insert(field.text);
+        all.push_back(&field);
+      }
     }
+    distinct(all);
     block(step.body, std::move(names));
+  }
+  void statement(const ast::Whole& whole) {
+    for (const ast::Name& value : whole.values) {
+      use(value);
+    }
+    std::set<std::string> names = {"N"};
+    fields(whole.values, names);
+    block(whole.body, std::move(names));
+  }
+  void statement(const ast::Phase& phase) { block(phase.body, {}); }
+  void statement(const ast::Track& track) {
+    use(track.of);
+    expression(*track.rule);
+    bind(track.name.text);
+  }
+  void statement(const ast::Init& init) { expression(*init.target); }
+  void statement(const ast::Sweep& sweep) {
+    for (const ast::Sweep::Item& item : sweep.items) {
+      expression(*item.values);
+      bind(item.name.text);
+    }
   }
   void statement(const ast::Eval& eval) {
     std::set<std::string> names = {"N"};
@@ -410,6 +436,10 @@ private:
     selection(minimize.over);
     selection(minimize.except);
     use(minimize.optimizer);
+    if (minimize.accumulate) {
+      expression(*minimize.accumulate);
+    }
+    all(minimize.through);
   }
   void statement(const ast::Log& log) {
     for (const ast::Log::Entry& entry : log.entries) {
@@ -418,10 +448,16 @@ private:
   }
   void statement(const ast::Run& run) {
     for (const ast::Run::Option& option : run.options) {
-      expression(*option.value);
+      if (option.name.text != "restore") { // `best` there is a word
+        expression(*option.value);
+      }
     }
   }
-  void statement(const ast::Checkpoint&) {}
+  void statement(const ast::Checkpoint& checkpoint) {
+    if (checkpoint.of) {
+      expression(*checkpoint.of);
+    }
+  }
   void statement(const ast::LocalFn& local) {
     bind(local.fn->signature.name.text);
     definition(local.fn->signature, local.fn->body, local.fn->vjp ? &*local.fn->vjp : nullptr);

@@ -1,6 +1,8 @@
 // What lives as long as the program: layer instances, their parameters and states, optimizer states.
 #include "compiler/sema/instantiator.h"
 
+#include <utility>
+
 namespace dnn::sema {
 
 namespace {
@@ -78,7 +80,14 @@ void Instantiator::runParam(const ast::Stmt& stmt, const ast::Param& param, Env&
   std::optional<TensorType> type = evalType(*param.type, env);
   std::string path = env.frame->instance->path + "." + param.name.text;
   std::optional<PersistentId> id;
-  if (type) {
+  if (Track* track = type ? trackOf(path) : nullptr) {
+    env.frame->statement = param.name.text;
+    id = declare(plan::Persistent::Kind::Parameter, track->of + path.substr(track->name.size()), *type, stmt.range,
+                 *param.init, env);
+    if (id) {
+      id = declareFollower(*track, path, *id, stmt.range);
+    }
+  } else if (type) {
     env.frame->statement = param.name.text;
     id = declare(plan::Persistent::Kind::Parameter, path, *type, stmt.range, *param.init, env);
   }
@@ -91,6 +100,9 @@ void Instantiator::runState(const ast::Stmt& stmt, const ast::State& state, Env&
   bool layer = env.frame->kind == Frame::Kind::Layer;
   std::string path = layer ? env.frame->instance->path + "." + state.name.text
                            : env.frame->optimizer + "." + state.name.text + "/" + env.frame->parameter;
+  if (Track* track = layer ? trackOf(path) : nullptr) {
+    path = track->of + path.substr(track->name.size()); // both have the states of the one that is followed
+  }
   std::optional<PersistentId> id;
   if (type) {
     env.frame->statement = state.name.text;
@@ -126,10 +138,43 @@ std::optional<PersistentId> Instantiator::declare(plan::Persistent::Kind kind, c
     }
   }
   auto id = static_cast<PersistentId>(program_.persistents.size());
-  program_.persistents.push_back({kind, path, type, where});
+  program_.persistents.push_back({kind, path, type, where, std::nullopt});
   persistentIds_[path] = id;
   emitInitial(id, initial, env);
   return id;
+}
+
+PersistentId Instantiator::declareZero(plan::Persistent::Kind kind, const std::string& path, const TensorType& type,
+                                       SourceRange range) {
+  auto [known, inserted] = persistentIds_.emplace(path, static_cast<PersistentId>(program_.persistents.size()));
+  if (inserted) {
+    program_.persistents.push_back({kind, path, type, range, std::nullopt});
+    FunctionBuilder* caller = std::exchange(out_, &entries_[0]);
+    ScalarPtr zero = isFloat(type.dtype) ? makeNumber(0, type.dtype, range) : makeInteger(0, type.dtype, range);
+    out_->update(known->second,
+                 out_->emitLet(path.substr(path.rfind('.') + 1), type, freshIndices(type.dims, range), zero, range),
+                 range);
+    out_ = caller;
+  }
+  return known->second;
+}
+
+void Instantiator::updateWith(PersistentId id, const Value& value, SourceRange range) {
+  const TensorType type = program_.persistents[id].type;
+  const std::string path = program_.persistents[id].path;
+  auto* found = value.as<Tensor>();
+  if (!found) {
+    if (!value.poisoned()) {
+      error<DiagId::not_a_tensor>(range, describe(value));
+    }
+    return;
+  }
+  Tensor t = *found;
+  if (!convertTo(t, type.dtype) || t.type.dims != type.dims) {
+    error<DiagId::type_mismatch>(range, "the new value of `" + path + "`", str(type), str(t.type));
+    return;
+  }
+  out_->update(id, store(t, path.substr(path.rfind('.') + 1), range), range);
 }
 
 void Instantiator::emitInitial(PersistentId id, const ast::Expr& initial, Env env) {
@@ -197,8 +242,8 @@ void Instantiator::runUpdate(const ast::Stmt& stmt, const ast::Update& update, E
     }
     return;
   }
-  if (!value) {
-    return;
+  if (!value || (env.frame->instance && trackOf(env.frame->instance->path))) {
+    return; // the states of an instance that follows another are that one's
   }
   const TensorType type = program_.persistents[known->second].type;
   if (!convertTo(*value, type.dtype) || value->type.dims != type.dims) {

@@ -296,10 +296,15 @@ private:
 };
 
 std::string headOf(const Function& f, const plan::Entry& entry) {
+  std::string sources;
+  for (const std::string& source : entry.sources) {
+    sources += (sources.empty() ? " " : ", ") + source;
+  }
   switch (f.kind) {
   case plan::Entry::Kind::Init: return "init";
-  case plan::Entry::Kind::Step: return entry.source.empty() ? "step" : "step " + entry.source;
-  case plan::Entry::Kind::Eval: return "eval " + entry.source;
+  case plan::Entry::Kind::Step: return f.name + sources;
+  case plan::Entry::Kind::Eval: return "eval" + sources;
+  case plan::Entry::Kind::Whole: return "whole " + entry.name;
   case plan::Entry::Kind::Predict: return "predict " + entry.name;
   case plan::Entry::Kind::Generate: return "generate " + entry.name;
   }

@@ -192,6 +192,7 @@ struct Persistent {
   std::string path;
   TensorType type;
   diag::SourceRange range;
+  std::optional<PersistentId> follows; // the parameter that this state follows
 };
 
 struct Program {
@@ -201,6 +202,8 @@ struct Program {
   /// Everything the runtime needs that sema knows: sources, ports (types, bounds), logs, run, checkpoint rules.
   /// Offsets, sizes, fingerprint and target are filled in after code generation.
   plan::Plan plan;
+  /// How many combinations of values the program's sweep has; this is one of them.
+  size_t combinations = 1;
 };
 
 /// Deterministic text for `dnnc emit program`.

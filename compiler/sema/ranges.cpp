@@ -131,6 +131,10 @@ private:
   }
 
   Interval opaque(const ScalarPtr& s) {
+    auto* cast = std::get_if<Cast>(&s->node);
+    if (s->dtype == DType::Bool || (cast && cast->value->dtype == DType::Bool)) {
+      return {Dim(0), Dim(1)};
+    }
     if (auto* access = std::get_if<Access>(&s->node)) {
       const std::optional<Dim>& bound = function_.type(access->var).bound;
       if (!bound || (access->fill && *access->fill != 0)) {

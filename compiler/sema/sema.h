@@ -31,12 +31,15 @@ public:
   virtual Result<plan::Source> probeSource(plan::Source source, int64_t limit, const std::string& vocabularyFile) = 0;
   /// The names in the first line.
   virtual Result<std::vector<std::string>> probeCsv(const std::string& path) = 0;
+  /// How many examples a source of files has, by reading them.
+  virtual Result<int64_t> countExamples(const plan::Source& source) = 0;
 };
 
 struct Options {
   std::string program;                                       // the train block to take; "" = the only one
   std::optional<uint64_t> seed;                              // instead of the seed that `run` says
   std::map<std::string, std::vector<std::string>> dataPaths; // by data source, instead of the paths in the file
+  size_t combination = 0;                                    // of a sweep's values: the last name changes fastest
 };
 
 /// The files of a compilation. `user`: the main file first, then its imports; `library`: the standard library. All must

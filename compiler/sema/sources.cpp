@@ -89,9 +89,27 @@ void Instantiator::runData(const ast::Data& data, Env& env) {
     ok = readGenerate(std::get<ast::GenerateSource>(data.source), plan, source, env) && ok;
   }
   source.failed = !ok;
+  source.phase = phase_;
   env.scope->bind(data.name.text, SourceRef{sources_.size()}, data.name.range);
   sources_.push_back(std::move(source));
   program_.plan.sources.push_back(std::move(plan));
+}
+
+std::optional<int64_t> Instantiator::exampleCount(size_t number, SourceRange range) {
+  Source& source = sources_[number];
+  const plan::Source& plan = program_.plan.sources[number];
+  if (source.failed || source.count) {
+    return source.count;
+  }
+  bool known = plan.kind == plan::Source::Kind::Table || plan.kind == plan::Source::Kind::Generate;
+  Result<int64_t> rows = known ? Result<int64_t>(static_cast<int64_t>(plan.rows)) : probe_.countExamples(plan);
+  if (!rows) {
+    error<DiagId::data_unreadable>(range, rows.error().message);
+    source.failed = true;
+    return std::nullopt;
+  }
+  source.count = *rows;
+  return source.count;
 }
 
 bool Instantiator::readOptions(const ast::Data& data, plan::Source& plan, Env& env) {
@@ -145,12 +163,20 @@ Value Instantiator::sourceMember(const SourceRef& ref, const ast::Member& member
   if (member.name.text == "vocab" && plan.kind == plan::Source::Kind::Text) {
     return StaticInt{Dim(plan.fields[0].bound)};
   }
+  if (member.name.text == "count" || member.name.text == "steps") {
+    std::optional<int64_t> count = exampleCount(ref.source, member.name.range);
+    if (!count) {
+      return Poison{};
+    }
+    program_.plan.sources[ref.source].knownRows = static_cast<uint64_t>(*count);
+    return StaticInt{Dim(member.name.text == "count" ? *count : (*count + plan.batch - 1) / plan.batch)};
+  }
   for (size_t i = 0; i < plan.fields.size(); ++i) {
     if (plan.fields[i].name == member.name.text) {
       return SourceField{ref.source, i};
     }
   }
-  std::vector<std::string> names;
+  std::vector<std::string> names = {"count", "steps"};
   for (const plan::Port& field : plan.fields) {
     names.push_back(field.name);
   }

@@ -47,6 +47,8 @@ std::optional<Value> Instantiator::runStmts(const ast::Block& block, Env& env) {
       runMinimize(*stmt, *minimize, env);
     } else if (auto* log = std::get_if<ast::Log>(&node)) {
       runLog(*log, env);
+    } else if (auto* whole = std::get_if<ast::Whole>(&node)) {
+      runWhole(*stmt, *whole, env);
     } else {
       unsupported(stmt->range, "this statement");
     }

@@ -86,22 +86,45 @@ std::optional<Program> Instantiator::instantiate(const ast::TrainDecl& train, co
     for (const Dim& d : p.type.dims) {
       out.dims.push_back(d.constant());
     }
+    out.follows = p.follows.value_or(plan::Persistent::kNone);
     program_.plan.persistents.push_back(std::move(out));
   }
   return std::move(program_);
 }
 
 void Instantiator::runTrain(const ast::TrainDecl& train, Env& env) {
-  std::map<std::string, SourceRange> single; // step, run, checkpoint
-  auto once = [&](const char* what, SourceRange range) {
-    auto [known, inserted] = single.emplace(what, range);
+  bool phased = std::any_of(train.body.stmts.begin(), train.body.stmts.end(),
+                            [](const ast::StmtPtr& stmt) { return std::get_if<ast::Phase>(&stmt->node) != nullptr; });
+  everyStepUpdates_ = !phased && updatesInEveryStep(train.body);
+  Part part{train.name.text, train.name.range, phased, {}, 0};
+  phase_.reset();
+  if (!phased) {
+    phase_ = 0;
+    program_.plan.phases.emplace_back();
+  }
+  runPart(train.body, env, part);
+  if (options_.seed) {
+    program_.plan.seed = *options_.seed;
+  }
+  checkPart(part);
+  finishProgram();
+}
+
+void Instantiator::runPart(const ast::Block& body, Env& env, Part& part) {
+  auto once = [&](const std::string& what, SourceRange range) {
+    auto [known, inserted] = part.single.emplace(what, range);
     if (!inserted) {
       error<DiagId::duplicate_statement>(range, what).note(known->second, "the first one is here");
     }
     return inserted;
   };
-  bool seenRun = false;
-  for (const ast::StmtPtr& stmt : train.body.stmts) {
+  auto inPhase = [&](const char* what, SourceRange range) {
+    if (part.phased) {
+      error<DiagId::beside_phases>(range, what).hint("move it into one of the phases");
+    }
+    return !part.phased;
+  };
+  for (const ast::StmtPtr& stmt : body.stmts) {
     if (tooDeep_) {
       return;
     }
@@ -123,37 +146,36 @@ void Instantiator::runTrain(const ast::TrainDecl& train, Env& env) {
       env.scope->bind(signature.name.text, FnValue{local->fn.get(), env.scope, !signature.hasStatics, nullptr},
                       signature.name.range);
     } else if (auto* step = std::get_if<ast::Step>(&node)) {
-      if (once("step", stmt->range)) {
+      ++part.steps;
+      if (inPhase("step", stmt->range)) {
         runStep(*stmt, *step, env);
       }
     } else if (auto* eval = std::get_if<ast::Eval>(&node)) {
       runEval(*stmt, *eval, env);
     } else if (auto* predict = std::get_if<ast::Predict>(&node)) {
       runPredict(*stmt, *predict, env);
+    } else if (auto* track = std::get_if<ast::Track>(&node)) {
+      runTrack(*stmt, *track, env);
+    } else if (auto* init = std::get_if<ast::Init>(&node)) {
+      runInit(*init, env);
+    } else if (auto* sweep = std::get_if<ast::Sweep>(&node)) {
+      if (once("sweep", stmt->range)) {
+        runSweep(*sweep, env);
+      }
+    } else if (auto* phase = std::get_if<ast::Phase>(&node)) {
+      runPhase(*phase, env);
     } else if (auto* run = std::get_if<ast::Run>(&node)) {
-      seenRun = true;
-      if (once("run", stmt->range)) {
+      if (once("run", stmt->range) && inPhase("run", stmt->range)) {
         runRun(*stmt, *run, env);
       }
     } else if (auto* checkpoint = std::get_if<ast::Checkpoint>(&node)) {
-      if (once("checkpoint", stmt->range)) {
+      if (checkpoint->of || once("checkpoint", stmt->range)) {
         runCheckpoint(*checkpoint, env);
       }
     } else {
       unsupported(stmt->range, "this statement in a train block");
     }
   }
-  if (options_.seed) {
-    program_.plan.seed = *options_.seed;
-  }
-  if (single.contains("step") && !seenRun) {
-    error<DiagId::missing_run>(train.name.range, train.name.text).hint("write `run epochs = 10, seed = 1`");
-  }
-  if (seenRun && !single.contains("step")) {
-    error<DiagId::missing_step>(single.at("run"), train.name.text)
-        .hint("write `step (x, y) in DATA { minimize LOSS over NET with OPT }`, or leave `run` away");
-  }
-  checkMetrics();
 }
 
 void Instantiator::runTrainLet(const ast::Stmt& stmt, const ast::Let& let, Env& env) {
@@ -210,64 +232,30 @@ void Instantiator::runOpt(const ast::Opt& opt, Env& env) {
   env.scope->bind(opt.name.text, OptimizerPtr(std::make_shared<OptimizerUse>(std::move(named))), opt.name.range);
 }
 
-void Instantiator::runRun(const ast::Stmt& stmt, const ast::Run& run, Env& env) {
-  plan::Plan& plan = program_.plan;
-  std::set<std::string> seen;
-  for (const ast::Run::Option& option : run.options) {
-    const std::string& name = option.name.text;
-    if (!seen.insert(name).second) {
-      error<DiagId::duplicate_argument>(option.name.range, name);
-      continue;
-    }
-    if (name != "epochs" && name != "steps" && name != "seed" && name != "patience") {
-      error<DiagId::unknown_argument>(option.name.range, "run", name)
-          .hint(didYouMean(name, {"epochs", "steps", "seed", "patience"}));
-      continue;
-    }
-    std::optional<int64_t> value = evalStaticInt(*option.value, env, ("`" + name + "`").c_str());
-    if (!value) {
-      continue;
-    }
-    if (*value < (name == "seed" ? 0 : 1) || (name == "patience" && *value > 1000000)) {
-      error<DiagId::option_out_of_range>(option.value->range, name, *value, name == "seed" ? 0 : 1);
-      continue;
-    }
-    if (option.on && name != "patience") {
-      error<DiagId::misplaced_on>(option.on->range, name);
-      continue;
-    }
-    if (name == "epochs") {
-      plan.epochs = static_cast<uint64_t>(*value);
-    } else if (name == "steps") {
-      plan.steps = static_cast<uint64_t>(*value);
-    } else if (name == "seed") {
-      plan.seed = static_cast<uint64_t>(*value);
-    } else if (!option.on) {
-      error<DiagId::patience_without_metric>(option.name.range).hint("write `patience = 3 on te.loss`");
-    } else {
-      plan.patience = {static_cast<uint32_t>(*value), metricPath(*option.on)};
-      metrics_.emplace_back(plan.patience.metric, option.on->range);
-    }
-  }
-  if (seen.contains("epochs") == seen.contains("steps")) {
-    error<DiagId::epochs_or_steps>(stmt.range);
-  }
-}
-
 void Instantiator::runCheckpoint(const ast::Checkpoint& checkpoint, Env& env) {
-  plan::CheckpointRule& rule = program_.plan.checkpoint;
-  rule.path = checkpoint.path;
   if (checkpoint.path.empty()) {
     error<DiagId::empty_path>(checkpoint.pathRange);
   }
-  if (std::optional<uint32_t> every = everyEpochs(checkpoint.every, env)) {
-    rule.everyEpochs = *every;
+  std::optional<uint32_t> every = everyEpochs(checkpoint.every, env);
+  if (checkpoint.of) {
+    std::optional<std::string> part = selectionPath(*checkpoint.of, env);
+    if (checkpoint.best) {
+      error<DiagId::best_of_part>(checkpoint.best->range);
+    }
+    if (part && every) {
+      parts_.emplace_back(*part, checkpoint.of->range);
+      program_.plan.parts.push_back({checkpoint.path, *part, *every});
+    }
+    return;
   }
+  plan::CheckpointRule& rule = program_.plan.checkpoint;
+  rule.path = checkpoint.path;
+  rule.everyEpochs = every.value_or(1);
   if (checkpoint.best) {
     rule.best = metricPath(*checkpoint.best);
     std::string last = rule.best.substr(rule.best.rfind('.') + 1);
     rule.bestIsLargest = last != "loss" && last != "error";
-    metrics_.emplace_back(rule.best, checkpoint.best->range);
+    metrics_.push_back({rule.best, checkpoint.best->range, std::nullopt});
   }
 }
 
@@ -275,24 +263,6 @@ std::string Instantiator::metricPath(const ast::Expr& e) {
   auto* member = ast::getIf<ast::Member>(e);
   auto* base = member ? ast::getIf<ast::NameRef>(*member->base) : nullptr;
   return base ? base->name.text + "." + member->name.text : ast::print(e);
-}
-
-void Instantiator::checkMetrics() {
-  std::vector<std::string> known;
-  for (const plan::Entry& entry : program_.plan.entries) {
-    if (entry.kind == plan::Entry::Kind::Eval) {
-      for (const plan::Port& port : entry.outputs) {
-        known.push_back(entry.source + "." + port.name);
-      }
-    }
-  }
-  for (auto& [metric, range] : metrics_) {
-    if (std::find(known.begin(), known.end(), metric) == known.end()) {
-      std::string near = didYouMean(metric, known);
-      error<DiagId::unknown_metric>(range, metric)
-          .hint(!near.empty() ? near : "a metric is what an `eval` logs: the data's name, a dot, the log's name");
-    }
-  }
 }
 
 } // namespace dnn::sema

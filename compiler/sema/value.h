@@ -71,8 +71,25 @@ struct ConstantSchedule {
   double value = 0;
 };
 
+/// A closure (t, epoch) or (t, epoch, plateaus): what is behind t is supplied where it is called.
+struct ScheduleFn {
+  FnValue fn;
+};
+
 struct CoreFn {
-  enum class Kind : uint8_t { Scalar, Cast, DrawUniform, DrawNormal, Reshape, Concat, Repeat, Chain, Recompute, Grad, Size };
+  enum class Kind : uint8_t {
+    Scalar,
+    Cast,
+    DrawUniform,
+    DrawNormal,
+    Reshape,
+    Concat,
+    Repeat,
+    Chain,
+    Recompute,
+    Grad,
+    Size
+  };
   Kind kind = Kind::Scalar;
   ScalarOp op = ScalarOp::Add; // Scalar
   DType dtype = DType::F32;    // Cast
@@ -141,8 +158,8 @@ struct SourceField {
 
 struct Value {
   using Node = std::variant<Poison, StaticInt, StaticFloat, StaticBool, StaticStr, Tensor, TupleValue, ListValue,
-                            FnValue, ConstantSchedule, CoreFn, LayerDef, InstancePtr, InstanceList, Recomputed, OptimizerDef,
-                            OptimizerPtr, DimPack, IndexPack, ConstRef, SourceRef, SourceField>;
+                            FnValue, ConstantSchedule, ScheduleFn, CoreFn, LayerDef, InstancePtr, InstanceList,
+                            Recomputed, OptimizerDef, OptimizerPtr, DimPack, IndexPack, ConstRef, SourceRef, SourceField>;
   Node node;
 
   Value() = default;

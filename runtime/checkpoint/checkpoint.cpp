@@ -15,7 +15,7 @@ namespace dnn::runtime {
 namespace {
 
 constexpr char magic[8] = {'d', 'n', 'n', 'c', 'k', 'p', 't', '\n'};
-constexpr uint32_t version = 1;
+constexpr uint32_t version = 2;
 constexpr uint64_t headerBytes = sizeof magic + sizeof(uint32_t) + sizeof(uint64_t);
 
 uint32_t checksum(const uint8_t* bytes, uint64_t size) {
@@ -36,20 +36,46 @@ Best readBest(ByteReader& in) {
   return best;
 }
 
+void writeState(ByteWriter& out, const TrainState& state) {
+  for (uint64_t number : {state.seed, state.step, state.phaseStep, state.phaseEpoch, state.epoch, state.position}) {
+    out.number(number);
+  }
+  out.number(state.phase);
+  out.number(static_cast<uint8_t>(state.ended));
+  auto list = [&](const auto& numbers) {
+    out.number(static_cast<uint32_t>(numbers.size()));
+    for (auto number : numbers) {
+      out.number(number);
+    }
+  };
+  list(state.rows);
+  list(state.logSums);
+  list(state.logWeights);
+  for (const Best& best : {state.best, state.patience, state.plateau}) {
+    writeBest(out, best);
+  }
+}
+
 TrainState readState(ByteReader& in) {
   TrainState state;
-  state.seed = in.number<uint64_t>();
-  state.step = in.number<uint64_t>();
-  state.epoch = in.number<uint64_t>();
-  state.position = in.number<uint64_t>();
-  state.rows = in.number<uint64_t>();
-  uint32_t logs = in.count(sizeof(double));
-  for (uint32_t i = 0; i < logs; ++i) {
-    state.logSums.push_back(in.number<double>());
+  for (uint64_t* number :
+       {&state.seed, &state.step, &state.phaseStep, &state.phaseEpoch, &state.epoch, &state.position}) {
+    *number = in.number<uint64_t>();
   }
-  state.logWeight = in.number<double>();
-  state.best = readBest(in);
-  state.patience = readBest(in);
+  state.phase = in.number<uint32_t>();
+  state.ended = in.number<uint8_t>() != 0;
+  auto list = [&]<class T>(std::vector<T>& numbers) {
+    uint32_t count = in.count(sizeof(T));
+    for (uint32_t i = 0; i < count; ++i) {
+      numbers.push_back(in.number<T>());
+    }
+  };
+  list(state.rows);
+  list(state.logSums);
+  list(state.logWeights);
+  for (Best* best : {&state.best, &state.patience, &state.plateau}) {
+    *best = readBest(in);
+  }
   return state;
 }
 
@@ -106,11 +132,13 @@ Status parseCheckpoint(const uint8_t* bytes, uint64_t size, const std::string& n
   CheckpointFile result;
   result.fingerprint = in.string();
   result.state = readState(in);
-  uint32_t tensors = in.count(1);
-  for (uint32_t i = 0; i < tensors; ++i) {
-    if (!readTensor(in, bytes, result.tensors.emplace_back())) {
-      return failure(ExitCode::BadInput, "checkpoint `%s` is damaged in record %u (`%s`); use another copy",
-                     name.c_str(), i, printable(result.tensors.back().path).c_str());
+  for (std::vector<CheckpointTensor>* set : {&result.tensors, &result.best, &result.start}) {
+    uint32_t tensors = in.count(1);
+    for (uint32_t i = 0; i < tensors; ++i) {
+      if (!readTensor(in, bytes, set->emplace_back())) {
+        return failure(ExitCode::BadInput, "checkpoint `%s` is damaged in record %u (`%s`); use another copy",
+                       name.c_str(), i, printable(set->back().path).c_str());
+      }
     }
   }
   if (!in.ok() || in.remaining() != sizeof total) {
@@ -122,9 +150,9 @@ Status parseCheckpoint(const uint8_t* bytes, uint64_t size, const std::string& n
 
 namespace {
 
-std::map<std::string_view, const CheckpointTensor*> byPath(const CheckpointFile& file) {
+std::map<std::string_view, const CheckpointTensor*> byPath(const std::vector<CheckpointTensor>& set) {
   std::map<std::string_view, const CheckpointTensor*> tensors;
-  for (const CheckpointTensor& tensor : file.tensors) {
+  for (const CheckpointTensor& tensor : set) {
     tensors[tensor.path] = &tensor;
   }
   return tensors;
@@ -136,27 +164,53 @@ Status checkSameProgram(const plan::Plan& plan, const CheckpointFile& file, cons
   auto refuse = [&](const std::string& why) {
     return failure(ExitCode::BadInput, "checkpoint `%s` is of another network: %s", name.c_str(), why.c_str());
   };
-  auto left = byPath(file);
-  for (const plan::Persistent& tensor : plan.persistents) {
-    auto found = left.find(tensor.path);
-    if (found == left.end()) {
-      return refuse(format("it has no `%s`", tensor.path.c_str()));
+  for (const std::vector<CheckpointTensor>* set : {&file.tensors, &file.best, &file.start}) {
+    auto left = byPath(*set);
+    if (set != &file.tensors && set->empty()) {
+      continue; // a copy that this run does not need
     }
-    const CheckpointTensor& stored = *found->second;
-    if (stored.dtype != tensor.dtype || stored.dims != tensor.dims) {
-      return refuse(format("`%s` is %s there and %s here", tensor.path.c_str(),
-                           describe(stored.dtype, stored.dims).c_str(), describe(tensor.dtype, tensor.dims).c_str()));
+    for (const plan::Persistent& tensor : plan.persistents) {
+      auto found = left.find(tensor.path);
+      if (found == left.end()) {
+        return refuse(format("it has no `%s`", tensor.path.c_str()));
+      }
+      const CheckpointTensor& stored = *found->second;
+      if (stored.dtype != tensor.dtype || stored.dims != tensor.dims) {
+        return refuse(format("`%s` is %s there and %s here", tensor.path.c_str(),
+                             describe(stored.dtype, stored.dims).c_str(), describe(tensor.dtype, tensor.dims).c_str()));
+      }
+      left.erase(found);
     }
-    left.erase(found);
-  }
-  if (!left.empty()) {
-    return refuse(format("it has `%s`, which this program has not", printable(left.begin()->first).c_str()));
+    if (!left.empty()) {
+      return refuse(format("it has `%s`, which this program has not", printable(left.begin()->first).c_str()));
+    }
   }
   if (file.fingerprint != plan.fingerprint) {
-    return refuse("the parameters have the same names and shapes, but the program that wrote it has another vocabulary");
+    return refuse(
+        "the parameters have the same names and shapes, but the program that wrote it has another vocabulary");
+  }
+  if (file.state.phase >= plan.phases.size()) {
+    return refuse("it stands in a phase that this program has not");
   }
   return success();
 }
+
+namespace {
+
+void writeTensor(std::vector<uint8_t>& bytes, const plan::Persistent& tensor, const uint8_t* region) {
+  ByteWriter out(bytes);
+  size_t start = bytes.size();
+  out.string(tensor.path);
+  out.number(tensor.dtype);
+  out.number(static_cast<uint32_t>(tensor.dims.size()));
+  for (int64_t dim : tensor.dims) {
+    out.number(dim);
+  }
+  out.raw(region + tensor.offset, byteCount(tensor.dtype, tensor.dims));
+  out.number(checksum(bytes.data() + start, bytes.size() - start));
+}
+
+} // namespace
 
 std::vector<uint8_t> encodeCheckpoint(const plan::Plan& plan, const uint8_t* persistents, const TrainState& state) {
   std::vector<uint8_t> bytes;
@@ -165,28 +219,18 @@ std::vector<uint8_t> encodeCheckpoint(const plan::Plan& plan, const uint8_t* per
   out.number(version);
   out.number(uint64_t{0}); // the size, filled in below
   out.string(plan.fingerprint);
-  for (uint64_t number : {state.seed, state.step, state.epoch, state.position, state.rows}) {
-    out.number(number);
-  }
-  out.number(static_cast<uint32_t>(state.logSums.size()));
-  for (double sum : state.logSums) {
-    out.number(sum);
-  }
-  out.number(state.logWeight);
-  writeBest(out, state.best);
-  writeBest(out, state.patience);
-  out.number(static_cast<uint32_t>(plan.persistents.size()));
-  for (const plan::Persistent& tensor : plan.persistents) {
-    size_t start = bytes.size();
-    out.string(tensor.path);
-    out.number(tensor.dtype);
-    out.number(static_cast<uint32_t>(tensor.dims.size()));
-    for (int64_t dim : tensor.dims) {
-      out.number(dim);
+  writeState(out, state);
+  auto writeSet = [&](const uint8_t* region) {
+    out.number(region == nullptr ? 0 : static_cast<uint32_t>(plan.persistents.size()));
+    for (const plan::Persistent& tensor : plan.persistents) {
+      if (region != nullptr) {
+        writeTensor(bytes, tensor, region);
+      }
     }
-    out.raw(persistents + tensor.offset, byteCount(tensor.dtype, tensor.dims));
-    out.number(checksum(bytes.data() + start, bytes.size() - start));
-  }
+  };
+  writeSet(persistents);
+  writeSet(state.bestTensors.empty() ? nullptr : state.bestTensors.data());
+  writeSet(state.startTensors.empty() ? nullptr : state.startTensors.data());
   uint64_t size = bytes.size() + sizeof(uint32_t);
   std::memcpy(bytes.data() + sizeof magic + sizeof version, &size, sizeof size);
   out.number(checksum(bytes.data(), bytes.size()));
@@ -205,12 +249,33 @@ Status loadCheckpoint(const std::string& path, const plan::Plan& plan, uint8_t* 
   if (Status status = checkSameProgram(plan, file, path); !status.ok()) {
     return status;
   }
-  auto stored = byPath(file);
-  for (const plan::Persistent& tensor : plan.persistents) {
-    std::memcpy(persistents + tensor.offset, stored[tensor.path]->values, byteCount(tensor.dtype, tensor.dims));
+  auto fill = [&](const std::vector<CheckpointTensor>& set, uint8_t* region) {
+    auto stored = byPath(set);
+    for (const plan::Persistent& tensor : plan.persistents) {
+      std::memcpy(region + tensor.offset, stored[tensor.path]->values, byteCount(tensor.dtype, tensor.dims));
+    }
+  };
+  fill(file.tensors, persistents);
+  for (auto [set, copy] : {std::pair{&file.best, &file.state.bestTensors}, {&file.start, &file.state.startTensors}}) {
+    if (!set->empty()) {
+      copy->resize(plan.persistentBytes);
+      fill(*set, copy->data());
+    }
   }
   state = std::move(file.state);
   return success();
+}
+
+Status savePart(const std::string& path, const plan::Plan& plan, const uint8_t* persistents, const std::string& part) {
+  plan::Plan some;
+  some.fingerprint = "part";
+  for (const plan::Persistent& tensor : plan.persistents) {
+    bool inside = tensor.path == part || tensor.path.compare(0, part.size() + 1, part + ".") == 0;
+    if (inside && tensor.kind != plan::Persistent::Kind::OptimizerState) {
+      some.persistents.push_back(tensor);
+    }
+  }
+  return saveCheckpoint(path, some, persistents, {});
 }
 
 Status saveCheckpoint(const std::string& path, const plan::Plan& plan, const uint8_t* persistents,

@@ -1,11 +1,12 @@
 // Checkpoint files. Little-endian; no clock, path or machine in them, so equal states make equal files.
 //
-//   header    "dnnckpt\n"  u32 version (1)  u64 size of the whole file in bytes
+//   header    "dnnckpt\n"  u32 version (2)  u64 size of the whole file in bytes
 //   program   str fingerprint
-//   state     u64 seed, step, epoch, position, rows
-//             u32 count, f64 log sums; f64 log weight
-//             2 × (u8 found, f64 value, u64 epoch): best of the checkpoint rule, best of early stopping
-//   tensors   u32 count, then each: str path, u8 dtype, u32 rank, i64 dims, bytes, u32 CRC-32 of this record
+//   state     u64 seed, step, step and epoch at which the phase began, epoch, position;  u32 phase;  u8 ended
+//             3 × (u32 count, the numbers): u64 rows, f64 log sums, f64 log weights
+//             3 × (u8 found, f64 value, u64 epoch): best of the checkpoint rule, of early stopping, of the plateau rule
+//   tensors   3 × (u32 count, then each: str path, u8 dtype, u32 rank, i64 dims, bytes, u32 CRC-32 of this record):
+//             now; at the phase's best epoch; at the phase's start. Count 0: this copy is not needed
 //   end       u32 CRC-32 of everything before it
 //
 // str is u32 length and the bytes; dtype codes are those of plan::DType. The tensors are those of the plan, in its
@@ -31,6 +32,8 @@ struct CheckpointFile {
   std::string fingerprint;
   TrainState state;
   std::vector<CheckpointTensor> tensors;
+  std::vector<CheckpointTensor> best;  // all of the program's or none
+  std::vector<CheckpointTensor> start; // the same
 };
 
 /// Reads and checks a file: kind, version, size, checksums, structure. Works on any bytes.
@@ -47,5 +50,8 @@ Status loadCheckpoint(const std::string& path, const plan::Plan& plan, uint8_t* 
 /// Writes atomically: a failure leaves an older file as it was.
 Status saveCheckpoint(const std::string& path, const plan::Plan& plan, const uint8_t* persistents,
                       const TrainState& state);
+
+/// A checkpoint of the parameters and states below the path `part` alone, for `init`.
+Status savePart(const std::string& path, const plan::Plan& plan, const uint8_t* persistents, const std::string& part);
 
 } // namespace dnn::runtime

@@ -85,14 +85,54 @@ void printEntry(const plan::Entry& entry) {
   std::string out = portList(entry.outputs);
   switch (entry.kind) {
   case plan::Entry::Kind::Init:
-  case plan::Entry::Kind::Generate: break;
-  case plan::Entry::Kind::Step: std::printf("  step in %s logs %s\n", entry.source.c_str(), out.c_str()); break;
+  case plan::Entry::Kind::Generate:
+  case plan::Entry::Kind::Step:
   case plan::Entry::Kind::Eval:
-    std::printf("  eval in %s every %u epochs logs %s\n", entry.source.c_str(), entry.every, out.c_str());
-    break;
+  case plan::Entry::Kind::Whole: break; // with their phase
   case plan::Entry::Kind::Predict:
     std::printf("  predict %s(%s) -> %s\n", entry.name.c_str(), in.c_str(), out.c_str());
     break;
+  }
+}
+
+std::string sourcesOf(const plan::Entry& entry) {
+  std::string names;
+  for (const std::string& source : entry.sources) {
+    names += (names.empty() ? " in " : ", ") + source;
+  }
+  return names;
+}
+
+void printPhase(const plan::Plan& plan, const plan::Phase& phase) {
+  if (!phase.name.empty()) {
+    std::printf("phase %s\n", phase.name.c_str());
+  }
+  for (const plan::InitRule& rule : phase.inits) {
+    std::printf("  init %s from %s\n", rule.target.c_str(), rule.path.c_str());
+  }
+  for (const plan::Turn& turn : phase.turns) {
+    const plan::Entry& entry = plan.entries[turn.cycle[0]];
+    std::printf("  step%s logs %s\n", sourcesOf(entry).c_str(), portList(entry.outputs).c_str());
+  }
+  for (uint32_t eval : phase.evals) {
+    const plan::Entry& entry = plan.entries[eval];
+    std::string logs = portList(entry.outputs);
+    if (!entry.collected.empty()) {
+      logs += (logs.empty() ? "" : ", ") + portList(plan.entries[eval + 1].outputs);
+    }
+    std::printf("  eval%s every %u epochs logs %s\n", sourcesOf(entry).c_str(), entry.every, logs.c_str());
+  }
+  if (phase.turns.empty()) {
+    return;
+  }
+  std::printf("  run: %s %s\n", grouped(phase.epochs > 0 ? phase.epochs : phase.steps).c_str(),
+              phase.epochs > 0 ? "epochs" : "steps");
+  if (phase.patience.epochs > 0) {
+    std::printf("  patience: %u epochs on %s%s\n", phase.patience.epochs, phase.patience.metric.c_str(),
+                phase.patience.restoreBest ? ", then the best parameters" : "");
+  }
+  if (phase.plateau.epochs > 0) {
+    std::printf("  plateau: %u epochs on %s\n", phase.plateau.epochs, phase.plateau.metric.c_str());
   }
 }
 
@@ -114,14 +154,23 @@ void printInfo(const plan::Plan& plan) {
   for (const plan::Entry& entry : plan.entries) {
     printEntry(entry);
   }
-  std::printf("run: %s %s, seed %llu\n", grouped(plan.epochs > 0 ? plan.epochs : plan.steps).c_str(),
-              plan.epochs > 0 ? "epochs" : "steps", static_cast<unsigned long long>(plan.seed));
-  if (plan.patience.epochs > 0) {
-    std::printf("patience: %u epochs on %s\n", plan.patience.epochs, plan.patience.metric.c_str());
+  if (!plan.variant.empty()) {
+    std::string names;
+    for (const plan::Setting& setting : plan.variant) {
+      names += (names.empty() ? "" : ", ") + setting.name;
+    }
+    std::printf("sweep over %s; what follows is its first combination\n", names.c_str());
   }
+  for (const plan::Phase& phase : plan.phases) {
+    printPhase(plan, phase);
+  }
+  std::printf("seed %llu\n", static_cast<unsigned long long>(plan.seed));
   if (!plan.checkpoint.path.empty()) {
     std::printf("checkpoint: %s every %u epochs%s%s\n", plan.checkpoint.path.c_str(), plan.checkpoint.everyEpochs,
                 plan.checkpoint.best.empty() ? "" : ", keeps best ", plan.checkpoint.best.c_str());
+  }
+  for (const plan::PartRule& part : plan.parts) {
+    std::printf("checkpoint: %s of %s every %u epochs\n", part.path.c_str(), part.part.c_str(), part.everyEpochs);
   }
 }
 

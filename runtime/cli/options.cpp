@@ -12,7 +12,22 @@ namespace dnn::runtime {
 
 namespace {
 
-enum Flag : int { Epochs = 256, Steps, Seed, Threads, Data, Checkpoint, Log, Resume, Quiet, In, Out, Help };
+enum Flag : int {
+  Epochs = 256,
+  Steps,
+  Seed,
+  Threads,
+  Data,
+  Checkpoint,
+  Log,
+  Resume,
+  Quiet,
+  In,
+  Out,
+  Init,
+  Variant,
+  Help
+};
 
 constexpr option flags[] = {
     {"epochs", required_argument, nullptr, Epochs},
@@ -26,6 +41,8 @@ constexpr option flags[] = {
     {"quiet", no_argument, nullptr, Quiet},
     {"in", required_argument, nullptr, In},
     {"out", required_argument, nullptr, Out},
+    {"init", required_argument, nullptr, Init},
+    {"variant", required_argument, nullptr, Variant},
     {"help", no_argument, nullptr, Help},
     {nullptr, 0, nullptr, 0},
 };
@@ -99,6 +116,29 @@ NamedPath parseNamedPath(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+/// `net.enc=a.ckpt`, or `a.ckpt` where the program has a single `init`.
+Status parseInit(const plan::Plan& plan, const char* value, Options& options) {
+  NamedPath path = parseNamedPath(value);
+  std::string known;
+  bool found = false;
+  size_t count = 0;
+  for (const plan::Phase& phase : plan.phases) {
+    for (const plan::InitRule& rule : phase.inits) {
+      known += (known.empty() ? "" : ", ") + rule.target;
+      found = found || rule.target == path.name;
+      ++count;
+    }
+  }
+  if (path.name.empty() ? count != 1 : !found) {
+    return usage(path.name.empty() ? format("--init needs NAME=PATH with one of the program's `init`: %s",
+                                            known.empty() ? "there is none" : known.c_str())
+                                   : format("--init: this program has no `init %s`; it has: %s",
+                                            printable(path.name).c_str(), known.empty() ? "none" : known.c_str()));
+  }
+  options.inits.push_back(std::move(path));
+  return success();
+}
+
 Status parseFlag(const plan::Plan& plan, int flag, const char* value, Options& options) {
   switch (flag) {
   case Epochs: return parseNumber("epochs", value, 1, UINT32_MAX, options.epochs);
@@ -117,6 +157,10 @@ Status parseFlag(const plan::Plan& plan, int flag, const char* value, Options& o
   case Quiet: options.quiet = true; break;
   case In: options.inputs.push_back(parseNamedPath(value)); break;
   case Out: options.outputs.push_back(parseNamedPath(value)); break;
+  case Init: return parseInit(plan, value, options);
+  case Variant:
+    options.variant = value;
+    return plan.variant.empty() ? usage("--variant: this program has no sweep") : success();
   case 'h':
   case Help: options.command = Options::Command::Help; break;
   }
@@ -217,6 +261,8 @@ std::string helpText(const plan::Plan& plan, const std::string& program) {
   text += "  --data NAME=PATH    read this file instead; several files of one source: NAME=PATH,PATH\n"
           "  --in [NAME=]PATH    predict: input, .csv or .npy\n"
           "  --out [NAME=]PATH   predict: result, .csv or .npy (default: csv to the terminal)\n"
+          "  --init [NAME=]PATH  take the values of an `init` from this checkpoint\n"
+          "  --variant A=1,B=2   the combination of a sweep that is meant; train without it trains all\n"
           "  --threads N         threads to use (default: all CPUs)\n"
           "  --log PATH          write one JSON object a line for each event\n"
           "  --quiet             print errors only\n"

@@ -33,6 +33,8 @@ struct Options {
   bool quiet = false;
   std::vector<NamedPath> inputs;
   std::vector<NamedPath> outputs;
+  std::vector<NamedPath> inits;
+  std::string variant; // "lr=0.01,seed=2": of a sweep
 };
 
 /// Parses and checks against the plan: commands, names of sources and predictions. Errors have ExitCode::Usage.

@@ -1,17 +1,21 @@
 #include "runtime/cli/run_main.h"
 
 #include "runtime/checkpoint/checkpoint.h"
+#include "runtime/checkpoint/initial_values.h"
 #include "runtime/cli/info.h"
 #include "runtime/cli/options.h"
 #include "runtime/cli/predict.h"
+#include "runtime/cli/sweep.h"
 #include "runtime/pool/cpus.h"
 #include "runtime/pool/pool.h"
 #include "runtime/support/file.h"
 #include "runtime/support/text.h"
 #include "runtime/train/evaluate.h"
 #include "runtime/train/interrupt.h"
+#include "runtime/train/phase_data.h"
 #include "runtime/train/trainer.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <new>
@@ -24,12 +28,20 @@ namespace {
 Status loadTrained(Machine& machine, const Options& options, TrainState& state) {
   const plan::Plan& plan = machine.plan();
   state.seed = options.seed.value_or(plan.seed);
-  std::string path = options.checkpoint;
+  std::string path = plan::variantPath(plan, options.checkpoint);
   if (path.empty() && !plan.checkpoint.path.empty()) {
-    path = resolvePath(plan.directory, plan.checkpoint.path);
+    path = plan::variantPath(plan, resolvePath(plan.directory, plan.checkpoint.path));
   }
   if (!machine.hasParameters() && (path.empty() || !fileExists(path))) {
     return success();
+  }
+  if (path.empty() && plan.phases[0].turns.empty() && !plan.phases[0].inits.empty()) {
+    // Nothing is trained here: the parameters are those of other programs.
+    int init = machine.findEntry(plan::Entry::Kind::Init);
+    Status status = init < 0 ? success() : machine.call(static_cast<uint32_t>(init), 0, {state.seed, 0, 0});
+    Options silent = options;
+    silent.quiet = true; // standard output is for the results
+    return status.ok() ? loadInitialValues(machine, plan.phases[0].inits, silent) : status;
   }
   if (path.empty()) {
     return failure(ExitCode::Usage, "which parameters? give --checkpoint PATH: this program has no checkpoint rule");
@@ -39,6 +51,9 @@ Status loadTrained(Machine& machine, const Options& options, TrainState& state) 
     status.message += "; train first, or give --checkpoint PATH";
   }
   state.seed = options.seed.value_or(state.seed);
+  if (status.ok() && state.ended && !state.bestTensors.empty()) {
+    std::copy(state.bestTensors.begin(), state.bestTensors.end(), machine.persistents());
+  }
   return status;
 }
 
@@ -52,15 +67,16 @@ Status runEval(Machine& machine, const Options& options) {
   }
   InterruptGuard guard;
   DataStore store(machine, options.data);
-  std::vector<Metric> metrics;
-  for (uint32_t i = 0; i < machine.plan().entries.size(); ++i) {
-    if (machine.plan().entries[i].kind == plan::Entry::Kind::Eval) {
-      if (Status status = evaluate(machine, store, i, state, metrics); !status.ok()) {
-        return status;
-      }
+  if (Status status = loadEvaluated(machine, store, state); !status.ok()) {
+    return status;
+  }
+  Evaluation found;
+  for (uint32_t entry : machine.plan().phases[state.phase].evals) {
+    if (Status status = evaluate(machine, store, entry, state, found); !status.ok()) {
+      return status;
     }
   }
-  for (const Metric& metric : metrics) {
+  for (const Metric& metric : found.metrics) {
     std::printf("%s\n", text(metric).c_str());
   }
   return success();
@@ -94,7 +110,20 @@ Status run(const DnnModule& module, int argc, char** argv) {
     return status;
   }
   Pool::global().setThreads(options.threads > 0 ? options.threads : availableCpus());
-  return runCommand(machine, options, argv[0]);
+  bool general = options.command == Options::Command::Help || options.command == Options::Command::Info;
+  if (module.next == nullptr || general) {
+    return runCommand(machine, options, argv[0]);
+  }
+  if (options.command == Options::Command::Train && options.variant.empty()) {
+    return trainSweep(module, options);
+  }
+  const DnnModule* chosen = nullptr;
+  if (Status status = chooseVariant(module, options, chosen); !status.ok()) {
+    return status;
+  }
+  Machine variant;
+  Status status = variant.load(*chosen);
+  return status.ok() ? runCommand(variant, options, argv[0]) : status;
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
@@ -57,6 +58,9 @@ Status loadTable(const Source& source, Dataset& data) {
 }
 
 Status generate(Machine& machine, const Source& source, Dataset& data) {
+  if (Status status = makeColumns(source, data); !status.ok()) {
+    return status;
+  }
   const plan::Plan& plan = machine.plan();
   if (source.generateEntry >= plan.entries.size() ||
       plan.entries[source.generateEntry].outputs.size() != data.fields.size()) {
@@ -132,6 +136,40 @@ void takenRows(const Source& source, uint64_t rows, std::vector<uint32_t>& taken
   }
 }
 
+Status readExamples(const Source& source, const std::vector<std::string>& paths, uint64_t streamFrom, Dataset& data) {
+  Status status = makeColumns(source, data);
+  if (!status.ok()) {
+    return status;
+  }
+  switch (source.kind) {
+  case Source::Kind::Idx:
+  case Source::Kind::Npy: status = loadArrays(source, paths, streamFrom, data); break;
+  case Source::Kind::Npz: status = loadNpz(source, paths, data); break;
+  case Source::Kind::Cifar: status = loadCifar(source, paths, data); break;
+  case Source::Kind::Csv: status = loadCsv(source, paths, data); break;
+  case Source::Kind::Text: status = loadText(source, paths, data); break;
+  case Source::Kind::Table: status = loadTable(source, data); break;
+  case Source::Kind::Generate: return failure(ExitCode::Internal, "`%s` is computed, not read", source.name.c_str());
+  }
+  // A text is split where its windows are cut.
+  if (status.ok() && takesPart(source) && source.kind != Source::Kind::Text) {
+    std::vector<uint32_t> taken;
+    takenRows(source, data.rows, taken);
+    bool streamed = false;
+    for (size_t i = 0; i < data.fields.size(); ++i) {
+      streamed = streamed || data.files[i] != nullptr;
+      if (data.files[i] == nullptr) {
+        keepRows(taken, data.fields[i]);
+      }
+    }
+    data.rows = taken.size();
+    if (streamed) {
+      data.taken = std::move(taken);
+    }
+  }
+  return status;
+}
+
 Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
   auto found = loaded_.find(sourceName);
   if (found != loaded_.end()) {
@@ -153,26 +191,14 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
     paths = given->second;
   }
   auto result = std::make_unique<Dataset>();
-  Status status = makeColumns(source, *result);
-  if (!status.ok()) {
-    return status;
-  }
-  switch (source.kind) {
-  case Source::Kind::Idx:
-  case Source::Kind::Npy: status = loadArrays(source, paths, streamFrom, *result); break;
-  case Source::Kind::Npz: status = loadNpz(source, paths, *result); break;
-  case Source::Kind::Cifar: status = loadCifar(source, paths, *result); break;
-  case Source::Kind::Csv: status = loadCsv(source, paths, *result); break;
-  case Source::Kind::Text: status = loadText(source, paths, *result); break;
-  case Source::Kind::Table: status = loadTable(source, *result); break;
-  case Source::Kind::Generate:
-    if (source.fresh) {
-      result->fresh = &source;
-      result->rows = source.rows;
-    } else {
-      status = generate(machine_, source, *result);
-    }
-    break;
+  Status status;
+  if (source.kind == Source::Kind::Generate && source.fresh) {
+    status = makeColumns(source, *result);
+    result->fresh = &source;
+    result->rows = source.rows;
+  } else {
+    status = source.kind == Source::Kind::Generate ? generate(machine_, source, *result)
+                                                   : readExamples(source, paths, streamFrom, *result);
   }
   if (status.ok() && result->rows > UINT32_MAX) {
     status = failure(ExitCode::BadInput, "`%s` has more than 2^32 - 1 examples", sourceName.c_str());
@@ -183,24 +209,15 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
     }
     return status;
   }
-  // A text is split where its windows are cut.
-  if (takesPart(source) && source.kind != Source::Kind::Text) {
-    std::vector<uint32_t> taken;
-    takenRows(source, result->rows, taken);
-    bool streamed = false;
-    for (size_t i = 0; i < result->fields.size(); ++i) {
-      streamed = streamed || result->files[i] != nullptr;
-      if (result->files[i] == nullptr) {
-        keepRows(taken, result->fields[i]);
-      }
-    }
-    result->rows = taken.size();
-    if (streamed) {
-      result->taken = std::move(taken);
-    }
-  }
   if (status = notEmpty(source, paths.empty() ? "the program" : "`" + paths[0] + "`", result->rows); !status.ok()) {
     return status;
+  }
+  if (source.knownRows > 0 && source.knownRows != result->rows) {
+    std::fprintf(stderr,
+                 "warning: `%s` has %llu examples; the program was compiled with the %llu that it had then, and "
+                 "computes with that number\n",
+                 sourceName.c_str(), static_cast<unsigned long long>(result->rows),
+                 static_cast<unsigned long long>(source.knownRows));
   }
   data = result.get();
   loaded_[sourceName] = std::move(result);
@@ -208,31 +225,6 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
 }
 
 namespace {
-
-Status gatherFresh(Machine& machine, const plan::Entry& entry, const Dataset& data, uint64_t first, uint64_t count,
-                   uint64_t epoch) {
-  const Source& source = *data.fresh;
-  const plan::Entry& maker = machine.plan().entries[source.generateEntry];
-  auto batch = static_cast<uint64_t>(maker.batch);
-  uint64_t number = epoch * ((source.rows + batch - 1) / batch) + first / batch;
-  if (Status status = machine.call(source.generateEntry, static_cast<int64_t>(count), {source.seed, number, epoch});
-      !status.ok()) {
-    return status;
-  }
-  // The entries share their memory, so all results leave it before the first one comes back.
-  data.batch.clear();
-  for (const plan::Port& port : maker.outputs) {
-    const uint8_t* start = machine.arena(port.offset);
-    data.batch.insert(data.batch.end(), start, start + count * byteCount(port.dtype, port.dims));
-  }
-  const uint8_t* from = data.batch.data();
-  for (size_t i = 0; i < data.fields.size(); ++i) {
-    uint64_t bytes = count * data.fields[i].rowBytes;
-    std::memcpy(machine.arena(entry.inputs[i].offset), from, bytes);
-    from += bytes;
-  }
-  return success();
-}
 
 Status gatherFromFile(const Dataset& data, size_t field, const uint32_t* order, uint64_t first, uint64_t count,
                       uint8_t* to) {
@@ -266,14 +258,40 @@ Status rowOf(const Dataset& data, size_t field, uint64_t row, std::vector<uint8_
   return file->read(data.taken.empty() ? row : data.taken[row], 1, scratch.data());
 }
 
-Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order,
-                   uint64_t first, uint64_t count, uint64_t epoch) {
-  if (data.fresh != nullptr) {
-    return gatherFresh(machine, entry, data, first, count, epoch);
+Status makeFresh(Machine& machine, const Dataset& data, uint64_t number, uint64_t count, uint64_t epoch) {
+  const Source& source = *data.fresh;
+  const plan::Entry& maker = machine.plan().entries[source.generateEntry];
+  if (Status status = machine.call(source.generateEntry, static_cast<int64_t>(count), {source.seed, number, epoch});
+      !status.ok()) {
+    return status;
   }
+  // The entries share their memory, so all results leave it before the first one comes back.
+  data.batch.clear();
+  for (const plan::Port& port : maker.outputs) {
+    const uint8_t* start = machine.arena(port.offset);
+    data.batch.insert(data.batch.end(), start, start + count * byteCount(port.dtype, port.dims));
+  }
+  return success();
+}
+
+Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order,
+                   uint64_t first, uint64_t count, BatchPlace place) {
+  if (data.fresh != nullptr && !place.made) {
+    auto batch = static_cast<uint64_t>(machine.plan().entries[data.fresh->generateEntry].batch);
+    uint64_t number = place.epoch * ((data.rows + batch - 1) / batch) + first / batch;
+    if (Status status = makeFresh(machine, data, number, count, place.epoch); !status.ok()) {
+      return status;
+    }
+  }
+  const uint8_t* made = data.batch.data();
   for (size_t i = 0; i < data.fields.size(); ++i) {
     const Column& column = data.fields[i];
-    uint8_t* to = machine.arena(entry.inputs[i].offset);
+    uint8_t* to = machine.arena(entry.inputs[place.input + i].offset) + place.row * column.rowBytes;
+    if (data.fresh != nullptr) {
+      std::memcpy(to, made, count * column.rowBytes);
+      made += count * column.rowBytes;
+      continue;
+    }
     if (data.files[i] != nullptr) {
       if (Status status = gatherFromFile(data, i, order, first, count, to); !status.ok()) {
         return status;

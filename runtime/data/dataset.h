@@ -25,6 +25,10 @@ struct Dataset {
 /// `--data NAME=PATH`: paths (as given, relative to the working folder) that replace those in the program.
 using DataOverrides = std::map<std::string, std::vector<std::string>>;
 
+/// Reads a source that is no `generate`: its files, or its table, and of these the part that it takes.
+Status readExamples(const plan::Source& source, const std::vector<std::string>& paths, uint64_t streamFrom,
+                    Dataset& data);
+
 /// Loads sources when they are first needed and keeps them.
 class DataStore {
 public:
@@ -42,6 +46,14 @@ private:
   std::map<std::string, std::unique_ptr<Dataset>> loaded_;
 };
 
+/// Where in an entry's input ports examples go, from which input on and behind how many examples; and in which epoch.
+struct BatchPlace {
+  size_t input = 0;
+  uint64_t row = 0;
+  uint64_t epoch = 0;
+  bool made = false; // fresh data lies ready
+};
+
 /// Of `rows` rows in the order of a split, the part that a source takes: split > 0 the first floor(split·rows), split <
 /// 0 the rows that 1 - |split| leaves, 0 all.
 void splitRange(double split, uint64_t rows, uint64_t& first, uint64_t& count);
@@ -54,8 +66,11 @@ Status rowOf(const Dataset& data, size_t field, uint64_t row, std::vector<uint8_
 
 /// Puts `count` examples into the entry's input ports: those at order[first], order[first + 1], …, or, if `order` is
 /// null, those at first, first + 1, …. Fresh data is a function of its seed, the epoch and the number of the batch
-/// alone.
+/// alone; computing it overwrites the arena, so where a step reads several sources it is made before anything is put.
 Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order,
-                   uint64_t first, uint64_t count, uint64_t epoch = 0);
+                   uint64_t first, uint64_t count, BatchPlace place = {});
+
+/// Computes batch `number` of fresh data, which the next gatherBatch with `made` puts into its place.
+Status makeFresh(Machine& machine, const Dataset& data, uint64_t number, uint64_t count, uint64_t epoch);
 
 } // namespace dnn::runtime

@@ -52,9 +52,13 @@ Status Machine::checkPlan() const {
     if (tensor.offset > plan_.persistentBytes || bytes > plan_.persistentBytes - tensor.offset) {
       return failure(ExitCode::Internal, "the plan puts `%s` outside its region", tensor.path.c_str());
     }
+    if (tensor.follows != plan::Persistent::kNone &&
+        (tensor.follows >= plan_.persistents.size() || plan_.persistents[tensor.follows].dims != tensor.dims)) {
+      return failure(ExitCode::Internal, "the plan lets `%s` follow a tensor that does not exist", tensor.path.c_str());
+    }
   }
   for (const Entry& entry : plan_.entries) {
-    for (const std::vector<plan::Port>* ports : {&entry.inputs, &entry.outputs}) {
+    for (const std::vector<plan::Port>* ports : {&entry.inputs, &entry.outputs, &entry.collected}) {
       for (const plan::Port& port : *ports) {
         uint64_t rows = port.batched ? static_cast<uint64_t>(std::max<int64_t>(entry.batch, 0)) : 1;
         uint64_t bytes = byteCount(port.dtype, port.dims);
@@ -74,26 +78,57 @@ Status Machine::checkPlan() const {
         return failure(ExitCode::Internal, "the plan watches an output that does not exist");
       }
     }
-    bool reads = entry.kind == Entry::Kind::Step || entry.kind == Entry::Kind::Eval;
-    if (!reads || entry.source.empty()) {
-      continue;
-    }
-    int source = findSource(entry.source);
-    if (source < 0) {
-      return failure(ExitCode::Internal, "the plan reads source `%s`, which does not exist", entry.source.c_str());
-    }
-    const std::vector<plan::Port>& fields = plan_.sources[static_cast<size_t>(source)].fields;
-    bool fits = entry.batch > 0 && fields.size() == entry.inputs.size();
-    for (size_t i = 0; fits && i < fields.size(); ++i) {
-      fits =
-          entry.inputs[i].batched && entry.inputs[i].dtype == fields[i].dtype && entry.inputs[i].dims == fields[i].dims;
-    }
-    if (!fits) {
-      return failure(ExitCode::Internal, "the inputs of `%s` are not the fields of `%s`", entry.name.c_str(),
-                     entry.source.c_str());
+    if (Status status = checkReads(entry); !status.ok()) {
+      return status;
     }
   }
-  return success();
+  return checkPhases();
+}
+
+Status Machine::checkReads(const Entry& entry) const {
+  if (entry.sources.empty()) {
+    return success();
+  }
+  std::vector<plan::Port> fields;
+  for (const std::string& name : entry.sources) {
+    int source = findSource(name);
+    if (source < 0) {
+      return failure(ExitCode::Internal, "the plan reads source `%s`, which does not exist", name.c_str());
+    }
+    const plan::Source& found = plan_.sources[static_cast<size_t>(source)];
+    fields.insert(fields.end(), found.fields.begin(), found.fields.end());
+  }
+  bool fits = entry.batch > 0 && fields.size() == entry.inputs.size();
+  for (size_t i = 0; fits && i < fields.size(); ++i) {
+    fits =
+        entry.inputs[i].batched && entry.inputs[i].dtype == fields[i].dtype && entry.inputs[i].dims == fields[i].dims;
+  }
+  return fits ? success()
+              : failure(ExitCode::Internal, "the inputs of `%s` are not the fields of `%s`", entry.name.c_str(),
+                        entry.sources[0].c_str());
+}
+
+Status Machine::checkPhases() const {
+  auto is = [&](uint32_t entry, Entry::Kind kind) {
+    return entry < plan_.entries.size() && plan_.entries[entry].kind == kind;
+  };
+  bool ok = !plan_.phases.empty();
+  for (const plan::Phase& phase : plan_.phases) {
+    for (const plan::Turn& turn : phase.turns) {
+      ok = ok && !turn.cycle.empty();
+      for (uint32_t entry : turn.cycle) {
+        ok = ok && is(entry, Entry::Kind::Step) && plan_.entries[entry].sources == plan_.entries[turn.cycle[0]].sources;
+      }
+    }
+    for (uint32_t entry : phase.evals) {
+      ok = ok && is(entry, Entry::Kind::Eval) &&
+           (plan_.entries[entry].collected.empty() || is(entry + 1, Entry::Kind::Whole));
+    }
+    ok = ok && (phase.turns.empty() || (phase.epochs > 0) != (phase.steps > 0));
+    ok = ok && (phase.plateau.epochs == 0 || (phase.plateau.persistent < plan_.persistents.size() &&
+                                              plan_.persistents[phase.plateau.persistent].dtype == plan::DType::I32));
+  }
+  return ok ? success() : failure(ExitCode::Internal, "the plan's phases do not fit its entries");
 }
 
 Status Machine::load(const DnnModule& module) {

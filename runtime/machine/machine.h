@@ -46,6 +46,8 @@ private:
 
   static Region allocate(uint64_t bytes);
   Status checkPlan() const;
+  Status checkReads(const plan::Entry& entry) const;
+  Status checkPhases() const;
 
   const DnnModule* module_ = nullptr;
   plan::Plan plan_;

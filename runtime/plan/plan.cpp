@@ -79,6 +79,7 @@ template <class Coder> void codePersistent(Coder& c, auto& p) {
   c.kind(p.dtype, DType::Bool);
   codeDims(c, p.dims);
   c.number(p.offset);
+  c.number(p.follows);
 }
 
 template <class Coder> void codePort(Coder& c, auto& p) {
@@ -89,6 +90,7 @@ template <class Coder> void codePort(Coder& c, auto& p) {
   c.number(p.bound);
   c.string(p.text);
   c.number(p.offset);
+  c.boolean(p.image);
 }
 
 template <class Coder> void codePorts(Coder& c, auto& ports) {
@@ -96,14 +98,16 @@ template <class Coder> void codePorts(Coder& c, auto& ports) {
 }
 
 template <class Coder> void codeEntry(Coder& c, auto& e) {
-  c.kind(e.kind, Entry::Kind::Generate);
+  c.kind(e.kind, Entry::Kind::Whole);
   c.string(e.name);
   c.number(e.batch);
   c.boolean(e.rowwise);
   codePorts(c, e.inputs);
   codePorts(c, e.outputs);
-  c.string(e.source);
+  codeStrings(c, e.sources);
   c.number(e.every);
+  codePorts(c, e.collected);
+  c.list(e.reads, [&](auto& index) { c.number(index); });
   c.list(e.watchedPersistents, [&](auto& index) { c.number(index); });
   c.list(e.watchedOutputs, [&](auto& index) { c.number(index); });
 }
@@ -137,6 +141,7 @@ template <class Coder> void codeSource(Coder& c, auto& s) {
   c.number(s.splitSeed);
   c.list(s.table, [&](auto& field) { c.bytes(field); });
   c.number(s.rows);
+  c.number(s.knownRows);
   c.number(s.generateEntry);
   c.number(s.seed);
   c.boolean(s.fresh);
@@ -149,8 +154,32 @@ template <class Coder> void codeSource(Coder& c, auto& s) {
   });
 }
 
+template <class Coder> void codePhase(Coder& c, auto& p) {
+  c.string(p.name);
+  c.list(p.turns, [&](auto& turn) { c.list(turn.cycle, [&](auto& entry) { c.number(entry); }); });
+  c.list(p.evals, [&](auto& entry) { c.number(entry); });
+  c.number(p.epochs);
+  c.number(p.steps);
+  c.number(p.patience.epochs);
+  c.string(p.patience.metric);
+  c.boolean(p.patience.restoreBest);
+  c.number(p.plateau.epochs);
+  c.string(p.plateau.metric);
+  c.number(p.plateau.persistent);
+  c.list(p.inits, [&](auto& rule) {
+    c.string(rule.target);
+    c.string(rule.path);
+    c.string(rule.source);
+  });
+  c.boolean(p.keepStart);
+}
+
 template <class Coder> void codePlan(Coder& c, auto& p) {
   c.string(p.program);
+  c.list(p.variant, [&](auto& setting) {
+    c.string(setting.name);
+    c.string(setting.value);
+  });
   c.string(p.directory);
   c.string(p.fingerprint);
   c.string(p.target);
@@ -160,15 +189,17 @@ template <class Coder> void codePlan(Coder& c, auto& p) {
   c.list(p.persistents, [&](auto& persistent) { codePersistent(c, persistent); });
   c.list(p.entries, [&](auto& entry) { codeEntry(c, entry); });
   c.list(p.sources, [&](auto& source) { codeSource(c, source); });
-  c.number(p.epochs);
-  c.number(p.steps);
   c.number(p.seed);
-  c.number(p.patience.epochs);
-  c.string(p.patience.metric);
+  c.list(p.phases, [&](auto& phase) { codePhase(c, phase); });
   c.string(p.checkpoint.path);
   c.number(p.checkpoint.everyEpochs);
   c.string(p.checkpoint.best);
   c.boolean(p.checkpoint.bestIsLargest);
+  c.list(p.parts, [&](auto& part) {
+    c.string(part.path);
+    c.string(part.part);
+    c.number(part.everyEpochs);
+  });
 }
 
 } // namespace
@@ -184,6 +215,20 @@ int byteSize(DType t) {
   case DType::Bool: return 1;
   }
   return 0;
+}
+
+std::string variantPath(const Plan& plan, const std::string& path) {
+  if (plan.variant.empty() || path.empty()) {
+    return path;
+  }
+  std::string name;
+  for (const Setting& setting : plan.variant) {
+    name += (name.empty() ? "." : ",") + setting.name + "=" + setting.value;
+  }
+  size_t dot = path.rfind('.');
+  size_t slash = path.rfind('/');
+  bool extension = dot != std::string::npos && dot > 0 && (slash == std::string::npos || dot > slash + 1);
+  return extension ? path.substr(0, dot) + name + path.substr(dot) : path + name;
 }
 
 std::vector<uint8_t> encode(const Plan& plan) {

@@ -20,6 +20,8 @@ struct Persistent {
   DType dtype = DType::F32;
   std::vector<int64_t> dims;
   uint64_t offset = 0; // bytes in the persistent region, a multiple of 64
+  static constexpr uint32_t kNone = UINT32_MAX;
+  uint32_t follows = kNone; // of a state that starts as the copy of a parameter: which one
 };
 
 /// A tensor that the runtime writes before, or reads after, an entry runs.
@@ -31,18 +33,24 @@ struct Port {
   int64_t bound = 0;   // > 0: integer values must satisfy 0 ≤ v < bound; checked when data is loaded
   std::string text;    // the values are tokens of this source's text; "" = plain numbers
   uint64_t offset = 0; // bytes in the arena
+  bool image = false;  // logs: grey or colour values in rows, shown as pictures
 };
 
 struct Entry {
-  enum class Kind : uint8_t { Init = 0, Step = 1, Eval = 2, Predict = 3, Generate = 4 };
+  enum class Kind : uint8_t { Init = 0, Step = 1, Eval = 2, Predict = 3, Generate = 4, Whole = 5 };
   Kind kind = Kind::Step;
-  std::string name;         // "init", "step", "te" (eval: its source), predict's name, generate's source
+  std::string name;         // "init", "step", "te" (eval, whole: the source), predict's name, generate's source
   int64_t batch = 0;        // largest number of rows a call; 0 = no batch
   bool rowwise = true;      // false: rows influence each other, so a set cannot be cut into batches without changing it
   std::vector<Port> inputs; // step, eval: fields of the source, in order; predict: its parameters
-  std::vector<Port> outputs; // step, eval: logs (scalars, averaged over examples); predict: results; generate: fields
-  std::string source;        // step, eval: the data source read
-  uint32_t every = 1;        // eval: run each `every` epochs
+  std::vector<Port> outputs; // step, eval, whole: logs (averaged over examples); predict: results; generate: fields
+  std::vector<std::string> sources; // step: read in lock-step, their fields one after the other; eval: the one read
+  uint32_t every = 1;               // eval: run each `every` epochs
+  /// eval: values with a row for each example. The entry behind it is then a `whole`: it has them as its inputs, of all
+  /// examples together.
+  std::vector<Port> collected;
+  /// generate: the persistent tensors read. Sets are made before their phase changes any of these.
+  std::vector<uint32_t> reads;
   /// Parameters that this entry changes and losses it minimises are checked for NaN and infinity after each call:
   std::vector<uint32_t> watchedPersistents; // indices into Plan::persistents
   std::vector<uint32_t> watchedOutputs;     // indices into outputs
@@ -107,15 +115,51 @@ struct Source {
   uint64_t rows = 0;          // table, generate: number of examples; npy, npz, cifar, text: as compiled, before a split
   uint32_t generateEntry = 0; // generate: index into Plan::entries
   uint64_t seed = 0;          // generate
-  bool fresh = false;                // generate: computed anew for each batch; nothing is kept
+  bool fresh = false; // generate: computed anew for each batch; nothing is kept
+  uint64_t knownRows = 0;     // > 0: the program was compiled with this number of examples in its numbers
   int64_t batch = 1;
   bool shuffle = false;
   std::vector<Statistic> statistics;
 };
 
 struct Patience {
-  uint32_t epochs = 0; // 0 = no early stopping
-  std::string metric;  // "te.loss"
+  uint32_t epochs = 0;      // 0 = no early stopping
+  std::string metric;       // "te.loss"
+  bool restoreBest = false; // at the end of the phase the parameters are those of its best epoch
+};
+
+/// The number of times that a metric has not improved for so many epochs, in a state that schedules read.
+struct Plateau {
+  uint32_t epochs = 0; // 0 = none
+  std::string metric;
+  uint32_t persistent = 0; // an i32
+};
+
+/// One `step` statement. Its k-th turn in a phase runs the entry cycle[k mod the cycle's length]: entries of one
+/// statement differ in what they minimise.
+struct Turn {
+  std::vector<uint32_t> cycle; // indices into Plan::entries; not empty
+};
+
+/// Tensors taken from a checkpoint when a phase starts, matched by path: TARGET.rest from SOURCE.rest.
+struct InitRule {
+  std::string target;
+  std::string path;
+  std::string source;
+};
+
+/// A part of a training program with its own steps. An epoch lets each step statement run in turns until every example
+/// of the longest source was used.
+struct Phase {
+  std::string name;            // "" in a program without phases
+  std::vector<Turn> turns;     // none: there is nothing to train
+  std::vector<uint32_t> evals; // indices into Plan::entries
+  uint64_t epochs = 0;         // exactly one of epochs and steps is > 0 where there is a turn
+  uint64_t steps = 0;
+  Patience patience;
+  Plateau plateau;
+  std::vector<InitRule> inits;
+  bool keepStart = false; // its generated data depends on values that it changes: those of its start are kept
 };
 
 struct CheckpointRule {
@@ -125,23 +169,39 @@ struct CheckpointRule {
   bool bestIsLargest = true; // false for metrics named loss or error
 };
 
+/// A file with a part of the parameters and states.
+struct PartRule {
+  std::string path;
+  std::string part; // "net.enc"
+  uint32_t everyEpochs = 1;
+};
+
+/// A name of a sweep, with its value in one of the combinations.
+struct Setting {
+  std::string name;
+  std::string value;
+};
+
 struct Plan {
-  std::string program;     // name of the train block
-  std::string directory;   // absolute directory of the source file
-  std::string fingerprint; // hash of the compiled program: checkpoints of other programs are refused with a reason
-  std::string target;      // "x86-64-v3": what the machine code needs
+  std::string program;          // name of the train block
+  std::vector<Setting> variant; // in the order of the sweep; empty: the program has none
+  std::string directory;        // absolute directory of the source file
+  std::string fingerprint;      // hash of the compiled program: checkpoints of other programs are refused with a reason
+  std::string target;           // "x86-64-v3": what the machine code needs
   std::string compilerVersion;
   uint64_t persistentBytes = 0;
   uint64_t arenaBytes = 0;
   std::vector<Persistent> persistents;
   std::vector<Entry> entries;
   std::vector<Source> sources;
-  uint64_t epochs = 0; // run: exactly one of epochs and steps is > 0
-  uint64_t steps = 0;
   uint64_t seed = 0;
-  Patience patience;
+  std::vector<Phase> phases; // in order, at least one
   CheckpointRule checkpoint;
+  std::vector<PartRule> parts;
 };
+
+/// A file's name for one combination of a sweep: "run.ckpt" becomes "run.lr=0.01,seed=2.ckpt".
+std::string variantPath(const Plan& plan, const std::string& path);
 
 /// Deterministic bytes; decode(encode(p)) == p. Decode refuses bytes of another version and never reads past the end.
 std::vector<uint8_t> encode(const Plan& plan);

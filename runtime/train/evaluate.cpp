@@ -1,27 +1,80 @@
 #include "runtime/train/evaluate.h"
 
 #include "runtime/data/order.h"
+#include "runtime/support/text.h"
 #include "runtime/train/interrupt.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace dnn::runtime {
 
-Status evaluate(Machine& machine, DataStore& store, uint32_t entryIndex, const TrainState& state,
-                std::vector<Metric>& metrics) {
-  const plan::Entry& entry = machine.plan().entries[entryIndex];
+namespace {
+
+using plan::Entry;
+
+/// The values of all examples so far, of each port that a `whole` block wants.
+class Collector {
+public:
+  explicit Collector(const Entry& entry) : entry_(entry), columns_(entry.collected.size()) {
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      makeColumn(entry.collected[i], columns_[i]);
+    }
+  }
+
+  void add(Machine& machine, uint64_t rows) {
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const uint8_t* start = machine.arena(entry_.collected[i].offset);
+      columns_[i].bytes.insert(columns_[i].bytes.end(), start, start + rows * columns_[i].rowBytes);
+    }
+  }
+
+  Status run(Machine& machine, uint32_t number, uint64_t rows, const Moment& moment, Evaluation& found) {
+    const Entry& whole = machine.plan().entries[number];
+    if (rows > static_cast<uint64_t>(whole.batch)) {
+      return failure(ExitCode::BadInput,
+                     "`%s` has %llu examples, and its `whole` block was compiled for the %lld that the data had then; "
+                     "compile again",
+                     whole.name.c_str(), static_cast<unsigned long long>(rows), static_cast<long long>(whole.batch));
+    }
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      std::memcpy(machine.arena(whole.inputs[i].offset), columns_[i].bytes.data(), rows * columns_[i].rowBytes);
+    }
+    if (Status status = machine.call(number, static_cast<int64_t>(rows), moment); !status.ok()) {
+      return status;
+    }
+    std::vector<double> sums(loggedNumbers(whole));
+    double weight = 0;
+    addOutputs(machine, whole, rows, sums.data(), weight);
+    for (Metric& metric : averages(whole, whole.name + ".", sums.data(), weight)) {
+      found.metrics.push_back(std::move(metric));
+    }
+    takePictures(machine, whole, whole.name + ".", found.pictures);
+    return success();
+  }
+
+private:
+  const Entry& entry_;
+  std::vector<Column> columns_;
+};
+
+} // namespace
+
+Status evaluate(Machine& machine, DataStore& store, uint32_t entryIndex, const TrainState& state, Evaluation& found) {
+  const Entry& entry = machine.plan().entries[entryIndex];
   const Dataset* data = nullptr;
   uint64_t rows = 1;
   uint64_t batch = 1;
-  if (!entry.source.empty()) {
-    if (Status status = store.load(entry.source, data); !status.ok()) {
+  if (!entry.sources.empty()) {
+    if (Status status = store.load(entry.sources[0], data); !status.ok()) {
       return status;
     }
     rows = data->rows;
     batch = static_cast<uint64_t>(entry.batch);
   }
-  std::vector<double> sums;
+  std::vector<double> sums(loggedNumbers(entry));
   double weight = 0;
+  Collector collector(entry);
   for (uint64_t first = 0, number = 0; first < rows; first += batch, ++number) {
     uint64_t count = std::min(batch, rows - first);
     if (data != nullptr) {
@@ -34,15 +87,22 @@ Status evaluate(Machine& machine, DataStore& store, uint32_t entryIndex, const T
         !status.ok()) {
       return status;
     }
-    addOutputs(machine, entry, data != nullptr ? count : 0, sums, weight);
+    addOutputs(machine, entry, data != nullptr ? count : 0, sums.data(), weight);
+    if (first == 0) {
+      takePictures(machine, entry, entry.name + ".", found.pictures);
+    }
+    collector.add(machine, count);
     if (InterruptGuard::requested()) {
       return {ExitCode::Interrupted, ""};
     }
   }
-  for (Metric& metric : averages(entry, entry.name + ".", sums, weight)) {
-    metrics.push_back(std::move(metric));
+  for (Metric& metric : averages(entry, entry.name + ".", sums.data(), weight)) {
+    found.metrics.push_back(std::move(metric));
   }
-  return success();
+  if (entry.collected.empty()) {
+    return success();
+  }
+  return collector.run(machine, entryIndex + 1, rows, {state.seed, state.step, state.epoch}, found);
 }
 
 } // namespace dnn::runtime

@@ -36,6 +36,16 @@ void EventLog::field(const char* name, double value) {
   std::fputs(std::isfinite(value) ? format("%.9g", value).c_str() : "null", file_);
 }
 
+void EventLog::field(const char* name, const std::vector<double>& values) {
+  key(name);
+  const char* between = "[";
+  for (double value : values) {
+    std::fprintf(file_, "%s%s", between, std::isfinite(value) ? format("%.9g", value).c_str() : "null");
+    between = ",";
+  }
+  std::fputc(']', file_);
+}
+
 void EventLog::field(const char* name, const std::string& value) {
   key(name);
   std::fprintf(file_, "\"%s\"", jsonEscaped(value).c_str());
@@ -43,7 +53,7 @@ void EventLog::field(const char* name, const std::string& value) {
 
 void EventLog::fields(const std::vector<Metric>& metrics) {
   for (const Metric& metric : metrics) {
-    field(metric.name.c_str(), metric.value);
+    metric.values.empty() ? field(metric.name.c_str(), metric.value) : field(metric.name.c_str(), metric.values);
   }
 }
 

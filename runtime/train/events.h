@@ -3,11 +3,13 @@
 //   {"event":"start","program":"digits","seed":42,"epoch":0,"step":0,"threads":2,"examples":1437}
 //   {"event":"step","epoch":1,"step":1,"rows":64,"loss":2.41}
 //   {"event":"epoch","epoch":1,"step":23,"loss":1.17,"te.loss":0.52,"te.acc":0.87,"seconds":0.012}
+//   {"event":"image","epoch":1,"step":23,"name":"te.samples","path":"run.te.samples.0001.png"}
 //   {"event":"checkpoint","epoch":1,"step":23,"path":"digits.ckpt"}
 //   {"event":"end","reason":"done","epoch":30,"step":690,"seconds":0.41,"te.acc":0.97}
 //
-// Epochs and steps count from 1: an epoch is the one that the event belongs to. Values that are NaN or infinite are
-// null. `reason` is done, patience, interrupted or diverged.
+// Epochs and steps count from 1: an epoch is the one that the event belongs to. Logs with dimensions are arrays of
+// their numbers in row-major order. A program with phases adds `phase`, its name; epochs count within it. Values that
+// are NaN or infinite are null. `reason` is done, patience, interrupted or diverged.
 #pragma once
 
 #include "runtime/support/status.h"
@@ -32,12 +34,14 @@ public:
   void begin(const char* event);
   void field(const char* key, uint64_t value);
   void field(const char* key, double value);
+  void field(const char* key, const std::vector<double>& values);
   void field(const char* key, const std::string& value);
   void fields(const std::vector<Metric>& metrics);
   void end();
 
   /// Gives everything to the system; fails if any write failed since the last call.
   Status flush();
+  const std::string& path() const { return path_; }
 
 private:
   void key(const std::string& key);

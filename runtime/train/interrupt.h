@@ -16,8 +16,8 @@ public:
   static bool requested();
 
 private:
-  struct sigaction oldInt_ {};
-  struct sigaction oldTerm_ {};
+  struct sigaction oldInt_{};
+  struct sigaction oldTerm_{};
 };
 
 } // namespace dnn::runtime

@@ -1,5 +1,6 @@
 #include "runtime/train/metrics.h"
 
+#include "runtime/support/extent.h"
 #include "runtime/support/text.h"
 
 #include <cmath>
@@ -17,8 +18,10 @@ template <class T> double load(const uint8_t* at) {
 
 } // namespace
 
-double readScalar(Machine& machine, const plan::Port& port) {
-  const uint8_t* at = machine.arena(port.offset);
+namespace {
+
+double readNumber(Machine& machine, const plan::Port& port, uint64_t index) {
+  const uint8_t* at = machine.arena(port.offset) + index * static_cast<uint64_t>(plan::byteSize(port.dtype));
   switch (port.dtype) {
   case plan::DType::F32: return load<float>(at);
   case plan::DType::F64: return load<double>(at);
@@ -31,27 +34,54 @@ double readScalar(Machine& machine, const plan::Port& port) {
   return 0;
 }
 
-void addOutputs(Machine& machine, const plan::Entry& entry, uint64_t rows, std::vector<double>& sums, double& weight) {
-  sums.resize(entry.outputs.size());
+uint64_t numbers(const plan::Port& port) {
+  uint64_t count = 0;
+  elementCount(port.dims, count);
+  return port.image ? 0 : count;
+}
+
+} // namespace
+
+double readScalar(Machine& machine, const plan::Port& port) { return readNumber(machine, port, 0); }
+
+uint64_t loggedNumbers(const plan::Entry& entry) {
+  uint64_t count = 0;
+  for (const plan::Port& port : entry.outputs) {
+    count += numbers(port);
+  }
+  return count;
+}
+
+void addOutputs(Machine& machine, const plan::Entry& entry, uint64_t rows, double* sums, double& weight) {
   double share = rows > 0 ? static_cast<double>(rows) : 1;
-  for (size_t i = 0; i < sums.size(); ++i) {
-    sums[i] += share * readScalar(machine, entry.outputs[i]);
+  for (const plan::Port& port : entry.outputs) {
+    for (uint64_t i = 0; i < numbers(port); ++i) {
+      *sums++ += share * readNumber(machine, port, i);
+    }
   }
   weight += share;
 }
 
-std::vector<Metric> averages(const plan::Entry& entry, const std::string& prefix, const std::vector<double>& sums,
-                             double weight) {
+std::vector<Metric> averages(const plan::Entry& entry, const std::string& prefix, const double* sums, double weight) {
   std::vector<Metric> metrics;
-  for (size_t i = 0; i < sums.size() && weight > 0; ++i) {
-    metrics.push_back({prefix + entry.outputs[i].name, sums[i] / weight});
+  for (const plan::Port& port : entry.outputs) {
+    uint64_t count = numbers(port);
+    if (weight > 0 && port.dims.empty()) {
+      metrics.push_back({prefix + port.name, *sums / weight, {}});
+    } else if (weight > 0 && count > 0) {
+      Metric& metric = metrics.emplace_back(Metric{prefix + port.name, 0, {}});
+      for (uint64_t i = 0; i < count; ++i) {
+        metric.values.push_back(sums[i] / weight);
+      }
+    }
+    sums += count;
   }
   return metrics;
 }
 
 const Metric* findMetric(const std::vector<Metric>& metrics, const std::string& name) {
   for (const Metric& metric : metrics) {
-    if (metric.name == name) {
+    if (metric.name == name && metric.values.empty()) {
       return &metric;
     }
   }
@@ -69,8 +99,14 @@ bool smallerIsBetter(const std::string& name) {
 }
 
 std::string text(const Metric& metric) {
+  if (!metric.values.empty()) {
+    std::string all = metric.name;
+    for (double value : metric.values) {
+      all += format(" %.6g", value);
+    }
+    return all;
+  }
   double size = std::fabs(metric.value);
-
   bool plain = size == 0 || (size >= 1e-3 && size < 1000);
   return plain ? format("%s %.4f", metric.name.c_str(), metric.value)
                : format("%s %.4g", metric.name.c_str(), metric.value);

@@ -11,18 +11,22 @@ namespace dnn::runtime {
 struct Metric {
   std::string name; // "loss", "te.acc"
   double value = 0;
+  std::vector<double> values; // of a log with dimensions, in row-major order; then `value` means nothing
 };
 
 /// The scalar that the last call left in an output port.
 double readScalar(Machine& machine, const plan::Port& port);
 
-/// Adds each output of the last call, times the number of examples, to `sums`.
-void addOutputs(Machine& machine, const plan::Entry& entry, uint64_t rows, std::vector<double>& sums, double& weight);
+/// How many numbers the entry logs in all; images are none.
+uint64_t loggedNumbers(const plan::Entry& entry);
+
+/// Adds each number of the last call's logs, times the number of examples (1 if there are none), to `sums`.
+void addOutputs(Machine& machine, const plan::Entry& entry, uint64_t rows, double* sums, double& weight);
 
 /// The averages, named PREFIX + output.
-std::vector<Metric> averages(const plan::Entry& entry, const std::string& prefix, const std::vector<double>& sums,
-                             double weight);
+std::vector<Metric> averages(const plan::Entry& entry, const std::string& prefix, const double* sums, double weight);
 
+/// A single number; null if there is none of this name.
 const Metric* findMetric(const std::vector<Metric>& metrics, const std::string& name);
 
 /// Whether a metric of this name is better when it is smaller: its last part is or ends in loss, error, mse, mae, nll

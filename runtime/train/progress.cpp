@@ -36,11 +36,12 @@ void Progress::update(double now, uint64_t epoch, uint64_t position, uint64_t st
                       const std::vector<Metric>& metrics) {
   double elapsed = std::max(now - startTime_, 1e-9);
   auto doneHere = static_cast<double>(stepsDone - firstStep_);
-  std::string text = format("epoch %llu/%llu  step %llu/%llu", static_cast<unsigned long long>(epoch),
-                            static_cast<unsigned long long>(totals_.epochs), static_cast<unsigned long long>(position),
-                            static_cast<unsigned long long>(totals_.stepsPerEpoch));
+  std::string text =
+      format("%sepoch %llu/%llu  step %llu/%llu", prefix().c_str(), static_cast<unsigned long long>(epoch),
+             static_cast<unsigned long long>(totals_.epochs), static_cast<unsigned long long>(position),
+             static_cast<unsigned long long>(totals_.stepsPerEpoch));
   for (const Metric& metric : metrics) {
-    text += "  " + runtime::text(metric);
+    text += metric.values.empty() ? "  " + runtime::text(metric) : "";
   }
   if (totals_.examplesPerEpoch > 0) {
     double perStep = static_cast<double>(totals_.examplesPerEpoch) / static_cast<double>(totals_.stepsPerEpoch);
@@ -67,10 +68,10 @@ void Progress::epoch(uint64_t epoch, double seconds, const std::vector<Metric>& 
     return;
   }
   std::string all = format("%llu", static_cast<unsigned long long>(totals_.epochs));
-  std::string text =
-      format("epoch %*llu/%s", static_cast<int>(all.size()), static_cast<unsigned long long>(epoch), all.c_str());
+  std::string text = format("%sepoch %*llu/%s", prefix().c_str(), static_cast<int>(all.size()),
+                            static_cast<unsigned long long>(epoch), all.c_str());
   for (const Metric& metric : metrics) {
-    text += "  " + runtime::text(metric);
+    text += metric.values.empty() ? "  " + runtime::text(metric) : "";
   }
   line("%s  %s", text.c_str(), duration(seconds).c_str());
 }

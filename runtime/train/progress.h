@@ -9,10 +9,11 @@ namespace dnn::runtime {
 class Progress {
 public:
   struct Totals {
-    uint64_t epochs = 0; // of the whole run
+    uint64_t epochs = 0; // of the phase
     uint64_t steps = 0;
     uint64_t stepsPerEpoch = 0;
     uint64_t examplesPerEpoch = 0; // 0 = the program has no examples
+    std::string phase;             // stands in front of each line; may be empty
   };
 
   explicit Progress(bool quiet);
@@ -34,6 +35,8 @@ public:
 
 private:
   void update(double now, uint64_t epoch, uint64_t position, uint64_t stepsDone, const std::vector<Metric>& metrics);
+
+  std::string prefix() const { return totals_.phase.empty() ? "" : totals_.phase + "  "; }
 
   bool quiet_;
   bool terminal_;

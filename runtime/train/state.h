@@ -16,14 +16,22 @@ struct Best {
 
 struct TrainState {
   uint64_t seed = 0;
-  uint64_t step = 0;           // optimisation steps done
-  uint64_t epoch = 0;          // epochs finished
-  uint64_t position = 0;       // steps done in the current epoch
-  uint64_t rows = 0;           // examples that the step's source has: the data order depends on it
-  std::vector<double> logSums; // per log of the step: sum over this epoch's examples
-  double logWeight = 0;        // examples in the sums
-  Best best;                   // of the checkpoint rule
-  Best patience;               // of early stopping
+  uint64_t step = 0;              // optimisation steps done, in all phases
+  uint32_t phase = 0;             // the one that runs, or the last one
+  bool ended = false;             // the last phase is over; only if that makes a difference, see `bestTensors`
+  uint64_t phaseStep = 0;         // steps done before the phase began
+  uint64_t phaseEpoch = 0;        // epochs finished before the phase began
+  uint64_t epoch = 0;             // epochs of the phase that are finished
+  uint64_t position = 0;          // steps done in the current epoch
+  std::vector<uint64_t> rows;     // examples of each source that the phase's steps read: the order depends on them
+  std::vector<double> logSums;    // per number that a step logs: sum over this epoch's examples
+  std::vector<double> logWeights; // per turn: examples in its sums
+  Best best;                      // of the checkpoint rule, by epochs of all phases
+  Best patience;                  // of early stopping, by epochs of the phase
+  Best plateau;                   // since when the metric has not improved, by epochs of the phase
+  /// Copies of all persistent tensors where the plan puts them; empty: none.
+  std::vector<uint8_t> bestTensors;  // of the phase's best epoch; the result of training once it has ended
+  std::vector<uint8_t> startTensors; // of the phase's start, which the phase's generated data was made from
 };
 
 } // namespace dnn::runtime

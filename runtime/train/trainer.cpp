@@ -1,7 +1,7 @@
 #include "runtime/train/trainer.h"
 
 #include "runtime/checkpoint/checkpoint.h"
-#include "runtime/data/order.h"
+#include "runtime/support/file.h"
 #include "runtime/support/text.h"
 #include "runtime/train/clock.h"
 #include "runtime/train/evaluate.h"
@@ -9,6 +9,9 @@
 #include "runtime/train/watch.h"
 
 #include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <utility>
 
 namespace dnn::runtime {
 
@@ -30,120 +33,166 @@ bool improves(Best& best, double value, bool largest, uint64_t epoch) {
 } // namespace
 
 Trainer::Trainer(Machine& machine, DataStore& store, const Options& options)
-    : machine_(machine), store_(store), options_(options), plan_(machine.plan()), progress_(options.quiet) {}
+    : machine_(machine), store_(store), options_(options), plan_(machine.plan()), progress_(options.quiet),
+      batches_(machine, store) {}
 
-uint64_t Trainer::totalSteps() const { return wantedSteps_ > 0 ? wantedSteps_ : wantedEpochs_ * stepsPerEpoch_; }
-
-uint64_t Trainer::batchRows(uint64_t position) const {
-  if (data_ == nullptr) {
-    return 0;
-  }
-  auto batch = static_cast<uint64_t>(plan_.entries[stepEntry_].batch);
-  return std::min(batch, data_->rows - position * batch);
+uint32_t Trainer::nextEntry() const {
+  const plan::Turn& turn = turnAt(state_.position);
+  return turn.cycle[phaseSteps() / phase().turns.size() % turn.cycle.size()];
 }
 
 bool Trainer::outOfPatience() const {
-  return plan_.patience.epochs > 0 && state_.patience.found &&
-         state_.epoch >= state_.patience.epoch + plan_.patience.epochs;
+  const plan::Patience& rule = phase().patience;
+  return rule.epochs > 0 && state_.patience.found && state_.epoch >= state_.patience.epoch + rule.epochs;
 }
 
-bool Trainer::done() const {
-  bool reached = wantedSteps_ > 0 ? state_.step >= wantedSteps_ : state_.epoch >= wantedEpochs_;
+bool Trainer::phaseDone() const {
+  bool reached = wantedSteps_ > 0 ? phaseSteps() >= wantedSteps_ : state_.epoch >= wantedEpochs_;
   return reached || outOfPatience();
 }
 
+bool Trainer::stopped() const { return state_.step >= stepLimit_; }
+
 Status Trainer::step() {
-  const Entry& entry = plan_.entries[stepEntry_];
+  uint32_t number = nextEntry();
+  const Entry& entry = plan_.entries[number];
+  uint64_t turn = state_.position % batches_.turns();
   double start = secondsNow();
-  uint64_t rows = batchRows(state_.position);
-  if (data_ != nullptr) {
-    if (shuffle_ && !orderValid_) {
-      epochOrder(data_->rows, true, state_.seed, state_.epoch, entry.source, order_);
-      orderValid_ = true;
-    }
-    Status status = gatherBatch(machine_, entry, *data_, shuffle_ ? order_.data() : nullptr,
-                                state_.position * static_cast<uint64_t>(entry.batch), rows, state_.epoch);
-    if (!status.ok()) {
-      return status;
-    }
+  uint64_t rows = batches_.rowsAt(state_.position);
+  if (Status status = batches_.fill(entry, state_.phaseEpoch + state_.epoch, state_.position); !status.ok()) {
+    return status;
+  }
+  if (rows > 0) {
     waitSeconds_ += secondsNow() - start;
   }
   Moment moment{state_.seed, state_.step, state_.epoch};
-  if (Status status = machine_.call(stepEntry_, static_cast<int64_t>(rows), moment); !status.ok()) {
+  if (Status status = machine_.call(number, static_cast<int64_t>(rows), moment); !status.ok()) {
     return status;
   }
+  state_.ended = false;
   ++state_.step;
   ++state_.position;
   saved_ = false;
   examplesDone_ += rows;
   // All of the parameters where it costs little and where something may follow that takes them for a result.
-  bool whole = rows >= watchRows || state_.position == stepsPerEpoch_ || done();
+  bool last = state_.position + batches_.turns() > batches_.stepsPerEpoch();
+  bool whole = rows >= watchRows || last || phaseDone() || stopped();
   auto* check = whole ? checkFinite : checkFiniteShare;
   if (Status status = check(machine_, entry, state_.step, state_.epoch + 1); !status.ok()) {
     return status;
   }
-  addOutputs(machine_, entry, rows, state_.logSums, state_.logWeight);
-  logStep(rows);
-  progress_.step(secondsNow(), state_.epoch + 1, state_.position, state_.step,
-                 [&] { return averages(entry, "", state_.logSums, state_.logWeight); });
+  uint64_t before = 0; // numbers of the turns before
+  for (uint64_t i = 0; i < turn; ++i) {
+    before += loggedNumbers(plan_.entries[turnAt(i).cycle[0]]);
+  }
+  addOutputs(machine_, entry, rows, state_.logSums.data() + before, state_.logWeights[turn]);
+  if (events_.isOpen()) {
+    logStep(entry, rows);
+    if (last) {
+      takePictures(machine_, entry, "", pictures_);
+    }
+  }
+  progress_.step(secondsNow(), state_.epoch + 1, state_.position, phaseSteps(), [&] { return stepAverages(); });
   return success();
 }
 
+std::vector<Metric> Trainer::stepAverages() const {
+  std::vector<Metric> all;
+  const double* sums = state_.logSums.data();
+  for (size_t i = 0; i < phase().turns.size(); ++i) {
+    const Entry& entry = plan_.entries[phase().turns[i].cycle[0]];
+    for (Metric& metric : averages(entry, "", sums, state_.logWeights[i])) {
+      all.push_back(std::move(metric));
+    }
+    sums += loggedNumbers(entry);
+  }
+  return all;
+}
+
 Status Trainer::evaluateDue(uint64_t epoch, std::vector<Metric>& metrics) {
-  for (uint32_t i = 0; i < plan_.entries.size(); ++i) {
+  for (uint32_t i : phase().evals) {
     const Entry& entry = plan_.entries[i];
-    if (entry.kind != Entry::Kind::Eval || epoch % std::max(entry.every, 1u) != 0) {
+    if (epoch % std::max(entry.every, 1u) != 0) {
       continue;
     }
-    std::vector<Metric> found;
+    Evaluation found;
     if (Status status = evaluate(machine_, store_, i, state_, found); !status.ok()) {
       return status;
     }
-    noteEvaluation(i, found);
-    metrics.insert(metrics.end(), found.begin(), found.end());
+    noteEvaluation(i, found.metrics);
+    metrics.insert(metrics.end(), found.metrics.begin(), found.metrics.end());
+    std::move(found.pictures.begin(), found.pictures.end(), std::back_inserter(pictures_));
   }
   return success();
 }
 
 Status Trainer::finishEpoch() {
   // An interrupted evaluation leaves the state at the end of the epoch's last step; resuming evaluates again.
-  std::vector<Metric> metrics = averages(plan_.entries[stepEntry_], "", state_.logSums, state_.logWeight);
+  std::vector<Metric> metrics = stepAverages();
+  lastEpoch_ = metrics;
   if (Status status = evaluateDue(state_.epoch + 1, metrics); !status.ok()) {
     return status;
   }
   ++state_.epoch;
+  ++epochsDone_;
   state_.position = 0;
   std::fill(state_.logSums.begin(), state_.logSums.end(), 0.0);
-  state_.logWeight = 0;
-  orderValid_ = false;
+  std::fill(state_.logWeights.begin(), state_.logWeights.end(), 0.0);
   saved_ = false;
 
   double now = secondsNow();
   progress_.epoch(state_.epoch, now - epochStart_, metrics);
   if (events_.isOpen()) {
     events_.begin("epoch");
+    logPhase();
     events_.field("epoch", state_.epoch);
     events_.field("step", state_.step);
     events_.fields(metrics);
     events_.field("seconds", now - epochStart_);
     events_.end();
+    if (Status status = logPictures(std::exchange(pictures_, {})); !status.ok()) {
+      return status;
+    }
     if (Status status = events_.flush(); !status.ok()) {
       return status;
     }
   }
   epochStart_ = now;
+  return noteMetrics(metrics);
+}
 
-  if (const Metric* metric = findMetric(metrics, plan_.patience.metric)) {
-    improves(state_.patience, metric->value, !smallerIsBetter(metric->name), state_.epoch);
+Status Trainer::noteMetrics(const std::vector<Metric>& metrics) {
+  if (const Metric* metric = findMetric(metrics, phase().patience.metric)) {
+    bool better = improves(state_.patience, metric->value, !smallerIsBetter(metric->name), state_.epoch);
+    if (better && phase().patience.restoreBest) {
+      const uint8_t* now = machine_.persistents();
+      state_.bestTensors.assign(now, now + plan_.persistentBytes);
+    }
   }
+  const plan::Plateau& plateau = phase().plateau;
+  if (const Metric* metric = findMetric(metrics, plateau.metric)) {
+    improves(state_.plateau, metric->value, !smallerIsBetter(metric->name), state_.epoch);
+    if (state_.epoch >= state_.plateau.epoch + plateau.epochs) {
+      uint8_t* at = machine_.persistent(plan_.persistents[plateau.persistent]);
+      int32_t count;
+      std::memcpy(&count, at, sizeof count);
+      ++count;
+      std::memcpy(at, &count, sizeof count);
+      state_.plateau.epoch = state_.epoch; // the next one begins here
+    }
+  }
+  uint64_t epochs = state_.phaseEpoch + state_.epoch;
   const Metric* metric = findMetric(metrics, plan_.checkpoint.best);
-  if (metric != nullptr && improves(state_.best, metric->value, plan_.checkpoint.bestIsLargest, state_.epoch) &&
+  if (metric != nullptr && improves(state_.best, metric->value, plan_.checkpoint.bestIsLargest, epochs) &&
       !checkpoint_.empty()) {
     if (Status status = save(checkpoint_ + ".best"); !status.ok()) {
       return status;
     }
   }
-  bool due = !plan_.checkpoint.path.empty() && state_.epoch % std::max(plan_.checkpoint.everyEpochs, 1u) == 0;
+  if (Status status = saveParts(false); !status.ok()) {
+    return status;
+  }
+  bool due = !plan_.checkpoint.path.empty() && epochs % std::max(plan_.checkpoint.everyEpochs, 1u) == 0;
   if (due && !checkpoint_.empty()) {
     Status status = save(checkpoint_);
     saved_ = status.ok();
@@ -152,16 +201,55 @@ Status Trainer::finishEpoch() {
   return success();
 }
 
+Status Trainer::nextPhase() {
+  useBest();
+  state_.phaseStep = state_.step;
+  state_.phaseEpoch += state_.epoch + (state_.position > 0 ? 1 : 0); // epochs begun: each has an order of its own
+  ++state_.phase;
+  state_.epoch = 0;
+  state_.position = 0;
+  state_.patience = {};
+  state_.plateau = {};
+  saved_ = false;
+  return beginPhase();
+}
+
+/// The phase is over: where its rule says so, the parameters of its best epoch come back.
+void Trainer::useBest() {
+  if (!state_.bestTensors.empty()) {
+    std::copy(state_.bestTensors.begin(), state_.bestTensors.end(), machine_.persistents());
+    state_.bestTensors.clear();
+  }
+}
+
 Status Trainer::save(const std::string& path) {
   if (Status status = saveCheckpoint(path, plan_, machine_.persistents(), state_); !status.ok()) {
     return status;
   }
   if (events_.isOpen()) {
     events_.begin("checkpoint");
+    logPhase();
     events_.field("epoch", state_.epoch);
     events_.field("step", state_.step);
     events_.field("path", path);
     events_.end();
+  }
+  return success();
+}
+
+std::string Trainer::partPath(const plan::PartRule& rule) const {
+  return plan::variantPath(plan_, resolvePath(plan_.directory, rule.path));
+}
+
+Status Trainer::saveParts(bool all) {
+  uint64_t epochs = state_.phaseEpoch + state_.epoch;
+  for (const plan::PartRule& rule : plan_.parts) {
+    if (all || epochs % std::max(rule.everyEpochs, 1u) == 0) {
+      Status status = savePart(partPath(rule), plan_, machine_.persistents(), rule.part);
+      if (!status.ok()) {
+        return status;
+      }
+    }
   }
   return success();
 }
@@ -177,20 +265,31 @@ Status Trainer::saveBeforeEnd() {
 
 Status Trainer::loop() {
   while (true) {
-    if (state_.position == stepsPerEpoch_) {
+    bool trains = !phase().turns.empty();
+    if (trains && state_.position == batches_.stepsPerEpoch()) {
       if (Status status = finishEpoch(); !status.ok()) {
         return status;
       }
       continue;
     }
-    if (done()) {
+    if (!trains || phaseDone()) {
+      if (state_.phase + 1 == plan_.phases.size()) {
+        return success();
+      }
+      if (Status status = nextPhase(); !status.ok()) {
+        return status;
+      }
+      continue;
+    }
+    if (stopped()) {
       return success();
     }
+    uint32_t entry = nextEntry();
     if (Status status = step(); !status.ok()) {
       return status;
     }
     if (InterruptGuard::requested()) {
-      Status status = checkFinite(machine_, plan_.entries[stepEntry_], state_.step, state_.epoch + 1);
+      Status status = checkFinite(machine_, plan_.entries[entry], state_.step, state_.epoch + 1);
       return status.ok() ? Status{ExitCode::Interrupted, ""} : status;
     }
   }
@@ -199,17 +298,18 @@ Status Trainer::loop() {
 Status Trainer::evaluateRest() {
   // Evaluations that were not due at the end still belong into the summary. They change no state, so that a run that
   // is resumed from here is none the wiser.
-  for (uint32_t i = 0; i < plan_.entries.size(); ++i) {
+  bool restored = state_.ended;
+  for (uint32_t i : phase().evals) {
     bool fresh = std::any_of(evaluatedAt_.begin(), evaluatedAt_.end(),
                              [&](const auto& at) { return at.first == i && at.second == state_.step; });
-    if (plan_.entries[i].kind != Entry::Kind::Eval || fresh) {
+    if (fresh && !restored) {
       continue;
     }
-    std::vector<Metric> found;
+    Evaluation found;
     if (Status status = evaluate(machine_, store_, i, state_, found); !status.ok()) {
       return status;
     }
-    noteEvaluation(i, found);
+    noteEvaluation(i, found.metrics);
   }
   return success();
 }
@@ -220,14 +320,12 @@ Status Trainer::run() {
     return status;
   }
   if (!options_.log.empty()) {
-    if (Status status = events_.open(options_.log, options_.resume); !status.ok()) {
+    if (Status status = events_.open(plan::variantPath(plan_, options_.log), options_.resume); !status.ok()) {
       return status;
     }
     logStart();
   }
   firstStep_ = state_.step;
-  uint64_t epochs = wantedEpochs_ > 0 ? wantedEpochs_ : (wantedSteps_ + stepsPerEpoch_ - 1) / stepsPerEpoch_;
-  progress_.start({epochs, totalSteps(), stepsPerEpoch_, data_ != nullptr ? data_->rows : 0}, state_.step);
   startTime_ = secondsNow();
   epochStart_ = startTime_;
 
@@ -242,7 +340,16 @@ Status Trainer::run() {
   if (!interrupted && !status.ok()) {
     return status;
   }
+  bool ended = !interrupted && !state_.bestTensors.empty() && phaseDone();
+  saved_ = saved_ && ended == state_.ended;
+  state_.ended = ended;
   if (Status saved = saveBeforeEnd(); !saved.ok()) {
+    return saved;
+  }
+  if (ended) {
+    useBest();
+  }
+  if (Status saved = saveParts(true); !saved.ok()) {
     return saved;
   }
   if (!interrupted) {

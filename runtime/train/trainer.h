@@ -3,7 +3,9 @@
 #pragma once
 
 #include "runtime/cli/options.h"
+#include "runtime/train/batches.h"
 #include "runtime/train/events.h"
+#include "runtime/train/pictures.h"
 #include "runtime/train/progress.h"
 #include "runtime/train/state.h"
 
@@ -16,29 +18,54 @@ public:
   /// Trains up to the totals of the plan or the options and prints a summary. Errors: data, files, ExitCode::Diverged,
   /// ExitCode::Interrupted with what was saved as the message.
   Status run();
+  /// What the steps of the last epoch logged, and the evaluations found last.
+  std::vector<Metric> results() const;
 
 private:
+  // trainer_prepare.cpp
   Status prepare();
+  Status checkOptions();
   Status resume();
   Status initialize();
+  Status checkMetricNames() const;
+  /// A phase begins, with the parameters as they are.
+  Status beginPhase();
+  /// What a phase needs besides its state: data, totals. `state_` may stand anywhere in it.
+  Status loadPhase();
+
+  // trainer.cpp
   Status loop();
   Status step();
   Status finishEpoch();
+  Status nextPhase();
+  Status noteMetrics(const std::vector<Metric>& metrics);
   Status evaluateDue(uint64_t epoch, std::vector<Metric>& metrics);
   Status evaluateRest();
+  std::vector<Metric> stepAverages() const;
+  void useBest();
   Status save(const std::string& path);
+  Status saveParts(bool all);
+  std::string partPath(const plan::PartRule& rule) const;
   Status saveBeforeEnd();
-  Status checkMetricNames() const;
+
+  // trainer_report.cpp
   void noteEvaluation(uint32_t entry, const std::vector<Metric>& metrics);
   void summarize();
   void logStart();
-  void logStep(uint64_t rows);
+  void logPhase();
+  void logStep(const plan::Entry& entry, uint64_t rows);
   void logEnd(const char* reason);
+  Status logPictures(const std::vector<Picture>& pictures);
 
+  const plan::Phase& phase() const { return plan_.phases[state_.phase]; }
+  bool severalPhases() const { return plan_.phases.size() > 1; }
+  /// The step statement at this position of an epoch; its entry that runs in the present round.
+  const plan::Turn& turnAt(uint64_t position) const { return phase().turns[position % phase().turns.size()]; }
+  uint32_t nextEntry() const;
   bool outOfPatience() const;
-  bool done() const;
-  uint64_t totalSteps() const;
-  uint64_t batchRows(uint64_t position) const;
+  bool phaseDone() const;
+  bool stopped() const;
+  uint64_t phaseSteps() const { return state_.step - state_.phaseStep; }
 
   Machine& machine_;
   DataStore& store_;
@@ -47,27 +74,25 @@ private:
   Progress progress_;
   EventLog events_;
   TrainState state_;
+  Batches batches_;
 
-  uint32_t stepEntry_ = 0;
-  const Dataset* data_ = nullptr; // null: the step reads no data
-  bool shuffle_ = false;
-  uint64_t stepsPerEpoch_ = 1;
-  uint64_t wantedEpochs_ = 0; // one of the two is 0
+  uint64_t wantedEpochs_ = 0; // of the phase; one of the two is 0
   uint64_t wantedSteps_ = 0;
-  std::string checkpoint_; // "" = none
-
-  std::vector<uint32_t> order_;
-  bool orderValid_ = false;
+  uint64_t stepLimit_ = UINT64_MAX; // of all phases
+  std::string checkpoint_;          // "" = none
 
   double startTime_ = 0;
   double epochStart_ = 0;
   double seconds_ = 0; // that training took, evaluations and checkpoints between epochs included
   double waitSeconds_ = 0;
   uint64_t examplesDone_ = 0;
+  uint64_t epochsDone_ = 0;
   uint64_t firstStep_ = 0;
   bool saved_ = false;                                     // the checkpoint file holds the present state
   std::vector<Metric> latest_;                             // of each evaluation
+  std::vector<Metric> lastEpoch_; // of the steps
   std::vector<std::pair<uint32_t, uint64_t>> evaluatedAt_; // entry, step
+  std::vector<Picture> pictures_;                          // of the last step of each turn in the epoch
 };
 
 } // namespace dnn::runtime

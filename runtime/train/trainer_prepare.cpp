@@ -2,8 +2,12 @@
 #include "runtime/train/trainer.h"
 
 #include "runtime/checkpoint/checkpoint.h"
+#include "runtime/checkpoint/initial_values.h"
 #include "runtime/data/statistics.h"
 #include "runtime/support/file.h"
+#include "runtime/train/phase_data.h"
+
+#include <algorithm>
 
 namespace dnn::runtime {
 
@@ -16,46 +20,54 @@ unsigned long long u(uint64_t value) { return value; }
 } // namespace
 
 Status Trainer::checkMetricNames() const {
-  auto exists = [&](const std::string& name) {
-    for (const Entry& entry : plan_.entries) {
-      std::string prefix = entry.kind == Entry::Kind::Eval ? entry.name + "." : "";
-      for (const plan::Port& port : entry.outputs) {
-        bool logs = entry.kind == Entry::Kind::Eval || entry.kind == Entry::Kind::Step;
-        if (logs && prefix + port.name == name) {
-          return true;
-        }
+  for (const plan::Phase& phase : plan_.phases) {
+    auto exists = [&](const std::string& name) {
+      auto logs = [&](uint32_t number, const std::string& prefix) {
+        const std::vector<plan::Port>& ports = plan_.entries[number].outputs;
+        return std::any_of(ports.begin(), ports.end(), [&](const plan::Port& p) { return prefix + p.name == name; });
+      };
+      bool found = name.empty();
+      for (const plan::Turn& turn : phase.turns) {
+        found = found || logs(turn.cycle[0], "");
       }
-    }
-    return name.empty();
-  };
-  for (const std::string& name : {plan_.patience.metric, plan_.checkpoint.best}) {
-    if (!exists(name)) {
-      return failure(ExitCode::Internal, "the plan refers to metric `%s`, which nothing logs", name.c_str());
+      for (uint32_t eval : phase.evals) {
+        std::string prefix = plan_.entries[eval].name + ".";
+        found = found || logs(eval, prefix) || (!plan_.entries[eval].collected.empty() && logs(eval + 1, prefix));
+      }
+      return found;
+    };
+    for (const std::string& name : {phase.patience.metric, phase.plateau.metric, plan_.checkpoint.best}) {
+      // The metric of the checkpoint rule may be one that other phases have.
+      if (!exists(name) && (!severalPhases() || name != plan_.checkpoint.best)) {
+        return failure(ExitCode::Internal, "the plan refers to metric `%s`, which nothing logs", name.c_str());
+      }
     }
   }
   return success();
 }
 
-Status Trainer::prepare() {
-  int entry = machine_.findEntry(Entry::Kind::Step);
-  if (entry < 0) {
+Status Trainer::checkOptions() {
+  bool trains = std::any_of(plan_.phases.begin(), plan_.phases.end(), [](auto& phase) { return !phase.turns.empty(); });
+  if (!trains) {
     return failure(ExitCode::Usage, "this program has no training step; see --help for its commands");
   }
-  stepEntry_ = static_cast<uint32_t>(entry);
-  const Entry& step = plan_.entries[stepEntry_];
-  if (Status status = checkMetricNames(); !status.ok()) {
-    return status;
+  if (severalPhases() && options_.epochs) {
+    return failure(ExitCode::Usage,
+                   "--epochs: this program has phases, each with its own; --steps N stops after N steps");
   }
-
-  wantedEpochs_ = options_.epochs.value_or(options_.steps ? 0 : plan_.epochs);
-  wantedSteps_ = options_.steps.value_or(options_.epochs ? 0 : plan_.steps);
+  if (severalPhases()) {
+    stepLimit_ = options_.steps.value_or(UINT64_MAX);
+  }
   if (!options_.checkpoint.empty()) {
-    checkpoint_ = options_.checkpoint;
+    checkpoint_ = plan::variantPath(plan_, options_.checkpoint);
   } else if (!plan_.checkpoint.path.empty()) {
-    checkpoint_ = resolvePath(plan_.directory, plan_.checkpoint.path);
+    checkpoint_ = plan::variantPath(plan_, resolvePath(plan_.directory, plan_.checkpoint.path));
   }
   if (options_.resume && checkpoint_.empty()) {
     return failure(ExitCode::Usage, "--resume needs --checkpoint PATH: this program has no checkpoint rule");
+  }
+  if (options_.resume && !options_.inits.empty()) {
+    return failure(ExitCode::Usage, "--init: a resumed run has its values; leave --init out");
   }
   // Found out now, not after an hour of training.
   if (!checkpoint_.empty()) {
@@ -64,22 +76,20 @@ Status Trainer::prepare() {
       return status;
     }
   }
-
-  if (!step.source.empty()) {
-    if (Status status = store_.load(step.source, data_); !status.ok()) {
+  for (const plan::PartRule& rule : plan_.parts) {
+    if (Status status = checkWritable(partPath(rule)); !status.ok()) {
       return status;
     }
-    shuffle_ = plan_.sources[static_cast<size_t>(machine_.findSource(step.source))].shuffle;
-    auto batch = static_cast<uint64_t>(step.batch);
-    stepsPerEpoch_ = (data_->rows + batch - 1) / batch;
   }
-  for (const Entry& eval : plan_.entries) {
-    const Dataset* unused = nullptr;
-    if (eval.kind == Entry::Kind::Eval && !eval.source.empty()) {
-      if (Status status = store_.load(eval.source, unused); !status.ok()) {
-        return status;
-      }
-    }
+  return success();
+}
+
+Status Trainer::prepare() {
+  if (Status status = checkMetricNames(); !status.ok()) {
+    return status;
+  }
+  if (Status status = checkOptions(); !status.ok()) {
+    return status;
   }
   return options_.resume ? resume() : initialize();
 }
@@ -87,11 +97,52 @@ Status Trainer::prepare() {
 Status Trainer::initialize() {
   state_ = {};
   state_.seed = options_.seed.value_or(plan_.seed);
-  state_.rows = data_ != nullptr ? data_->rows : 0;
-  state_.logSums.resize(plan_.entries[stepEntry_].outputs.size());
-  int init = machine_.findEntry(Entry::Kind::Init);
-  Status status = init < 0 ? success() : machine_.call(static_cast<uint32_t>(init), 0, {state_.seed, 0, 0});
-  return status.ok() ? fillStatistics(machine_, store_) : status;
+  if (int init = machine_.findEntry(Entry::Kind::Init); init >= 0) {
+    if (Status status = machine_.call(static_cast<uint32_t>(init), 0, {state_.seed, 0, 0}); !status.ok()) {
+      return status;
+    }
+  }
+  if (Status status = fillStatistics(machine_, store_); !status.ok()) {
+    return status;
+  }
+  return beginPhase();
+}
+
+Status Trainer::beginPhase() {
+  if (Status status = loadInitialValues(machine_, phase().inits, options_); !status.ok()) {
+    return status;
+  }
+  const uint8_t* now = machine_.persistents();
+  state_.startTensors.assign(now, now + (phase().keepStart ? plan_.persistentBytes : 0));
+  if (Status status = loadPhase(); !status.ok()) {
+    return status;
+  }
+  state_.rows = batches_.rows();
+  uint64_t numbers = 0;
+  for (const plan::Turn& turn : phase().turns) {
+    numbers += loggedNumbers(plan_.entries[turn.cycle[0]]);
+  }
+  state_.logSums.assign(numbers, 0.0);
+  state_.logWeights.assign(phase().turns.size(), 0.0);
+  return success();
+}
+
+Status Trainer::loadPhase() {
+  bool overrides = !severalPhases();
+  wantedEpochs_ = options_.epochs && overrides ? *options_.epochs : options_.steps && overrides ? 0 : phase().epochs;
+  wantedSteps_ = options_.steps && overrides ? *options_.steps : options_.epochs && overrides ? 0 : phase().steps;
+  if (Status status = loadEvaluated(machine_, store_, state_); !status.ok()) {
+    return status;
+  }
+  AtPhaseStart start(machine_, state_);
+  if (Status status = batches_.start(phase(), state_.seed); !status.ok()) {
+    return status;
+  }
+  uint64_t stepsPerEpoch = std::max<uint64_t>(batches_.stepsPerEpoch(), 1);
+  uint64_t epochs = wantedEpochs_ > 0 ? wantedEpochs_ : (wantedSteps_ + stepsPerEpoch - 1) / stepsPerEpoch;
+  uint64_t steps = wantedSteps_ > 0 ? wantedSteps_ : wantedEpochs_ * stepsPerEpoch;
+  progress_.start({epochs, steps, stepsPerEpoch, batches_.examplesPerEpoch(), phase().name}, phaseSteps());
+  return success();
 }
 
 Status Trainer::resume() {
@@ -102,17 +153,28 @@ Status Trainer::resume() {
     }
     return status;
   }
-  uint64_t rows = data_ != nullptr ? data_->rows : 0;
   if (options_.seed && *options_.seed != state_.seed) {
     return failure(ExitCode::Usage, "the checkpoint was made with --seed %llu; leave --seed out", u(state_.seed));
   }
-  if (state_.position > 0 && state_.rows != rows) {
-    return failure(ExitCode::BadInput,
-                   "checkpoint `%s` stands within an epoch of %llu examples, and the data has %llu; resume with the "
-                   "same data",
-                   checkpoint_.c_str(), u(state_.rows), u(rows));
+  if (Status status = loadPhase(); !status.ok()) {
+    return status;
   }
-  if (state_.position > stepsPerEpoch_ || state_.logSums.size() != plan_.entries[stepEntry_].outputs.size()) {
+  std::vector<uint64_t> rows = batches_.rows();
+  bool impossible = state_.rows.size() != rows.size() || state_.logWeights.size() != phase().turns.size();
+  uint64_t numbers = 0;
+  for (const plan::Turn& turn : phase().turns) {
+    numbers += loggedNumbers(plan_.entries[turn.cycle[0]]);
+  }
+  for (size_t i = 0; !impossible && i < rows.size(); ++i) {
+    if (state_.position > 0 && state_.rows[i] != rows[i]) {
+      return failure(ExitCode::BadInput,
+                     "checkpoint `%s` stands within an epoch of %llu examples, and the data has %llu; resume with the "
+                     "same data",
+                     checkpoint_.c_str(), u(state_.rows[i]), u(rows[i]));
+    }
+  }
+  if (impossible || state_.position > batches_.stepsPerEpoch() || state_.logSums.size() != numbers ||
+      state_.phaseStep > state_.step) {
     return failure(ExitCode::BadInput, "checkpoint `%s` is damaged: its position is impossible", checkpoint_.c_str());
   }
   state_.rows = rows;

@@ -17,25 +17,54 @@ unsigned long long u(uint64_t value) { return value; }
 void Trainer::logStart() {
   events_.begin("start");
   events_.field("program", plan_.program);
+  logPhase();
   events_.field("seed", state_.seed);
   events_.field("epoch", state_.epoch);
   events_.field("step", state_.step);
   events_.field("threads", static_cast<uint64_t>(Pool::global().threads()));
-  events_.field("examples", state_.rows);
+  events_.field("examples", state_.rows.empty() ? uint64_t{0} : state_.rows[0]);
   events_.end();
 }
 
-void Trainer::logStep(uint64_t rows) {
-  if (events_.isOpen()) {
-    events_.begin("step");
-    events_.field("epoch", state_.epoch + 1);
-    events_.field("step", state_.step);
-    events_.field("rows", rows);
-    for (const plan::Port& port : plan_.entries[stepEntry_].outputs) {
-      events_.field(port.name.c_str(), readScalar(machine_, port));
+void Trainer::logPhase() {
+  if (severalPhases()) {
+    events_.field("phase", phase().name);
+  }
+}
+
+void Trainer::logStep(const plan::Entry& entry, uint64_t rows) {
+  events_.begin("step");
+  logPhase();
+  events_.field("epoch", state_.epoch + 1);
+  events_.field("step", state_.step);
+  events_.field("rows", rows);
+  std::vector<double> numbers(loggedNumbers(entry));
+  double weight = 0;
+  addOutputs(machine_, entry, 0, numbers.data(), weight);
+  events_.fields(averages(entry, "", numbers.data(), weight));
+  events_.end();
+}
+
+Status Trainer::logPictures(const std::vector<Picture>& pictures) {
+  for (const Picture& picture : pictures) {
+    std::string stem = events_.path();
+    if (size_t dot = stem.rfind('.'); dot != std::string::npos && stem.find('/', dot) == std::string::npos) {
+      stem.resize(dot);
     }
+    std::string path =
+        format("%s.%s.%04llu.png", stem.c_str(), picture.name.c_str(), u(state_.phaseEpoch + state_.epoch));
+    if (Status status = writePng(path, picture); !status.ok()) {
+      return status;
+    }
+    events_.begin("image");
+    logPhase();
+    events_.field("epoch", state_.epoch);
+    events_.field("step", state_.step);
+    events_.field("name", picture.name);
+    events_.field("path", path);
     events_.end();
   }
+  return success();
 }
 
 void Trainer::noteEvaluation(uint32_t entry, const std::vector<Metric>& metrics) {
@@ -57,10 +86,17 @@ void Trainer::noteEvaluation(uint32_t entry, const std::vector<Metric>& metrics)
   }
 }
 
+std::vector<Metric> Trainer::results() const {
+  std::vector<Metric> all = lastEpoch_;
+  all.insert(all.end(), latest_.begin(), latest_.end());
+  return all;
+}
+
 void Trainer::logEnd(const char* reason) {
   if (events_.isOpen()) {
     events_.begin("end");
     events_.field("reason", std::string(reason));
+    logPhase();
     events_.field("epoch", state_.epoch);
     events_.field("step", state_.step);
     events_.field("seconds", seconds_);
@@ -71,30 +107,38 @@ void Trainer::logEnd(const char* reason) {
 
 void Trainer::summarize() {
   uint64_t steps = state_.step - firstStep_;
+  uint64_t epochs = state_.phaseEpoch + state_.epoch;
   if (steps == 0) {
-    progress_.line("nothing to do: %llu epochs and %llu steps are done already", u(state_.epoch), u(state_.step));
+    progress_.line("nothing to do: %llu epochs and %llu steps are done already", u(epochs), u(state_.step));
   } else {
     std::string rate;
     if (examplesDone_ > 0) {
       rate = grouped(static_cast<uint64_t>(static_cast<double>(examplesDone_) / seconds_)) + " examples/s, ";
     }
     progress_.line("trained %s: %s epochs, %s steps in %s (%s%.0f%% of the time waiting for data)",
-                   plan_.program.c_str(), grouped(state_.epoch).c_str(), grouped(steps).c_str(),
-                   duration(seconds_).c_str(), rate.c_str(), 100 * waitSeconds_ / seconds_);
+                   plan_.program.c_str(), grouped(epochs).c_str(), grouped(steps).c_str(), duration(seconds_).c_str(),
+                   rate.c_str(), 100 * waitSeconds_ / seconds_);
   }
   if (outOfPatience()) {
-    progress_.line("stopped early: %s was best after epoch %llu", plan_.patience.metric.c_str(),
+    progress_.line("stopped early: %s was best after epoch %llu", phase().patience.metric.c_str(),
                    u(state_.patience.epoch));
+  }
+  if (state_.ended) {
+    progress_.line("the parameters are those after epoch %llu, with the best %s", u(state_.patience.epoch),
+                   phase().patience.metric.c_str());
   }
   std::string results;
   for (const Metric& metric : latest_) {
+    if (!metric.values.empty()) {
+      continue; // for the event log
+    }
     results += (results.empty() ? "" : "  ") + text(metric);
   }
   if (!results.empty()) {
     progress_.line("%s", results.c_str());
   }
   if (state_.best.found) {
-    progress_.line("best %s after epoch %llu", text({plan_.checkpoint.best, state_.best.value}).c_str(),
+    progress_.line("best %s after epoch %llu", text({plan_.checkpoint.best, state_.best.value, {}}).c_str(),
                    u(state_.best.epoch));
   }
   if (saved_) {

@@ -1,7 +1,7 @@
-// NaN and infinity stop a run in the step in which they appear. Looking at all parameters takes as long as half of a step
-// with one example, a hundredth of one with 32 or more. So steps with fewer examples look at the losses and at a share
-// of the parameters: a value that is not finite stays so, is found within `watchSteps` steps, and always before anything
-// is saved, evaluated or reported as the result.
+// NaN and infinity stop a run in the step in which they appear. Looking at all parameters takes as long as half of a
+// step with one example, a hundredth of one with 32 or more. So steps with fewer examples look at the losses and at a
+// share of the parameters: a value that is not finite stays so, is found within `watchSteps` steps, and always before
+// anything is saved, evaluated or reported as the result.
 #pragma once
 
 #include "runtime/machine/machine.h"

@@ -41,7 +41,7 @@ BuiltPipeline PipelineBuilder::build() {
   for (uint32_t number = 0; number < schedule_.outputs.size(); ++number) {
     defineOutput(number, built);
     outputs.push_back(stages_.at("out" + std::to_string(number)).func);
-    for (uint32_t index : schedule_.outputs[number].returns) {
+    for (uint32_t index : storeOrder(schedule_.outputs[number].returns)) {
       written[index] = true;
       outputArgs.push_back({KernelArg::Kind::Output, index});
     }

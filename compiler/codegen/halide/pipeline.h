@@ -79,6 +79,7 @@ private:
   void defineOnce(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void definePack(const graph::Op& op, const schedule::Pack& pack, const std::string& name);
   void defineOutput(uint32_t number, BuiltPipeline& built);
+  std::vector<uint32_t> storeOrder(const std::vector<uint32_t>& returns) const;
   /// The buffer of return `index`.
   void bindOutput(Halide::OutputImageParam buffer, uint32_t index, bool withBounds);
   /// The value of an op that has no buffer of its own at a point of its dims.

@@ -1,6 +1,9 @@
 // Stages without a reduction: scatters, packs, outputs.
 #include "compiler/codegen/halide/pipeline_loops.h"
 
+#include <algorithm>
+#include <unordered_set>
+
 namespace dnn::codegen {
 
 using graph::Op;
@@ -105,21 +108,70 @@ void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const
   addStage(name, std::move(stage), pack.stage);
 }
 
+namespace {
+
+bool dependsOn(const Value* value, const Value* input) {
+  std::unordered_set<const Value*> seen;
+  std::vector<const Value*> work = {value};
+  while (!work.empty()) {
+    const Value* v = work.back();
+    work.pop_back();
+    if (v == input) {
+      return true;
+    }
+    if (v->def != nullptr && seen.insert(v).second) {
+      work.insert(work.end(), v->def->operands.begin(), v->def->operands.end());
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+/// The results of an output, each before those whose old values it reads: Halide 21 stores the elements of a tuple one
+/// after the other and may read an element again that it has just written.
+std::vector<uint32_t> PipelineBuilder::storeOrder(const std::vector<uint32_t>& returns) const {
+  std::vector<const Value*> inputs(inputNumber_.size());
+  for (const auto& [value, index] : inputNumber_) {
+    inputs[index] = value;
+  }
+  auto oldOf = [&](uint32_t index) -> const Value* {
+    return index < kernel_.inPlace.size() && kernel_.inPlace[index] ? inputs[*kernel_.inPlace[index]] : nullptr;
+  };
+  std::vector<uint32_t> order;
+  std::vector<uint32_t> left = returns;
+  while (!left.empty()) {
+    auto next = std::ranges::find_if(left, [&](uint32_t candidate) {
+      const Value* old = oldOf(candidate);
+      return std::ranges::none_of(left, [&](uint32_t other) {
+        return other != candidate && old != nullptr && dependsOn(function_.returns[other], old);
+      });
+    });
+    if (next == left.end()) {
+      next = left.begin(); // each reads the other
+    }
+    order.push_back(*next);
+    left.erase(next);
+  }
+  return order;
+}
+
 void PipelineBuilder::defineOutput(uint32_t number, BuiltPipeline&) {
   const schedule::OutputSchedule& output = schedule_.outputs[number];
+  const std::vector<uint32_t> returns = storeOrder(output.returns);
   std::string name = "out" + std::to_string(number);
-  const TensorType& type = function_.returns.at(output.returns.front())->type;
+  const TensorType& type = function_.returns.at(returns.front())->type;
   std::vector<Var> vars = dimVars(type.rank());
   Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
-  bool single = output.returns.size() == 1;
+  bool single = returns.size() == 1;
   bool inPlace = false;
   std::vector<const Value*> inputs(inputNumber_.size());
   for (const auto& [value, index] : inputNumber_) {
     inputs[index] = value;
   }
   std::vector<Expr> undefined;
-  for (size_t i = 0; i < output.returns.size(); ++i) {
-    uint32_t index = output.returns[i];
+  for (size_t i = 0; i < returns.size(); ++i) {
+    uint32_t index = returns[i];
     undefined.push_back(Halide::undef(storageType(function_.returns[index]->type.dtype)));
     if (index < kernel_.inPlace.size() && kernel_.inPlace[index] && !schedule_.byRows) {
       inPlace = true;
@@ -136,7 +188,7 @@ void PipelineBuilder::defineOutput(uint32_t number, BuiltPipeline&) {
     }
   }
   std::vector<Expr> point = asExprs(vars), values;
-  for (uint32_t index : output.returns) {
+  for (uint32_t index : returns) {
     const Value* v = function_.returns[index];
     values.push_back(toStorage(element(v, point), v->type.dtype));
   }
@@ -150,7 +202,7 @@ void PipelineBuilder::defineOutput(uint32_t number, BuiltPipeline&) {
   }
   std::vector<Halide::OutputImageParam> buffers = stage.func.output_buffers();
   for (size_t i = 0; i < buffers.size(); ++i) {
-    bindOutput(buffers[i], output.returns[i], i == 0);
+    bindOutput(buffers[i], returns[i], i == 0);
   }
   for (size_t d = 0; d < vars.size(); ++d) {
     stage.func.bound(vars[d], 0, extent(type.dims[d]));

@@ -520,11 +520,15 @@ private:
         global(entriesType, llvm::ConstantArray::get(entriesType, entries), "dnn_entries", true);
     llvm::Constant* bytes = llvm::ConstantDataArray::get(context_, program_.plan);
     llvm::GlobalVariable* plan = global(bytes->getType(), bytes, "dnn_plan", true);
-    auto* type = llvm::StructType::create(context_, {i32_, i32_, ptr_, i64_, ptr_, ptr_}, "DnnModule");
+    auto* type = llvm::StructType::create(context_, {i32_, i32_, ptr_, i64_, ptr_, ptr_, ptr_}, "DnnModule");
+    llvm::Constant* next = llvm::Constant::getNullValue(ptr_);
+    if (!program_.next.empty()) {
+      next = new llvm::GlobalVariable(*module_, type, true, llvm::GlobalValue::ExternalLinkage, nullptr, program_.next);
+    }
     auto* value = llvm::ConstantStruct::get(type, {ir_.getInt32(DNN_ABI_VERSION),
                                                    ir_.getInt32(static_cast<uint32_t>(entries.size())), plan,
-                                                   ir_.getInt64(program_.plan.size()), bind, table});
-    new llvm::GlobalVariable(*module_, type, true, llvm::GlobalValue::ExternalLinkage, value, "dnn_module");
+                                                   ir_.getInt64(program_.plan.size()), bind, table, next});
+    new llvm::GlobalVariable(*module_, type, true, llvm::GlobalValue::ExternalLinkage, value, program_.symbol);
   }
 };
 

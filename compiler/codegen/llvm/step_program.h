@@ -126,8 +126,10 @@ struct StepProgram {
     std::vector<schedule::KernelArg> args;
   };
   std::vector<KernelSymbol> kernels;
-  std::vector<EntryCode> entries; ///< in the plan's order
-  std::vector<uint8_t> plan;      ///< encoded
+  std::vector<EntryCode> entries;    ///< in the plan's order
+  std::vector<uint8_t> plan;         ///< encoded
+  std::string symbol = "dnn_module"; ///< of the module
+  std::string next;                  ///< symbol of the module that follows in a sweep; "" = none
   /// Entries measure themselves: each adds the time-stamp ticks of its call i to dnn_ticks[i], those of loops counted
   /// where they stand, and those of its copies to the element behind the last call. The host gives `uint64_t
   /// dnn_ticks[]`.

@@ -33,9 +33,10 @@ typedef struct DnnModule {
   uint64_t plan_size;      /* bytes */
   DnnBindFn bind;
   const DnnEntryFn* entries;
+  const struct DnnModule* next; /* the next combination of a sweep, or null */
 } DnnModule;
 
-#define DNN_ABI_VERSION 1u
+#define DNN_ABI_VERSION 2u
 
 /* What the runtime gives to compiled code, besides libm:
  *   int halide_do_par_for(void* user_context, halide_task_t f, int min, int size, uint8_t* closure);

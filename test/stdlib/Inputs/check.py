@@ -164,6 +164,22 @@ def metrics():
     expect("classify", predict("classify", x=rows), [[2], [0], [0], [1], [2]])
     expect("correct", predict("correct", x=rows, t=truth), [[1], [1], [0], [1], [0]])
     expect("accuracy", predict("accuracy", x=rows, t=truth), [[0.6]])
+    values = [-5, -0.9, -0.5, -0.2, 0.1, 0.6, 0.99, 7]
+    expect("histogram", predict("histogram", x=values), [[2 / 8, 2 / 8, 1 / 8, 3 / 8]])
+    scores, truth = [0.1, 0.4, 0.35, 0.8, 0.4], [0, 0, 1, 1, 1]
+    pairs = [(p > q) + 0.5 * (p == q) for p, y in zip(scores, truth) for q, z in zip(scores, truth) if y > z]
+    expect("auc", predict("auc", x=scores, y=truth), [[sum(pairs) / len(pairs)]])
+    taken, truth = [0, 1, 2, 2, 2, 1, 0], [0, 1, 2, 2, 1, 0, 2]
+    table = [[sum(t == i and c == j for c, t in zip(taken, truth)) for j in range(3)] for i in range(3)]
+    expect("confusion", predict("confusion", x=taken, t=truth), [sum(table, [])])
+    expect("precision, recall, f1", predict("rates", x=taken, t=truth), [[2 / 3, 2 / 3, 2 / 3]])
+    scores, gains = [[4, 3, 2, 1], [1, 2, 3, 4], [1, 1, 1, 1]], [[0, 3, 1, 2], [0, 0, 0, 0], [2, 0, 1, 3]]
+
+    def gain(order):
+        return sum((2**g - 1) / math.log2(place + 2) for place, g in enumerate(order[:2]))
+
+    want = [[gain([0, 3]) / gain([3, 2])], [0], [gain([2, 0]) / gain([3, 2])]]
+    expect("ndcg", predict("ndcg", x=scores, y=gains), want)
 
 
 def tensors():
@@ -182,9 +198,14 @@ def schedules():
     def cosine(t, peak, steps, floor):
         return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * min((t - 1) / steps, 1)))
 
+    def one_cycle(t):
+        x = min((t - 1) / 20, 1)
+        low, part = (0.5 / 25, x / 0.3) if x < 0.3 else (0.5 / 1e4, (1 - x) / 0.7)
+        return low + (0.5 - low) * 0.5 * (1 - math.cos(math.pi * part))
+
     want = [
         [cosine(t, 0.5, 10, 0), cosine(t, 2, 5, 0.25), 0.1 * 0.1 ** ((t - 1) // 5), 3 * 0.5 ** ((t - 1) // 2)]
-        + [0.9 ** (t - 1), 0.3 * min(t / 10, 1), 1.5]
+        + [0.9 ** (t - 1), 0.3 * min(t / 10, 1), 1.5, one_cycle(t), 0.9 ** (t - 1) * min(t / 8, 1)]
         for t in times
     ]
     expect("schedules", predict("schedules", t=times), want, relative=1e-5, absolute=2e-7)
@@ -272,6 +293,20 @@ def optimizers():
     expect("adagrad, adam: the first step is lr", [[1 - first[4], 1 - first[6]]], [[0.1, 0.03]])
     (last,) = predict("values", "steps100.ckpt")
     expect("descent with 0.19, 0.21", [last[:2]], [[0.9**100, 1.1**100]], relative=1e-3, absolute=0)
+
+
+def gradients():
+    (row,) = predict("clipped", "steps1.ckpt")
+    expect("clip_value, clip_norm", [row[:6]], [[-3, 4, -5, -1.5, 2, -6]])
+    expect("clip_global_norm", [row[6:]], [[-0.3, 0.4, -1.2, 0, -8.4, 0]])
+    values, average = [-3 * t for t in range(1, 7)], 0
+    for value in values:
+        average = 0.5 * average + 0.5 * value
+    want = [values[-1], average, values[3], sum(values) / 6]
+    expect("ema, copy_every, mean_of_all", predict("followers", "steps6.ckpt"), [want])
+    # Two steps an epoch. The loss never improves on that of the first epoch, so the second one ends with a plateau.
+    want = [-3 * (2 * 0.5 + 2 * 0.05 + 2 * 0.005), -3 * (4 * 0.5 + 2 * 0.05)]
+    expect("by_epoch, reduce_on_plateau", predict("schedules", "steps6.ckpt"), [want])
 
 
 def dropout():

@@ -71,10 +71,11 @@ CompiledProgram compileRegression() {
   };
   source.table = {bytes(x), bytes(t)};
   plan.sources = {source};
-  plan.entries[1].source = "tr";
+  plan.entries[1].sources = {"tr"};
   plan.entries[1].watchedPersistents = {0, 1};
   plan.entries[1].watchedOutputs = {0};
-  plan.epochs = 3;
+  plan.phases[0].turns = {{{1}}};
+  plan.phases[0].epochs = 3;
   plan.seed = 42;
   auto reports = transform::runPasses(*module, {{transform::findPass("fuse")}});
   EXPECT_TRUE(reports.ok());

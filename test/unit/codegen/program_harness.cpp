@@ -118,6 +118,7 @@ std::unique_ptr<graph::Module> parseProgram(const std::string& text) {
 plan::Plan planOf(const graph::Module& module) {
   plan::Plan plan;
   plan.program = "test";
+  plan.phases.emplace_back();
   for (const graph::Persistent& p : module.persistents) {
     plan::Persistent persistent;
     persistent.kind = static_cast<plan::Persistent::Kind>(p.kind);

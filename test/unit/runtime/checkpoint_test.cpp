@@ -25,9 +25,9 @@ struct Fixture {
     state.step = 17;
     state.epoch = 1;
     state.position = 4;
-    state.rows = 100;
+    state.rows = {100};
     state.logSums = {2.5};
-    state.logWeight = 32;
+    state.logWeights = {32};
     state.best = {true, 0.75, 1};
   }
   std::vector<uint8_t> bytes() const { return encodeCheckpoint(plan, memory.data(), state); }
@@ -82,8 +82,8 @@ TEST(Checkpoint, EveryFlippedBitIsRefused) {
 TEST(Checkpoint, OtherFilesAndVersionsAreNamed) {
   EXPECT_EQ(parseError({'h', 'e', 'l', 'l', 'o'}), "`f` is not a checkpoint");
   std::vector<uint8_t> bytes = Fixture().bytes();
-  bytes[8] = 2;
-  EXPECT_EQ(parseError(bytes), "`f` is a checkpoint of version 2; this program reads version 1");
+  bytes[8] = 1;
+  EXPECT_EQ(parseError(bytes), "`f` is a checkpoint of version 1; this program reads version 2");
 }
 
 TEST(Checkpoint, AnotherNetworkIsRefusedWithThePathThatDiffers) {

@@ -40,10 +40,15 @@ Plan fakePlan() {
        .batch = FAKE_BATCH,
        .inputs = {x, y},
        .outputs = {loss},
-       .source = "d",
+       .sources = {"d"},
        .watchedPersistents = {0, 1},
        .watchedOutputs = {0}},
-      {.kind = Entry::Kind::Eval, .name = "d", .batch = FAKE_BATCH, .inputs = {x, y}, .outputs = {loss}, .source = "d"},
+      {.kind = Entry::Kind::Eval,
+       .name = "d",
+       .batch = FAKE_BATCH,
+       .inputs = {x, y},
+       .outputs = {loss},
+       .sources = {"d"}},
       {.kind = Entry::Kind::Predict, .name = "line", .batch = FAKE_BATCH, .inputs = {x}, .outputs = {out}},
       {.kind = Entry::Kind::Generate, .name = "d", .batch = FAKE_BATCH, .outputs = {x, y}},
   };
@@ -55,13 +60,13 @@ Plan fakePlan() {
                    .seed = 3,
                    .batch = FAKE_BATCH,
                    .shuffle = true}};
-  plan.epochs = 10;
+  plan.phases = {{.turns = {{{FAKE_STEP}}}, .evals = {FAKE_STEP + 1}, .epochs = 10}};
   plan.seed = 1;
   return plan;
 }
 
 FakeProgram::FakeProgram(const Plan& plan) : bytes(plan::encode(plan)) {
-  module = {DNN_ABI_VERSION, FAKE_ENTRIES, bytes.data(), bytes.size(), fakeBind, fakeEntries};
+  module = {DNN_ABI_VERSION, FAKE_ENTRIES, bytes.data(), bytes.size(), fakeBind, fakeEntries, nullptr};
 }
 
 RunResult runProgram(const Plan& plan, const std::vector<std::string>& arguments) {

@@ -28,8 +28,11 @@ Plan fullPlan() {
                           .fold = -2,
                           .folds = 5});
   plan.sources.push_back({.kind = Source::Kind::Table, .name = "t", .table = {{1, 2, 3}}, .rows = 3});
-  plan.steps = 1000;
-  plan.patience = {5, "te.loss"};
+  plan.phases[0].steps = 1000;
+  plan.phases[0].patience = {5, "te.loss", true};
+  plan.phases[0].plateau = {2, "te.loss", 1};
+  plan.phases[0].inits = {{"net", "a.ckpt", "old"}};
+  plan.parts = {{"b.ckpt", "net.w", 3}};
   plan.checkpoint = {"x.ckpt", 2, "te.acc", true};
   return plan;
 }
@@ -52,7 +55,9 @@ TEST(Plan, EncodingRoundTrips) {
   EXPECT_EQ(again.sources[3].table, fullPlan().sources[3].table);
   EXPECT_EQ(again.entries[1].watchedPersistents, (std::vector<uint32_t>{0, 1}));
   EXPECT_EQ(again.checkpoint.best, "te.acc");
-  EXPECT_EQ(again.patience.epochs, 5u);
+  EXPECT_EQ(again.phases[0].patience.epochs, 5u);
+  EXPECT_EQ(again.phases[0].inits[0].source, "old");
+  EXPECT_EQ(again.parts[0].part, "net.w");
 }
 
 TEST(Plan, EveryTruncationAndTrailingByteIsRefused) {

@@ -10,9 +10,9 @@ namespace {
 /// 3 epochs of 13 steps, a checkpoint every 2 epochs, the best one, patience that never ends.
 plan::Plan shortPlan(const TemporaryFolder& folder) {
   plan::Plan plan = fakePlan();
-  plan.epochs = 3;
+  plan.phases[0].epochs = 3;
   plan.checkpoint = {folder.path("a.ckpt"), 2, "d.loss", false};
-  plan.patience = {50, "d.loss"};
+  plan.phases[0].patience = {50, "d.loss", false};
   return plan;
 }
 

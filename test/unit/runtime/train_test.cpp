@@ -75,9 +75,9 @@ TEST(Train, DivergenceNamesTheParameter) {
 TEST(Train, PatienceStopsAndAResumedRunStaysStopped) {
   TemporaryFolder folder;
   plan::Plan plan = fakePlan();
-  plan.patience = {3, "d.loss"};
+  plan.phases[0].patience = {3, "d.loss", false};
   plan.checkpoint.path = folder.path("a.ckpt");
-  plan.epochs = 100000;
+  plan.phases[0].epochs = 100000;
   RunResult result = runProgram(plan, {});
   EXPECT_EQ(result.code, 0);
   EXPECT_TRUE(contains(result.out, "stopped early: d.loss was best after epoch ")) << result.out;
@@ -133,7 +133,7 @@ TEST(Train, APlanThatDoesNotFitTheCodeIsAnInternalError) {
   plan.arenaBytes = 8;
   EXPECT_EQ(runProgram(plan, {}).code, 70);
   plan = fakePlan();
-  plan.patience = {3, "te.acc"};
+  plan.phases[0].patience = {3, "te.acc", false};
   EXPECT_EQ(runProgram(plan, {}).code, 70);
 }
 
