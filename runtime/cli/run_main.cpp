@@ -6,6 +6,7 @@
 #include "runtime/cli/options.h"
 #include "runtime/cli/predict.h"
 #include "runtime/cli/sweep.h"
+#include "runtime/data/statistics.h"
 #include "runtime/pool/cpus.h"
 #include "runtime/pool/pool.h"
 #include "runtime/support/file.h"
@@ -41,6 +42,11 @@ Status loadTrained(Machine& machine, const Options& options, TrainState& state) 
     Status status = init < 0 ? success() : machine.call(static_cast<uint32_t>(init), 0, {state.seed, 0, 0});
     Options silent = options;
     silent.quiet = true; // standard output is for the results
+    if (!status.ok()) {
+      return status;
+    }
+    DataStore store(machine, options.data);
+    status = fillStatistics(machine, store);
     return status.ok() ? loadInitialValues(machine, plan.phases[0].inits, silent) : status;
   }
   if (path.empty()) {
