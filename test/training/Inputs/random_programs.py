@@ -33,7 +33,7 @@ layer Scale(x: f32[N, K]) -> f32[N, K] {{
 }}
 layer Filter(x: f32[N, K]) -> f32[N, K] {{
   param c: f32[3] ~ normal(std = 0.6)
-  let y[n, k] = sum[u: 3] x[n, k + u - 1; 0] * c[u]
+  let y[n, k: K] = sum[u: 3] x[n, k + u - 1; 0] * c[u]
   return y
 }}
 layer Gated(out: int)(x: f32[N, K]) -> f32[N, out] {{
