@@ -4,6 +4,7 @@
 
 #include <map>
 #include <tuple>
+#include <unordered_map>
 #include <vector>
 
 namespace dnn::transform {
@@ -97,13 +98,29 @@ struct KeyLess {
 
 using Known = std::map<Key, graph::Value*, KeyLess>;
 
-Changed cseIn(graph::Function& function, graph::Block& block, Known& known) {
-  Changed changed = Changed::No;
+using Replaced = std::unordered_map<const graph::Value*, graph::Value*>;
+
+/// The op uses what stands for its operands now. Uses come behind definitions, so each op is looked at once.
+void rewire(graph::Function& function, Op& op, const Replaced& replaced) {
+  bool changed = false;
+  for (graph::Value*& operand : op.operands) {
+    if (auto found = replaced.find(operand); found != replaced.end()) {
+      operand = found->second;
+      changed = true;
+    }
+  }
+  if (changed && op.body != nullptr) {
+    graph::normalizeOperands(function.module.exprs, op); // two operands may be one now
+  }
+}
+
+void cseIn(graph::Function& function, graph::Block& block, Known& known, Replaced& replaced) {
   std::vector<Op*> kept;
   for (Op* op : block.ops) {
+    rewire(function, *op, replaced);
     if (op->kind == OpKind::Scan) {
       Known inside = known;
-      changed = changed | cseIn(function, *op->body_block, inside);
+      cseIn(function, *op->body_block, inside, replaced);
     }
     if (!isPure(op->kind)) {
       kept.push_back(op);
@@ -117,11 +134,9 @@ Changed cseIn(graph::Function& function, graph::Block& block, Known& known) {
     if (entry->second->name.empty()) {
       entry->second->name = op->results[0]->name;
     }
-    graph::replaceAllUses(function, op->results[0], entry->second);
-    changed = Changed::Yes;
+    replaced[op->results[0]] = entry->second;
   }
   block.ops = std::move(kept);
-  return changed;
 }
 
 } // namespace
@@ -130,7 +145,17 @@ Result<Changed> cse(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
     Known known;
-    changed = changed | cseIn(*function, function->body, known);
+    Replaced replaced;
+    cseIn(*function, function->body, known, replaced);
+    if (replaced.empty()) {
+      continue;
+    }
+    for (graph::Value*& value : function->returns) {
+      auto found = replaced.find(value);
+      value = found == replaced.end() ? value : found->second;
+    }
+    graph::refreshRegions(*function); // scans may capture less
+    changed = Changed::Yes;
   }
   return changed;
 }

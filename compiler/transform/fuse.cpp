@@ -117,13 +117,25 @@ private:
     }
   }
 
-  /// Whether `to` is reached from `from` by a path through at least one other group.
+  /// Whether `to` is reached from `from` by a path through at least one other group. What would take long to find out
+  /// counts as reached, so that the time of fusion stays linear in the depth of a network: groups that far apart have
+  /// the loss between them.
   bool reachesAround(size_t from, size_t to) const {
-    std::vector<bool> seen(members_.size());
+    constexpr size_t maxSeen = 1000;
+    std::unordered_set<size_t> seen = {to};
     std::vector<size_t> work = {to};
-    seen[to] = true;
-    // Backwards along operands, which is what ops know.
+    size_t first = position_.at(members_[from].front());
+    for (const Op* op : members_[from]) {
+      first = std::min<size_t>(first, position_.at(op));
+    }
+    // Backwards along operands, which is what ops know; what stands before `from` is not reached from it.
+    auto isBefore = [&](size_t group) {
+      return std::ranges::all_of(members_[group], [&](const Op* op) { return position_.at(op) < first; });
+    };
     while (!work.empty()) {
+      if (seen.size() > maxSeen) {
+        return true;
+      }
       size_t group = work.back();
       work.pop_back();
       for (const Op* op : members_[group]) {
@@ -136,8 +148,7 @@ private:
           if (before == from && group != to) {
             return true;
           }
-          if (before != from && !seen[before]) {
-            seen[before] = true;
+          if (before != from && seen.insert(before).second && !isBefore(before)) {
             work.push_back(before);
           }
         }
