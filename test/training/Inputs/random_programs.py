@@ -3,7 +3,8 @@
 Each file holds several nets of random layers (of the library and in index notation), each with a loss and an optimizer of its
 own. The checkpoints of the executable with one thread and with two and of the program in this process must be the same bytes.
 They must be as near to the interpreter's as rounding explains: the interpreter runs the program again with noise, as large as
-the worst rounding of a 32 bit sum of the longest length here, on what every layer computes and on every gradient. How far that
+the worst rounding of a 32 bit sum of the longest length here, on what every layer computes and on every gradient; and on the
+loss's own gradient noise of that size relative to 1, as it is a difference of probabilities. How far that
 moves each number is its tolerance, times FACTOR because noise is random and rounding may not be.
 
 usage: random_programs.py DNNC FILES NETS SEED
@@ -17,6 +18,7 @@ import sys
 
 LONGEST = 40  # terms of a sum: a row of a batch times its width
 NOISE = (LONGEST + 4) * 2.0**-24
+BATCH = 4
 RUNS = 3
 FACTOR = 4
 
@@ -24,6 +26,10 @@ SHARED = """
 fn noise(x: f32[*B]) -> f32[*B] {{
   {noise}
   return y
+}}
+fn stirred(x: f32[*B]) -> f32[*B] {{ return x }} vjp (dy) {{
+  {stir}
+  return d
 }}
 fn shaken()(g: f32[*S], norm: f32) -> f32[*S] = noise(g)
 layer Scale(x: f32[N, K]) -> f32[N, K] {{
@@ -98,11 +104,12 @@ def net(rng, name):
         lines += [f"  let l{i} = {layer}", f"  let y{i} = noise({shown})"]
         last = f"y{i}"
     return f"layer {name}(x: f32[N, D], t: i32[N] < 5) -> f32[N, 3] {{\n" + "\n".join(
-        lines + ["  let head = Dense(3)", f"  return noise(head({last}))"]) + "\n}\n"
+        lines + ["  let head = Dense(3)", f"  return stirred(noise(head({last})))"]) + "\n}\n"
 
 
 def program(rng, nets, noisy):
-    text = SHARED.format(noise="let y[*b] = x[*b] * (1 + %r * (2 * draw_uniform() - 1))" % NOISE if noisy else "let y = x")
+    text = SHARED.format(noise="let y[*b] = x[*b] * (1 + %r * (2 * draw_uniform() - 1))" % NOISE if noisy else "let y = x",
+                         stir="let d[*b] = dy[*b] + %r * (2 * draw_uniform() - 1)" % (NOISE / BATCH) if noisy else "let d = dy")
     body, step = [], []
     for i in range(nets):
         text += net(rng, f"Net{i}")
