@@ -49,36 +49,31 @@ bool Instantiator::readCall(const ast::Expr& e, plan::Source& plan, Source& sour
   auto* call = ast::getIf<ast::Call>(e);
   auto* callee = call ? ast::getIf<ast::NameRef>(*call->callee) : nullptr;
   std::string kind = callee ? callee->name.text : "";
-  if (kind == "csv") {
-    plan.kind = plan::Source::Kind::Csv;
-    return readCsv(e, *call, plan, source, env);
-  }
-  if (kind == "idx") {
-    plan.kind = plan::Source::Kind::Idx;
-    return readIdx(e, *call, plan, source, env);
-  }
-  if (kind == "npy") {
-    plan.kind = plan::Source::Kind::Npy;
-    return readNpy(e, *call, plan, source, env);
-  }
-  if (kind == "npz") {
-    plan.kind = plan::Source::Kind::Npz;
-    return readNpz(e, *call, plan, source, env);
-  }
-  if (kind == "cifar") {
-    plan.kind = plan::Source::Kind::Cifar;
-    return readCifar(e, *call, plan, source, env);
-  }
-  if (kind == "text") {
-    plan.kind = plan::Source::Kind::Text;
-    return readText(e, *call, plan, source, env);
+  using Kind = plan::Source::Kind;
+  struct Format {
+    std::string_view name;
+    Kind kind;
+    bool (Instantiator::*read)(const ast::Expr&, const ast::Call&, plan::Source&, Source&, Env&);
+  };
+  static constexpr Format formats[] = {
+      {"csv", Kind::Csv, &Instantiator::readCsv},       {"idx", Kind::Idx, &Instantiator::readIdx},
+      {"npy", Kind::Npy, &Instantiator::readNpy},       {"npz", Kind::Npz, &Instantiator::readNpz},
+      {"cifar", Kind::Cifar, &Instantiator::readCifar}, {"text", Kind::Text, &Instantiator::readText},
+  };
+  std::vector<std::string> names;
+  for (const Format& format : formats) {
+    if (kind == format.name) {
+      plan.kind = format.kind;
+      return (this->*format.read)(e, *call, plan, source, env);
+    }
+    names.emplace_back(format.name);
   }
   if (kind == "images") {
     unsupported(e.range, "the data source `" + kind + "`");
     return false;
   }
-  error<DiagId::unknown_data_source>(e.range, callee ? kind : ast::print(e))
-      .hint(didYouMean(kind, {"csv", "idx", "npy", "npz", "cifar", "text", "table", "generate"}));
+  names.insert(names.end(), {"table", "generate"});
+  error<DiagId::unknown_data_source>(e.range, callee ? kind : ast::print(e)).hint(didYouMean(kind, names));
   return false;
 }
 
