@@ -130,15 +130,13 @@ Product::~Product() {
 
 std::vector<schedule::ContractionPlan> Product::plans(const schedule::Machine& machine) const {
   schedule::Analysis analysis(kernel_);
-  auto shape = schedule::contractionShape(analysis, machine);
-  return shape ? schedule::contractionPlans(*shape, machine) : std::vector<schedule::ContractionPlan>{};
+  return schedule::contractionPlans(analysis, machine);
 }
 
 std::string Product::compile(const schedule::Machine& machine, const schedule::ContractionPlan& plan) {
   using Kind = schedule::KernelArg::Kind;
   schedule::Analysis analysis(kernel_);
-  auto shape = schedule::contractionShape(analysis, machine);
-  auto how = schedule::scheduleContraction(analysis, machine, *shape, plan);
+  auto how = schedule::scheduleContraction(analysis, machine, plan);
   if (!how) {
     return "the plan does not fit";
   }
@@ -181,7 +179,7 @@ std::string Product::compile(const schedule::Machine& machine, const schedule::C
 
 std::string Product::text(const schedule::Machine& machine, const schedule::ContractionPlan& plan) const {
   schedule::Analysis analysis(kernel_);
-  auto how = schedule::scheduleContraction(analysis, machine, *schedule::contractionShape(analysis, machine), plan);
+  auto how = schedule::scheduleContraction(analysis, machine, plan);
   if (!how) {
     return "the plan does not fit\n";
   }

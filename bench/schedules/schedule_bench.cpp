@@ -157,11 +157,12 @@ int main(int argc, char** argv) {
       if (options.text && chosen.empty()) {
         std::fputs(product.text(machine, plan).c_str(), stdout);
       }
-      bool another = chosen.size() < options.plans / 2 ||
-                     kinds
-                         .emplace(static_cast<int>(plan.accumulate) + 2 * plan.packRows + 4 * plan.columnsInner,
-                                  static_cast<int>(plan.packing), static_cast<int>(plan.tasks))
-                         .second;
+      bool another =
+          chosen.size() < options.plans / 2 ||
+          kinds
+              .emplace(static_cast<int>(plan.accumulate) + 2 * plan.packRows + 4 * plan.columnsInner + 8 * plan.turned,
+                       static_cast<int>(plan.packing), static_cast<int>(plan.tasks))
+              .second;
       if (another && chosen.size() < options.plans) {
         std::string problem = product.compile(machine, plan);
         double error = problem.empty() ? product.error(product.kernels() - 1) : 0;

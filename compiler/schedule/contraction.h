@@ -37,6 +37,7 @@ struct ContractionPlan {
   Packing packing = Packing::None;
   bool packRows = false;     ///< the row operand is copied first: in panels as high as a tile where it is contiguous
                              ///< along the rows, else with another distance between rows
+  bool turned = false;       ///< columns are another dimension than the result's innermost one
   bool columnsInner = false; ///< a row of tiles is finished before the next one starts; else a column of them
   Tasks tasks = Tasks::None;
   double cycles = 0; ///< about how long it takes
@@ -61,6 +62,8 @@ struct ContractionShape {
   bool rowsAlongReduction = false;  ///< or its elements of neighbouring reduced indices do (A·B)
   double rowPitch = 0;              ///< then the bytes between those of neighbouring rows
   bool reductionContiguous = false; ///< both operands can be loaded in vectors along the last reduced index
+  bool reductionPackable = false;   ///< the same once the column operand is copied
+  bool turned = false;              ///< the result is written in strides, because columns are not innermost in it
   bool unmasked = false;            ///< some result has elements of a byte, or gathers in its epilogue
   bool inPlace = false;             ///< the epilogue overwrites inputs
   double overwritten = 0;           ///< how many
@@ -71,14 +74,15 @@ struct ContractionShape {
 /// columns that do not fill their tiles need not be copied.
 bool canShiftColumns(const ContractionShape& shape, double tileColumns);
 
-/// Nothing if the kernel is not one contraction whose users all see it at their own point.
-std::optional<ContractionShape> contractionShape(const Analysis& analysis, const Machine& machine);
+/// Nothing if the kernel is not one contraction whose users all see it at their own point. Turned, columns are what are
+/// rows otherwise; nothing if the operand is not contiguous along them.
+std::optional<ContractionShape> contractionShape(const Analysis& analysis, const Machine& machine, bool turned = false);
 
-/// The plans that fit the shape, the fastest by the model first; at least one.
-std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, const Machine& machine);
+/// The plans for the kernel, the fastest by the model first; none if it is not one contraction.
+std::vector<ContractionPlan> contractionPlans(const Analysis& analysis, const Machine& machine);
 
-/// The kernel by this plan; nothing if the kernel's outputs do not allow it.
+/// The kernel by one of these plans; nothing if the kernel's outputs do not allow it.
 std::optional<Schedule> scheduleContraction(const Analysis& analysis, const Machine& machine,
-                                            const ContractionShape& shape, const ContractionPlan& plan);
+                                            const ContractionPlan& plan);
 
 } // namespace dnn::schedule

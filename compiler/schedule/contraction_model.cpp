@@ -32,6 +32,8 @@ constexpr double copyRow = 3;
 constexpr double tileStart = 30;
 /// Summing up the lanes of one element of the result.
 constexpr double sumLanes = 5;
+/// Writing, or reading for the epilogue, one element of a vector whose elements are not neighbours in memory.
+constexpr double stridedElement = 1.2;
 /// What a parallel loop costs, and how long a kernel must be for it: a worker may have to be woken.
 constexpr double forkCycles = 1500, worthForking = 24000;
 
@@ -140,7 +142,8 @@ private:
       rowLine = lineFromL3;
     }
     double step = together(compute(r, t), lines * line + rowLines * rowLine);
-    return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle +
+    double strided = shape_.turned ? r * t * lanes() * (1 + 2 * shape_.overwritten) * stridedElement : 0;
+    return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle + strided +
            r * lines * shape_.overwritten * overwrittenLine(plan);
   }
 
@@ -172,6 +175,9 @@ private:
     if (plan.packing == Packing::None) {
       return rowCopy;
     }
+    if (!overColumns(plan)) {
+      return shape_.columns * shape_.reduction * stridedElement;
+    }
     double elements = tiles(shape_.columns, columns) * columns * shape_.reduction,
            lines = elements * bytes() / lineBytes;
     bool nearby = elements * bytes() <= static_cast<double>(machine_.l2Bytes) / 2;
@@ -192,10 +198,12 @@ bool canShiftColumns(const ContractionShape& shape, double tileColumns) {
          !shape.unmasked && shape.columns >= tileColumns;
 }
 
-std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, const Machine& machine) {
+namespace {
+
+void addPlans(const ContractionShape& shape, const Machine& machine, std::vector<ContractionPlan>& plans) {
   Model model(shape, machine);
-  std::vector<ContractionPlan> plans;
   auto add = [&](ContractionPlan plan) {
+    plan.turned = shape.turned;
     plan.cycles = model.cycles(plan);
     double alone = plan.cycles;
     plans.push_back(plan);
@@ -238,6 +246,9 @@ std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, con
     }
     bool fills = shape.columnsStatic && (static_cast<int64_t>(shape.columns) % columns == 0 ||
                                          canShiftColumns(shape, static_cast<double>(columns)));
+    if (shape.turned && !fills) {
+      continue;
+    }
     for (int64_t r = 1; r <= rows && t * r + t + 1 <= registers && r <= 12; ++r) {
       if (fills && shape.columnsContiguous) {
         addOrders({Accumulate::Columns, r, t, Packing::None});
@@ -248,10 +259,28 @@ std::vector<ContractionPlan> contractionPlans(const ContractionShape& shape, con
       addOrders({Accumulate::Columns, r, t, Packing::Whole});
     }
   }
-  int64_t across = 16 / shape.bytes; // the result is written in vectors of 16 bytes
-  if (shape.reductionContiguous && static_cast<int64_t>(shape.columns) >= across) {
+  if (!shape.reductionPackable || shape.turned) {
+    return;
+  }
+  for (int64_t across = 2; across <= 6; ++across) {
+    // The result is written in vectors of 16 bytes, or in some that fill it.
+    bool fills = shape.columnsStatic && static_cast<int64_t>(shape.columns) % across == 0;
+    if (static_cast<int64_t>(shape.columns) < across || (across != 16 / shape.bytes && !fills)) {
+      continue;
+    }
     for (int64_t r = 1; r <= rows && r * across + across + 1 <= registers; ++r) {
-      add({Accumulate::Lanes, r, across, Packing::None});
+      add({Accumulate::Lanes, r, across, shape.reductionContiguous ? Packing::None : Packing::Whole});
+    }
+  }
+}
+
+} // namespace
+
+std::vector<ContractionPlan> contractionPlans(const Analysis& analysis, const Machine& machine) {
+  std::vector<ContractionPlan> plans;
+  for (bool turned : {false, true}) {
+    if (std::optional<ContractionShape> shape = contractionShape(analysis, machine, turned)) {
+      addPlans(*shape, machine, plans);
     }
   }
   std::ranges::stable_sort(plans, {}, &ContractionPlan::cycles);
@@ -267,6 +296,7 @@ std::string print(const ContractionPlan& plan) {
   case Packing::Whole: text += ", columns packed"; break;
   }
   text += plan.packRows ? ", rows packed" : "";
+  text += plan.turned ? ", turned" : "";
   text += plan.columnsInner ? ", by rows" : "";
   switch (plan.tasks) {
   case Tasks::None: break;

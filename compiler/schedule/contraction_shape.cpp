@@ -16,8 +16,18 @@ class Finder {
 public:
   Finder(const Analysis& analysis, const Machine& machine) : analysis_(analysis), machine_(machine) {}
 
-  std::optional<ContractionShape> run() {
-    if (!findAnchor() || !findRowsAndColumns() || !usersFit()) {
+  std::optional<ContractionShape> run(bool turned) {
+    if (!findAnchor() || !findColumns() || !findRows()) {
+      return std::nullopt;
+    }
+    if (turned) {
+      shape_.turned = true;
+      shape_.column = shape_.row;
+      if (!findRows()) {
+        return std::nullopt;
+      }
+    }
+    if (!usersFit()) {
       return std::nullopt;
     }
     for (uint32_t d = 0; d < op_->dims.size(); ++d) {
@@ -37,6 +47,9 @@ public:
     }
     describeOperands();
     describeEpilogue();
+    if (turned && !shape_.columnsContiguous) {
+      return std::nullopt;
+    }
     return shape_;
   }
 
@@ -82,7 +95,7 @@ private:
     return true;
   }
 
-  bool findRowsAndColumns() {
+  bool findColumns() {
     bool found = false;
     for (uint32_t d = 0; d < rank(); ++d) {
       if (analysis_.extentOf(*op_, d) > 1) {
@@ -90,9 +103,10 @@ private:
         found = true;
       }
     }
-    if (!found) {
-      return false;
-    }
+    return found;
+  }
+
+  bool findRows() {
     std::vector<bool> reused(rank()); // dims that some access along the columns does not depend on
     graph::forEachNode(op_->body, [&](ExprRef e) {
       if (e->kind == ExprKind::Access) {
@@ -132,13 +146,16 @@ private:
                                  analysis_.loadsOf(*op_) == Loads::Forward &&
                                  costOf(op_->body) <= 4 && // not computed again for each tile
                                  graph::dependsOnIndex(op_->body, last);
+    shape_.reductionPackable = shape_.reductionContiguous;
     graph::forEachNode(op_->body, [&](ExprRef e) {
       if (e->kind != ExprKind::Access) {
         return;
       }
       Stride along = analysis_.strideOf(*op_, e, last);
-      shape_.reductionContiguous &= along == Stride::Unit || along == Stride::None;
+      bool inVectors = along == Stride::Unit || along == Stride::None;
+      shape_.reductionContiguous &= inVectors;
       std::vector<bool> used = indicesOf(e, rank() + op_->reduced.size());
+      shape_.reductionPackable &= inVectors || (used[shape_.column] && !used[shape_.row] && along == Stride::Strided);
       if (used[shape_.column]) {
         shape_.columnsContiguous &= analysis_.strideOf(*op_, e, shape_.column) == Stride::Unit;
         shape_.columnStride = std::max(shape_.columnStride, bytesOf(e, last));
@@ -166,8 +183,8 @@ private:
 
 } // namespace
 
-std::optional<ContractionShape> contractionShape(const Analysis& analysis, const Machine& machine) {
-  return Finder(analysis, machine).run();
+std::optional<ContractionShape> contractionShape(const Analysis& analysis, const Machine& machine, bool turned) {
+  return Finder(analysis, machine).run(turned);
 }
 
 } // namespace dnn::schedule

@@ -16,9 +16,9 @@ Schedule chooseSchedule(const Kernel& kernel, const Machine& machine) {
   if (std::optional<Schedule> schedule = scheduleRowKernel(analysis, machine)) {
     return std::move(*schedule);
   }
-  if (std::optional<ContractionShape> shape = contractionShape(analysis, machine)) {
-    ContractionPlan plan = contractionPlans(*shape, machine).front();
-    if (std::optional<Schedule> schedule = scheduleContraction(analysis, machine, *shape, plan)) {
+  std::vector<ContractionPlan> plans = contractionPlans(analysis, machine);
+  if (!plans.empty()) {
+    if (std::optional<Schedule> schedule = scheduleContraction(analysis, machine, plans.front())) {
       return std::move(*schedule);
     }
   }
@@ -60,6 +60,9 @@ void printStage(std::ostream& out, const std::string& name, const StageSchedule&
   }
   for (const auto& [loop, points] : stage.tile) {
     out << "    tile " << loop << " " << points << "\n";
+  }
+  if (!stage.innermost.empty()) {
+    out << "    store " << stage.innermost << " innermost\n";
   }
   for (size_t i = 0; i < stage.nests.size(); ++i) {
     const Nest& nest = stage.nests[i];

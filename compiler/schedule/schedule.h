@@ -54,6 +54,8 @@ struct StageSchedule {
   /// At: the stage is computed for exactly this many points of the loop, even where fewer are needed. Keeps
   /// accumulators in registers.
   std::vector<std::pair<std::string, int64_t>> tile;
+  /// The dimension whose neighbours lie side by side in the stage's buffer; empty: the last one.
+  std::string innermost;
 };
 
 /// A reduction in `width` partial results along one reduced index, combined as a balanced tree at the end. The order of

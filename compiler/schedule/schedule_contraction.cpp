@@ -48,6 +48,7 @@ public:
       how_->clamped.push_back(shape_.column);
     }
     if (inLanes()) {
+      packForLanes(op_->body);
       scheduleLanes();
     } else {
       packOperands(op_->body);
@@ -126,6 +127,20 @@ private:
       for (ExprRef arg : e->args) {
         packOperands(arg);
       }
+    }
+  }
+
+  /// The column operand so that it runs along the reduction.
+  void packForLanes(ExprRef e) {
+    if (plan_.packing == Packing::None) {
+      return;
+    }
+    std::vector<bool> used = indicesOf(e, rank() + op_->reduced.size());
+    if (e->kind == ExprKind::Access && used[shape_.column]) {
+      packComputed(e, used);
+    }
+    for (ExprRef arg : e->args) {
+      packForLanes(arg);
     }
   }
 
@@ -352,6 +367,7 @@ private:
     stage.atStage = home();
     stage.atLoop = tileLoop_;
     stage.tile = {{dim(shape_.column), tileColumns()}, {dim(shape_.row), plan_.rows}};
+    stage.innermost = plan_.turned ? dim(shape_.column) : "";
     return stage;
   }
 
@@ -406,8 +422,9 @@ private:
 } // namespace
 
 std::optional<Schedule> scheduleContraction(const Analysis& analysis, const Machine& machine,
-                                            const ContractionShape& shape, const ContractionPlan& plan) {
-  return Contraction(analysis, machine, shape, plan).run();
+                                            const ContractionPlan& plan) {
+  std::optional<ContractionShape> shape = contractionShape(analysis, machine, plan.turned);
+  return shape ? Contraction(analysis, machine, *shape, plan).run() : std::nullopt;
 }
 
 } // namespace dnn::schedule

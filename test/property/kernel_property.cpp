@@ -50,11 +50,10 @@ std::string nameOf(const Job& job, const char* variant) { return "k" + std::to_s
 /// Half of the contractions by any plan that there is, so that all of them are tested, not only what the model chooses.
 schedule::Schedule scheduleOf(const Job& job, const schedule::Machine& machine, std::mt19937_64& random) {
   schedule::Analysis analysis(job.kernel);
-  std::optional<schedule::ContractionShape> shape = schedule::contractionShape(analysis, machine);
-  if (shape && random() % 2 == 0) {
-    std::vector<schedule::ContractionPlan> plans = schedule::contractionPlans(*shape, machine);
+  std::vector<schedule::ContractionPlan> plans = schedule::contractionPlans(analysis, machine);
+  if (!plans.empty() && random() % 2 == 0) {
     const schedule::ContractionPlan& plan = plans[random() % plans.size()];
-    if (std::optional<schedule::Schedule> schedule = scheduleContraction(analysis, machine, *shape, plan)) {
+    if (std::optional<schedule::Schedule> schedule = scheduleContraction(analysis, machine, plan)) {
       return std::move(*schedule);
     }
   }
@@ -219,14 +218,12 @@ int printAssembly(const std::string& path, const schedule::Machine& machine) {
   for (const auto& function : (*module)->functions) {
     schedule::Kernel kernel{function.get(), {}};
     schedule::Analysis analysis(kernel);
-    std::optional<schedule::ContractionShape> shape = schedule::contractionShape(analysis, machine);
-    std::set<std::tuple<schedule::Accumulate, schedule::Packing, bool, bool>> kinds;
-    for (schedule::ContractionPlan plan :
-         shape ? contractionPlans(*shape, machine) : std::vector<schedule::ContractionPlan>{}) {
-      if (!kinds.emplace(plan.accumulate, plan.packing, plan.packRows, plan.columnsInner).second) {
+    std::set<std::tuple<schedule::Accumulate, schedule::Packing, bool, bool, bool>> kinds;
+    for (const schedule::ContractionPlan& plan : contractionPlans(analysis, machine)) {
+      if (!kinds.emplace(plan.accumulate, plan.packing, plan.packRows, plan.columnsInner, plan.turned).second) {
         continue;
       }
-      std::optional<schedule::Schedule> how = scheduleContraction(analysis, machine, *shape, plan);
+      std::optional<schedule::Schedule> how = scheduleContraction(analysis, machine, plan);
       auto code = codegen::assembly(kernel, *how, machine, function->name);
       std::printf("# plan @%s %s\n%s\n", function->name.c_str(), print(plan).c_str(),
                   code ? code->c_str() : code.error().message.c_str());

@@ -1,6 +1,9 @@
 #include "compiler/codegen/halide/pipeline.h"
 #include "compiler/support/assert.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace dnn::codegen {
 
 namespace {
@@ -76,6 +79,12 @@ void applySchedule(Stage& stage, const schedule::StageSchedule& how, const std::
   }
   for (const auto& [loop, points] : how.tile) {
     stage.func.bound_extent(Halide::Var(loop), static_cast<int32_t>(points));
+  }
+  if (!how.innermost.empty()) {
+    std::vector<Halide::Var> order = {Halide::Var(how.innermost)};
+    std::ranges::copy_if(stage.func.args(), std::back_inserter(order),
+                         [&](const Halide::Var& v) { return v.name() != how.innermost; });
+    stage.func.reorder_storage(order);
   }
   int updates = 0;
   for (size_t i = 0; i < stage.loops.size(); ++i) {

@@ -76,6 +76,9 @@ private:
   void defineScatter(const graph::Op& op, const std::string& name);
   /// Lowers bodies of op at this point, with what is computed once taken from there.
   ExprLowering lowering(const graph::Op& op, std::vector<Halide::Expr> point);
+  /// The same with the parts that the schedule packs read from there.
+  ExprLowering loweringPacked(const graph::Op& op, const schedule::OpSchedule& how,
+                              const std::vector<Halide::Var>& vars, const std::vector<Halide::Expr>& indices);
   void defineOnce(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void definePack(const graph::Op& op, const schedule::Pack& pack, const std::string& name);
   void defineOutput(uint32_t number, BuiltPipeline& built);

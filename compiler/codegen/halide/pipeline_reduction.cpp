@@ -69,6 +69,27 @@ void PipelineBuilder::defineValues(const Op& op, const schedule::StageSchedule& 
   addStage(name, std::move(stage), how);
 }
 
+ExprLowering PipelineBuilder::loweringPacked(const Op& op, const schedule::OpSchedule& how,
+                                             const std::vector<Var>& vars, const std::vector<Expr>& indices) {
+  ExprLowering bodies = lowering(op, indices);
+  for (size_t i = 0; i < how.packs.size(); ++i) {
+    const schedule::Pack& pack = how.packs[i];
+    // The last panel is padded, so the pack's own index may run past the end; it is not clamped.
+    Expr along = pack.along < vars.size() ? Expr(vars[pack.along]) : indices[pack.along];
+    int32_t width = static_cast<int32_t>(pack.multiple);
+    std::vector<Expr> args = {width > 0 ? along % width : along};
+    for (uint32_t other : pack.others) {
+      args.push_back(indices[other]);
+    }
+    if (width > 0) {
+      args.push_back(along / width);
+    }
+    std::string stage = "op" + std::to_string(how.op) + "_pack" + std::to_string(i);
+    bodies.replace(pack.part, fromStorage(stages_.at(stage).func(args), pack.part->dtype));
+  }
+  return bodies;
+}
+
 void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
   DType dtype = op.body->dtype;
   std::vector<Var> vars = dimVars(op.dims.size());
@@ -86,22 +107,7 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     indices.push_back(r);
     stage.loops[1]->emplace(reducedLoop(q), r);
   }
-  ExprLowering bodies = lowering(op, indices);
-  for (size_t i = 0; i < how.packs.size(); ++i) {
-    const schedule::Pack& pack = how.packs[i];
-    // The last panel is padded, so the pack's own index may run past the end; it is not clamped.
-    Expr along = pack.along < vars.size() ? Expr(vars[pack.along]) : indices[pack.along];
-    int32_t width = static_cast<int32_t>(pack.multiple);
-    std::vector<Expr> args = {width > 0 ? along % width : along};
-    for (uint32_t other : pack.others) {
-      args.push_back(indices[other]);
-    }
-    if (width > 0) {
-      args.push_back(along / width);
-    }
-    bodies.replace(pack.part, fromStorage(stages_.at(name + "_pack" + std::to_string(i)).func(args), pack.part->dtype));
-  }
-  Expr value = bodies.lower(op.body);
+  Expr value = loweringPacked(op, how, vars, indices).lower(op.body);
   if (!dependsOn(op.body, op.dims.size())) {
     value = mentioning(domain, value);
   }
@@ -150,7 +156,7 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
       names.emplace(reducedLoop(q), r);
     }
     args.insert(args.begin(), lane);
-    Expr value = lowering(op, indices).lower(op.body);
+    Expr value = loweringPacked(op, how, vars, indices).lower(op.body);
     if (!dependsOn(op.body, op.dims.size())) {
       value = mentioning(domain, value);
     }
