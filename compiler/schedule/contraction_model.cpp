@@ -246,12 +246,12 @@ void addPlans(const ContractionShape& shape, const Machine& machine, std::vector
     }
     bool fills = shape.columnsStatic && (static_cast<int64_t>(shape.columns) % columns == 0 ||
                                          canShiftColumns(shape, static_cast<double>(columns)));
-    if (shape.turned && !fills) {
-      continue;
-    }
     for (int64_t r = 1; r <= rows && t * r + t + 1 <= registers && r <= 12; ++r) {
       if (fills && shape.columnsContiguous) {
         addOrders({Accumulate::Columns, r, t, Packing::None});
+      }
+      if (shape.turned) {
+        continue; // for narrow results, where a copy is used too rarely to pay
       }
       if (shape.others == 1) { // else a panel would be packed again for each of the others
         addOrders({Accumulate::Columns, r, t, Packing::Panel});
@@ -268,7 +268,7 @@ void addPlans(const ContractionShape& shape, const Machine& machine, std::vector
     if (static_cast<int64_t>(shape.columns) < across || (across != 16 / shape.bytes && !fills)) {
       continue;
     }
-    for (int64_t r = 1; r <= rows && r * across + across + 1 <= registers; ++r) {
+    for (int64_t r = 1; r <= rows && r * across + across + 1 <= registers && 4 * r * across <= 3 * registers; ++r) {
       add({Accumulate::Lanes, r, across, shape.reductionContiguous ? Packing::None : Packing::Whole});
     }
   }
@@ -279,7 +279,9 @@ void addPlans(const ContractionShape& shape, const Machine& machine, std::vector
 std::vector<ContractionPlan> contractionPlans(const Analysis& analysis, const Machine& machine) {
   std::vector<ContractionPlan> plans;
   for (bool turned : {false, true}) {
-    if (std::optional<ContractionShape> shape = contractionShape(analysis, machine, turned)) {
+    std::optional<ContractionShape> shape = contractionShape(analysis, machine, turned);
+    // Writing in strides pays where columns as they lie would hardly fill a tile.
+    if (shape && (!turned || shape->rows <= 4 * static_cast<double>(shape->lanes))) {
       addPlans(*shape, machine, plans);
     }
   }
