@@ -322,6 +322,10 @@ private:
       part.elementExtents[phase.dim] = Dim((extent - r + phase.modulus - 1) / phase.modulus);
       TensorType type{x.type.dtype, part.elementExtents, std::nullopt};
       Inverse inverse = solveSubscripts(b_, part);
+      if (inverse.empty) {
+        parts.push_back(nullptr);
+        continue;
+      }
       Value* inner = inverse.phase ? polyphaseOf(type, read, part, *inverse.phase) : nullptr;
       parts.push_back(inner != nullptr ? inner : gather(type, read, part, inverse));
     }
@@ -335,7 +339,7 @@ private:
     return polyphase(element, read, problem, phase);
   }
 
-  /// result[…, i, …] = parts[i % m][…, i / m, …]
+  /// result[…, i, …] = parts[i % m][…, i / m, …]; 0 where there is no part.
   Value* interleave(const std::vector<Dim>& extents, DType dtype, Inverse::Phase phase,
                     const std::vector<Value*>& parts) {
     TensorType type{dtype, extents, std::nullopt};
@@ -348,15 +352,19 @@ private:
     std::vector<ExprRef> subscripts = indexRange(pool(), 0, extents.size());
     subscripts[phase.dim] = b_.div(index, modulus);
     graph::RangeAnalysis ranges({extents, {}, {symbols().begin(), symbols().end()}});
+    std::vector<Value*> operands;
     ExprRef body = nullptr;
     for (size_t r = parts.size(); r-- > 0;) {
-      bool inside = ranges.alwaysInRange(subscripts[phase.dim], parts[r]->type.dims[phase.dim]);
-      ExprRef part =
-          pool().access(static_cast<uint32_t>(r), dtype, subscripts, inside ? std::nullopt : std::optional<double>(0));
+      ExprRef part = b_.zero(dtype);
+      if (parts[r] != nullptr) {
+        bool inside = ranges.alwaysInRange(subscripts[phase.dim], parts[r]->type.dims[phase.dim]);
+        part = pool().access(operandPosition(operands, parts[r]), dtype, subscripts,
+                             inside ? std::nullopt : std::optional<double>(0));
+      }
       ExprRef isPart = b_.eq(b_.make(ScalarOp::Mod, {index, modulus}), pool().integer(static_cast<int64_t>(r)));
       body = body == nullptr ? part : b_.select(isPart, part, body);
     }
-    return emitter_.comp(dims, {}, Reduction::None, body, parts, type, op_.loc);
+    return emitter_.comp(dims, {}, Reduction::None, body, operands, type, op_.loc);
   }
 
   /// dx[a(p)] += value(p) for every point p of the op's domain. Indices that do not occur in the subscripts are summed

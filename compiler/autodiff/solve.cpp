@@ -306,6 +306,9 @@ private:
         bool unknown = isUnknown(term.atom);
         (unknown ? rest : known).terms.push_back({term.atom, unknown ? term.factor / g : -term.factor});
       }
+      if (extent.constant() < g) {
+        splitByElement(empty_, known, g);
+      }
       ExprRef value = graph::toExpr(pool(), known);
       ExprRef divisor = pool().integer(g);
       equations_.push_back({graph::toExpr(pool(), rest), b_.div(value, divisor)});
@@ -353,7 +356,17 @@ private:
       splitByResidue(rest, target, *helper);
       return;
     }
-    // target = -rest / factor, where the division leaves no remainder.
+    // target = -rest / factor, where the division leaves no remainder. If all unknowns have a factor in common with it,
+    // whether it leaves one is decided by the residue of what is known.
+    int64_t common = modulus;
+    for (const LinearTerm& term : s.candidates) {
+      common = std::gcd(common, std::abs(term.factor));
+    }
+    LinearForm known = rest;
+    std::erase_if(known.terms, [&](const LinearTerm& term) { return isUnknown(term.atom); });
+    if (common > 1 && !s.data) {
+      splitByElement(empty_, known, common);
+    }
     ExprRef numerator = graph::toExpr(pool(), scaled(rest, target.factor > 0 ? -1 : 1));
     ExprRef divisor = pool().integer(modulus);
     requireTrue(b_.eq(b_.make(ScalarOp::Mod, {numerator, divisor}), pool().integer(0)));
@@ -390,10 +403,8 @@ private:
       solved = factor > 0 ? quotient : b_.neg(quotient);
     }
     bool ragged = !extent.isStatic() || extent.constant() % s != 0;
-    bool oneElement = others.constant.isStatic() && others.terms.size() == 1 && !isUnknown(others.terms[0].atom) &&
-                      others.terms[0].atom->kind == ExprKind::Index && std::abs(others.terms[0].factor) == 1;
-    if (ragged && !whole && oneElement && extent.isStatic()) {
-      phase_ = Inverse::Phase{others.terms[0].atom->index, s};
+    if (ragged && extent.isStatic()) {
+      splitByElement(extent.constant() < s ? empty_ : phase_, others, s);
     }
     define(u, value);
     define(target.atom->index, solved);
@@ -402,6 +413,14 @@ private:
   void requireTrue(ExprRef condition) {
     if (!algebra::isTrue(condition)) {
       guards_.push_back(condition);
+    }
+  }
+
+  /// Where the form is ±(index of the element) + constant, splitting by that index's residue decides the form's.
+  void splitByElement(std::optional<Inverse::Phase>& phase, const LinearForm& form, int64_t modulus) const {
+    if (form.constant.isStatic() && form.terms.size() == 1 && !isUnknown(form.terms[0].atom) &&
+        form.terms[0].atom->kind == ExprKind::Index && std::abs(form.terms[0].factor) == 1) {
+      phase = Inverse::Phase{form.terms[0].atom->index, modulus};
     }
   }
 
@@ -458,9 +477,12 @@ private:
         result.guards.push_back(condition);
       }
     }
-    if (!result.rangeGuards.empty()) {
+    if (empty_ && !result.free.empty()) {
+      result.phase = empty_;
+    } else if (!result.rangeGuards.empty()) {
       result.phase = phase_;
     }
+    result.empty = std::ranges::any_of(result.guards, algebra::isFalse);
     return result;
   }
 
@@ -477,7 +499,8 @@ private:
   std::vector<ExprRef> guards_;
   std::vector<Bound> bounds_;
   std::vector<ExprRef> refused_;
-  std::optional<Inverse::Phase> phase_;
+  std::optional<Inverse::Phase> phase_; // residues that differ in their number of points
+  std::optional<Inverse::Phase> empty_; // residues of which some have no points
   bool scatter_ = false;
 };
 

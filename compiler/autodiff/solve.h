@@ -8,7 +8,8 @@
 //  1. Floor quotients and remainders by constants become indices of their own: p = s·q + t.
 //  2. Equations with one index of factor ±1 are solved; then those with one index of another factor, where the
 //     remainder must be 0; then those with several, for the index of largest extent. If its factor is s, |s| > 1, the
-//     others are split by their residue modulo s, so that no point is visited in vain (polyphase).
+//     others are split by their residue modulo s, so that no point is visited in vain (polyphase). Where elements of
+//     some residues have no points, or fewer, `phase` says so, and the caller solves for each residue by itself.
 //  3. Equations without an index left become guards (diagonals, subscripts that are elements of integer tensors).
 //  4. If an element of a tensor subscripts and its own subscripts are not determined by the other equations, there is
 //     no gather form that does not search: `scatter` is set, and the caller adds up in scatter form.
@@ -43,8 +44,10 @@ struct Inverse {
     Dim extent;
   };
   std::vector<RangeGuard> rangeGuards;
-  /// A split by residue left a bound that depends on the residue of element index `dim` modulo `modulus`: solving once
-  /// for each residue visits no point in vain.
+  /// No point reads the element: a guard is false.
+  bool empty = false;
+  /// Which points there are depends on the residue of element index `dim` modulo `modulus`: solving once for each
+  /// residue visits no point in vain.
   struct Phase {
     uint32_t dim = 0;
     int64_t modulus = 1;

@@ -238,7 +238,8 @@ private:
   std::optional<Value> runStmts(const ast::Block& block, Env& env);
   void runLet(const ast::Stmt& stmt, const ast::Let& let, Env& env);
   void runIndexedLet(const ast::Stmt& stmt, const ast::Let& let, Env& env);
-  void runRequire(const ast::Stmt& stmt, const ast::Require& require, Env& env);
+  /// False if it does not hold.
+  bool runRequire(const ast::Stmt& stmt, const ast::Require& require, Env& env);
   void runParam(const ast::Stmt& stmt, const ast::Param& param, Env& env);
   void runState(const ast::Stmt& stmt, const ast::State& state, Env& env);
   void runUpdate(const ast::Stmt& stmt, const ast::Update& update, Env& env);

@@ -10,11 +10,14 @@ std::optional<Value> Instantiator::runBlock(const ast::Block& block, Env env) {
 }
 
 std::optional<Value> Instantiator::runStmts(const ast::Block& block, Env& env) {
+  bool applied = env.frame->kind == Frame::Kind::Fn || env.frame->kind == Frame::Kind::Layer;
+  bool refused = false;
   for (const ast::StmtPtr& stmt : block.stmts) {
-    if (tooDeep_) {
+    const ast::Stmt::Node& node = stmt->node;
+    // What follows the requirements was written for arguments that they allow.
+    if (tooDeep_ || (refused && applied && !std::holds_alternative<ast::Require>(node))) {
       return Poison{};
     }
-    const ast::Stmt::Node& node = stmt->node;
     if (auto* let = std::get_if<ast::Let>(&node)) {
       runLet(*stmt, *let, env);
     } else if (auto* constant = std::get_if<ast::Const>(&node)) {
@@ -32,7 +35,7 @@ std::optional<Value> Instantiator::runStmts(const ast::Block& block, Env& env) {
     } else if (auto* update = std::get_if<ast::Update>(&node)) {
       runUpdate(*stmt, *update, env);
     } else if (auto* require = std::get_if<ast::Require>(&node)) {
-      runRequire(*stmt, *require, env);
+      refused |= !runRequire(*stmt, *require, env);
     } else if (auto* when = std::get_if<ast::When>(&node)) {
       if (std::optional<Value> value = runWhen(*when, env)) {
         return value;
@@ -134,10 +137,10 @@ void Instantiator::runIndexedLet(const ast::Stmt& stmt, const ast::Let& let, Env
   env.scope->bind(name.text, bindable(out, name.text, stmt.range, env), name.range);
 }
 
-void Instantiator::runRequire(const ast::Stmt& stmt, const ast::Require& require, Env& env) {
+bool Instantiator::runRequire(const ast::Stmt& stmt, const ast::Require& require, Env& env) {
   Value value = eval(*require.condition, env);
   if (value.poisoned()) {
-    return;
+    return true;
   }
   auto* known = value.as<StaticBool>();
   if (!known) {
@@ -150,7 +153,9 @@ void Instantiator::runRequire(const ast::Stmt& stmt, const ast::Require& require
     if (require.message) {
       report.note(require.condition->range, "`" + text + "` does not hold");
     }
+    return false;
   }
+  return true;
 }
 
 std::optional<Value> Instantiator::runWhen(const ast::When& when, Env& env) {
