@@ -3,6 +3,7 @@
 #include "compiler/driver/commands.h"
 #include "compiler/driver/exit_code.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -25,8 +26,14 @@ int buildCommand(const Options& options) {
   if (int code = compile(pipeline, options, compiled); code != kSuccess) {
     return code;
   }
+  bool images = std::ranges::any_of(
+      compiled.plan.sources, [](const plan::Source& source) { return source.kind == plan::Source::Kind::Images; });
+  std::vector<std::string> undefined;
+  if (images) {
+    undefined.emplace_back("dnn_load_images"); // with the decoders, which other executables need not carry
+  }
   Status linked = success();
-  pipeline.timed("link", [&] { linked = codegen::linkExecutable(compiled.objects, output); });
+  pipeline.timed("link", [&] { linked = codegen::linkExecutable(compiled.objects, undefined, output); });
   if (!linked) {
     std::fprintf(stderr, "dnnc: %s\n", linked.error().message.c_str());
     return kIoError;

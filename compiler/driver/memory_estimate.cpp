@@ -74,6 +74,7 @@ Loading loadingOf(const plan::Source& source, const plan::Plan& plan) {
   case plan::Source::Kind::Generate: return load(source, source.rows, 0);
   case plan::Source::Kind::Npy:
   case plan::Source::Kind::Npz:
+  case plan::Source::Kind::Images: return load(source, source.rows, 0);
   case plan::Source::Kind::Cifar: return load(source, source.rows, source.rows * rowBytes(source));
   case plan::Source::Kind::Text: {
     uint64_t bytes = source.rows * sizeof(int32_t); // one for each token

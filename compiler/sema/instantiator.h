@@ -402,6 +402,9 @@ private:
   bool readNpy(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readNpz(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readCifar(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  bool readImages(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  /// The numbering of another source's classes.
+  bool readClasses(const ast::Expr& e, plan::Source& plan, Env& env);
   bool readText(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readVocabulary(const ast::Expr& e, plan::Source& plan, int64_t& limit, std::string& file, Env& env);
   bool readPaths(const ast::Call& call, plan::Source& plan, Env& env);

@@ -2,6 +2,7 @@
 // fields are known.
 #include "compiler/sema/entries.h"
 #include "compiler/sema/instantiator.h"
+#include "compiler/sema/source_options.h"
 #include "compiler/sema/suggest.h"
 
 #include <algorithm>
@@ -31,18 +32,6 @@ TensorType rowType(const plan::Port& port) {
   return row;
 }
 
-plan::Port field(const std::string& name, int64_t bound = 0) {
-  plan::Port port;
-  port.name = name;
-  port.bound = bound;
-  return port;
-}
-
-/// Which of the examples a source takes.
-bool isRowOption(const std::string& name) {
-  return name == "split" || name == "split_seed" || name == "fold" || name == "folds";
-}
-
 } // namespace
 
 bool Instantiator::readCall(const ast::Expr& e, plan::Source& plan, Source& source, Env& env) {
@@ -56,9 +45,10 @@ bool Instantiator::readCall(const ast::Expr& e, plan::Source& plan, Source& sour
     bool (Instantiator::*read)(const ast::Expr&, const ast::Call&, plan::Source&, Source&, Env&);
   };
   static constexpr Format formats[] = {
-      {"csv", Kind::Csv, &Instantiator::readCsv},       {"idx", Kind::Idx, &Instantiator::readIdx},
-      {"npy", Kind::Npy, &Instantiator::readNpy},       {"npz", Kind::Npz, &Instantiator::readNpz},
-      {"cifar", Kind::Cifar, &Instantiator::readCifar}, {"text", Kind::Text, &Instantiator::readText},
+      {"csv", Kind::Csv, &Instantiator::readCsv},          {"idx", Kind::Idx, &Instantiator::readIdx},
+      {"npy", Kind::Npy, &Instantiator::readNpy},          {"npz", Kind::Npz, &Instantiator::readNpz},
+      {"cifar", Kind::Cifar, &Instantiator::readCifar},    {"text", Kind::Text, &Instantiator::readText},
+      {"images", Kind::Images, &Instantiator::readImages},
   };
   std::vector<std::string> names;
   for (const Format& format : formats) {
@@ -67,10 +57,6 @@ bool Instantiator::readCall(const ast::Expr& e, plan::Source& plan, Source& sour
       return (this->*format.read)(e, *call, plan, source, env);
     }
     names.emplace_back(format.name);
-  }
-  if (kind == "images") {
-    unsupported(e.range, "the data source `" + kind + "`");
-    return false;
   }
   names.insert(names.end(), {"table", "generate"});
   error<DiagId::unknown_data_source>(e.range, callee ? kind : ast::print(e)).hint(didYouMean(kind, names));

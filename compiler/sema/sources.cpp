@@ -189,7 +189,8 @@ Value Instantiator::fieldMember(const SourceField& ref, const ast::Member& membe
   plan::Source& plan = program_.plan.sources[ref.source];
   const plan::Port& field = plan.fields[ref.field];
   const std::string& name = member.name.text;
-  bool categorical = plan.kind == plan::Source::Kind::Csv && plan.columns[ref.field].categorical;
+  bool categorical = (plan.kind == plan::Source::Kind::Csv && plan.columns[ref.field].categorical) ||
+                     (plan.kind == plan::Source::Kind::Images && ref.field == 1);
   if (name == "categories" && categorical) {
     return StaticInt{Dim(field.bound)};
   }

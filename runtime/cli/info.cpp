@@ -67,6 +67,9 @@ void printSource(const plan::Source& source) {
   case plan::Source::Kind::Npy: from = "npy " + from; break;
   case plan::Source::Kind::Npz: from = "npz " + from; break;
   case plan::Source::Kind::Cifar: from = "cifar " + from; break;
+  case plan::Source::Kind::Images:
+    from = "images " + from + (source.labels > 0 ? ", " + grouped(source.classes.size()) + " classes" : "");
+    break;
   case plan::Source::Kind::Table: from = "table of " + grouped(source.rows) + " rows"; break;
   case plan::Source::Kind::Generate: from = "generated, " + grouped(source.rows) + " rows"; break;
   }

@@ -146,6 +146,10 @@ Status readExamples(const Source& source, const std::vector<std::string>& paths,
   case Source::Kind::Npy: status = loadArrays(source, paths, streamFrom, data); break;
   case Source::Kind::Npz: status = loadNpz(source, paths, data); break;
   case Source::Kind::Cifar: status = loadCifar(source, paths, data); break;
+  case Source::Kind::Images:
+    status = dnn_load_images != nullptr ? dnn_load_images(source, paths, data)
+                                        : failure(ExitCode::Internal, "this program was linked without images");
+    break;
   case Source::Kind::Csv: status = loadCsv(source, paths, data); break;
   case Source::Kind::Text: status = loadText(source, paths, data); break;
   case Source::Kind::Table: status = loadTable(source, data); break;

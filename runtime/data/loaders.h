@@ -21,3 +21,8 @@ Status loadCsv(const plan::Source& source, const std::vector<std::string>& paths
 Status loadText(const plan::Source& source, const std::vector<std::string>& paths, Dataset& data);
 
 } // namespace dnn::runtime
+
+/// The images of a folder. Decoders are large, so executables have it only where their program reads images: the linker
+/// is told to. Elsewhere its address is null.
+extern "C" [[gnu::weak]] dnn::runtime::Status
+dnn_load_images(const dnn::plan::Source& source, const std::vector<std::string>& paths, dnn::runtime::Dataset& data);

@@ -1,7 +1,9 @@
 #include "runtime/data/probe.h"
 
 #include "runtime/data/csv.h"
+#include "runtime/data/decode_image.h"
 #include "runtime/data/idx.h"
+#include "runtime/data/image_folder.h"
 #include "runtime/data/loaders.h"
 #include "runtime/data/npy.h"
 #include "runtime/data/tokens.h"
@@ -86,6 +88,27 @@ Status probeCifar(const std::vector<std::string>& paths, Source& source, uint64_
   return success();
 }
 
+Status probeImages(const std::string& folder, Source& source, uint64_t& rows) {
+  ImageList images;
+  if (Status status = listImages(folder, source, images); !status.ok()) {
+    return status;
+  }
+  rows = images.paths.size();
+  plan::Port& pixels = source.fields[0];
+  if (!source.resize) {
+    std::vector<uint8_t> file;
+    Status status = readFile(images.paths[0], file);
+    status = status.ok() ? imageSize(file, images.paths[0], pixels.dims[0], pixels.dims[1]) : status;
+    if (!status.ok()) {
+      return status;
+    }
+  }
+  if (source.labels > 0) {
+    source.fields[1].bound = static_cast<int64_t>(source.classes.size());
+  }
+  return success();
+}
+
 Status probeText(const std::string& path, Source& source, SourceProbe& probe) {
   std::vector<uint8_t> file;
   if (Status status = readFile(path, file); !status.ok()) {
@@ -152,6 +175,7 @@ Status probeSource(const std::vector<std::string>& paths, Source& source, Source
   case Source::Kind::Npy: return probeNpy(paths, source, probe.rows);
   case Source::Kind::Npz: return probeNpz(paths[0], source, probe.rows);
   case Source::Kind::Cifar: return probeCifar(paths, source, probe.rows);
+  case Source::Kind::Images: return probeImages(paths[0], source, probe.rows);
   case Source::Kind::Csv: return probeCsvCells(paths[0], source);
   case Source::Kind::Idx:
   case Source::Kind::Table:

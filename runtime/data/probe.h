@@ -21,7 +21,7 @@ struct CsvProbe {
   std::vector<std::string> columns; // names in the first line
 };
 
-/// Looks into the files of a source: of csv for its categories and means; of text, npy, npz and cifar it fills the
+/// Looks into the files of a source: of csv for its categories and means; of text, npy, npz, cifar and images it fills the
 /// types of the fields (those that have a bound keep it; their values must be integers), the vocabulary of a text that
 /// has none yet, and the number of rows (of a text: tokens) before any split. `limit`: of the vocabulary, 0 = none.
 struct SourceProbe {

@@ -113,7 +113,7 @@ template <class Coder> void codeEntry(Coder& c, auto& e) {
 }
 
 template <class Coder> void codeSource(Coder& c, auto& s) {
-  c.kind(s.kind, Source::Kind::Cifar);
+  c.kind(s.kind, Source::Kind::Images);
   c.string(s.name);
   codeStrings(c, s.paths);
   codePorts(c, s.fields);
@@ -135,6 +135,8 @@ template <class Coder> void codeSource(Coder& c, auto& s) {
   codeStrings(c, s.members);
   c.number(s.labels);
   c.boolean(s.coarse);
+  codeStrings(c, s.classes);
+  c.boolean(s.resize);
   c.number(s.split);
   c.number(s.fold);
   c.number(s.folds);

@@ -91,7 +91,17 @@ struct TextRule {
 
 /// Where examples come from. Paths are as written in the source file; relative ones resolve against Plan::directory.
 struct Source {
-  enum class Kind : uint8_t { Idx = 0, Csv = 1, Table = 2, Generate = 3, Text = 4, Npy = 5, Npz = 6, Cifar = 7 };
+  enum class Kind : uint8_t {
+    Idx = 0,
+    Csv = 1,
+    Table = 2,
+    Generate = 3,
+    Text = 4,
+    Npy = 5,
+    Npz = 6,
+    Cifar = 7,
+    Images = 8
+  };
   Kind kind = Kind::Table;
   std::string name;
   std::vector<std::string> paths; // idx: one file a field; csv: one file
@@ -101,8 +111,11 @@ struct Source {
   /// text: the tokens, in the order of their numbers; found when the program is compiled. Bytes need none.
   std::vector<std::string> vocabulary;
   std::vector<std::string> members; // npz: the array of each field
-  uint8_t labels = 1;               // cifar: in a record; the second of two is the fine one
+  uint8_t labels = 1;               // cifar: in a record; the second of two is the fine one; images: 0 = no classes
   bool coarse = false;              // cifar: take the first of two labels, the coarse one
+  /// images: the folders of the classes, in the order of their numbers; found when the program is compiled.
+  std::vector<std::string> classes;
+  bool resize = false; // images: those of another size than the field's rows are stretched, else refused
   /// Files of rows: the rows are put into an order fixed by splitSeed alone (a permutation by the counter-based
   /// generator; tables are often sorted by class), then split > 0 takes the first floor(split·rows), split < 0 the rows
   /// that split = 1-|split| leaves (1797 rows: 0.8 → 1437, -0.2 → 360); 0 = all rows, in the file's order.
@@ -112,10 +125,10 @@ struct Source {
   int32_t folds = 0;
   uint64_t splitSeed = 0;
   std::vector<std::vector<uint8_t>> table; // table: the bytes of each field, row-major
-  uint64_t rows = 0;          // table, generate: number of examples; npy, npz, cifar, text: as compiled, before a split
+  uint64_t rows = 0; // table, generate: number of examples; npy, npz, cifar, images, text: as compiled, before a split
   uint32_t generateEntry = 0; // generate: index into Plan::entries
   uint64_t seed = 0;          // generate
-  bool fresh = false; // generate: computed anew for each batch; nothing is kept
+  bool fresh = false;         // generate: computed anew for each batch; nothing is kept
   uint64_t knownRows = 0;     // > 0: the program was compiled with this number of examples in its numbers
   int64_t batch = 1;
   bool shuffle = false;

@@ -144,7 +144,8 @@ Result<std::vector<std::string>> writeObjects(std::span<const std::vector<uint8_
 
 } // namespace
 
-Status linkExecutable(std::span<const std::vector<uint8_t>> objects, const std::string& outPath) {
+Status linkExecutable(std::span<const std::vector<uint8_t>> objects, const std::vector<std::string>& undefined,
+                      const std::string& outPath) {
   auto folder = TemporaryFolder::create();
   if (!folder) {
     return folder.error();
@@ -173,6 +174,9 @@ Status linkExecutable(std::span<const std::vector<uint8_t>> objects, const std::
                                    DNN_CRT1,
                                    DNN_CRTI,
                                    DNN_CRTBEGIN};
+  for (const std::string& symbol : undefined) {
+    args.push_back("--undefined=" + symbol);
+  }
   args.insert(args.end(), files->begin(), files->end());
   for (const char* built : {DNN_RUNTIME_MAIN, DNN_RUNTIME}) {
     auto library = findRuntime(built);
@@ -181,8 +185,8 @@ Status linkExecutable(std::span<const std::vector<uint8_t>> objects, const std::
     }
     args.push_back(*library);
   }
-  for (const char* file : {DNN_LIBSTDCXX, DNN_LIBZ, DNN_LIBM, "--start-group", DNN_LIBGCC, DNN_LIBGCC_EH, DNN_LIBC,
-                           "--end-group", DNN_CRTEND, DNN_CRTN}) {
+  for (const char* file : {DNN_LIBSTDCXX, DNN_LIBPNG, DNN_LIBJPEG, DNN_LIBZ, DNN_LIBM, "--start-group", DNN_LIBGCC,
+                           DNN_LIBGCC_EH, DNN_LIBC, "--end-group", DNN_CRTEND, DNN_CRTN}) {
     args.push_back(file);
   }
   return runLinker(args, **folder, outPath);

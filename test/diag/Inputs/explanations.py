@@ -22,6 +22,13 @@ known = {
 pathlib.Path("data.csv").write_text("a,b,label\n" + "1,2,0\n3,4,1\n5,6,2\n" * 2)
 pathlib.Path("back.dnn").write_text('import "program.dnn"\n')
 pathlib.Path("text.txt").write_text("the cat and the dog\n")
+grey_pixel = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a494441"
+    "54789c636800000082008177cd72b60000000049454e44ae426082"
+)
+for folder in ["images", "classes/a"]:
+    pathlib.Path(folder).mkdir(parents=True)
+    (pathlib.Path(folder) / "0.png").write_bytes(grey_pixel)
 wrong = []
 explained = set()
 
