@@ -2,11 +2,12 @@
 
 #include "runtime/support/text.h"
 
-#include <algorithm>
+#include <csetjmp>
+#include <cstdio>
 #include <cstring>
+#include <jpeglib.h>
 #include <memory>
 #include <png.h>
-#include <turbojpeg.h>
 
 namespace dnn::runtime {
 
@@ -73,39 +74,96 @@ Status decodePng(const std::vector<uint8_t>& file, const std::string& path, Imag
   return success();
 }
 
-struct JpegEnd {
-  void operator()(void* decoder) const { tjDestroy(decoder); }
+/// libjpeg reports by calls that must not return. What it only warns of, an early end most of all, would leave grey
+/// areas: an error here.
+struct JpegErrors {
+  jpeg_error_mgr base; // the first member: libjpeg knows this one
+  jmp_buf back;
+  char message[JMSG_LENGTH_MAX];
+
+  [[noreturn]] static void fail(j_common_ptr decoder) {
+    auto* errors = reinterpret_cast<JpegErrors*>(decoder->err);
+    errors->base.format_message(decoder, errors->message);
+    longjmp(errors->back, 1);
+  }
+  static void emit(j_common_ptr decoder, int level) {
+    if (level < 0) {
+      fail(decoder);
+    }
+  }
 };
 
-Status beginJpeg(void* decoder, const std::vector<uint8_t>& file, const std::string& path, int& height, int& width,
-                 int& colors) {
-  int subsampling = 0;
-  if (tjDecompressHeader3(decoder, file.data(), file.size(), &width, &height, &subsampling, &colors) != 0) {
-    return bad(path, format("is truncated or damaged: %s", tjGetErrorStr2(decoder)));
+/// A decoder and its file. Members are plain, so that a jump out of libjpeg leaves nothing half destroyed.
+class Jpeg {
+public:
+  explicit Jpeg(const std::vector<uint8_t>& file) : file_(file) {
+    decoder_.err = jpeg_std_error(&errors_.base);
+    errors_.base.error_exit = JpegErrors::fail;
+    errors_.base.emit_message = JpegErrors::emit;
   }
-  if (colors == TJCS_CMYK || colors == TJCS_YCCK) {
+  ~Jpeg() { jpeg_destroy_decompress(&decoder_); }
+  Jpeg(const Jpeg&) = delete;
+
+  /// False: errors() says why.
+  bool readHeader() {
+    if (setjmp(errors_.back) != 0) {
+      return false;
+    }
+    jpeg_create_decompress(&decoder_);
+    jpeg_mem_src(&decoder_, file_.data(), file_.size());
+    jpeg_read_header(&decoder_, TRUE);
+    return true;
+  }
+  /// Rows of `channels` (1 or 3) bytes a pixel, one behind the other.
+  bool readPixels(uint8_t* pixels, size_t channels) {
+    if (setjmp(errors_.back) != 0) {
+      return false;
+    }
+    decoder_.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    decoder_.dct_method = JDCT_ISLOW; // the same with and without vector instructions
+    jpeg_start_decompress(&decoder_);
+    while (decoder_.output_scanline < decoder_.output_height) {
+      JSAMPROW row = pixels + decoder_.output_scanline * decoder_.output_width * channels;
+      jpeg_read_scanlines(&decoder_, &row, 1);
+    }
+    jpeg_finish_decompress(&decoder_);
+    return true;
+  }
+
+  const char* message() const { return errors_.message; }
+  int64_t height() const { return decoder_.image_height; }
+  int64_t width() const { return decoder_.image_width; }
+  bool isGrey() const { return decoder_.jpeg_color_space == JCS_GRAYSCALE; }
+  bool isCmyk() const { return decoder_.jpeg_color_space == JCS_CMYK || decoder_.jpeg_color_space == JCS_YCCK; }
+
+private:
+  const std::vector<uint8_t>& file_;
+  jpeg_decompress_struct decoder_ = {};
+  JpegErrors errors_ = {};
+};
+
+Status beginJpeg(Jpeg& jpeg, const std::string& path) {
+  if (!jpeg.readHeader()) {
+    return bad(path, format("is truncated or damaged: %s", jpeg.message()));
+  }
+  if (jpeg.isCmyk()) {
     return bad(path, "has the four colours of a printer (CMYK); convert it to RGB");
   }
-  return checkPixels(path, height, width);
+  return checkPixels(path, jpeg.height(), jpeg.width());
 }
 
 Status decodeJpeg(const std::vector<uint8_t>& file, const std::string& path, Image& image) {
-  std::unique_ptr<void, JpegEnd> decoder(tjInitDecompress());
-  int height = 0, width = 0, colors = 0;
-  if (Status status = beginJpeg(decoder.get(), file, path, height, width, colors); !status.ok()) {
+  Jpeg jpeg(file);
+  if (Status status = beginJpeg(jpeg, path); !status.ok()) {
     return status;
   }
-  image.channels = colors == TJCS_GRAY ? 1 : 3;
-  image.height = height;
-  image.width = width;
+  image.channels = jpeg.isGrey() ? 1 : 3;
+  image.height = jpeg.height();
+  image.width = jpeg.width();
   image.pixels.resize(static_cast<size_t>(image.height * image.width * image.channels));
-  // The accurate transform is the same with and without vector instructions. What the decoder only warns of, an early
-  // end most of all, would leave grey areas: an error here.
-  if (tjDecompress2(decoder.get(), file.data(), file.size(), image.pixels.data(), width, 0, height,
-                    image.channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0) {
-    return bad(path, format("is truncated or damaged: %s", tjGetErrorStr2(decoder.get())));
-  }
-  return success();
+  return jpeg.readPixels(image.pixels.data(), static_cast<size_t>(image.channels))
+             ? success()
+             : bad(path, format("is truncated or damaged: %s", jpeg.message()));
 }
 
 Status checkKind(const std::vector<uint8_t>& file, const std::string& path) {
@@ -170,11 +228,10 @@ Status imageSize(const std::vector<uint8_t>& file, const std::string& path, int6
     png_image_free(&png);
     return status;
   }
-  std::unique_ptr<void, JpegEnd> decoder(tjInitDecompress());
-  int rows = 0, columns = 0, colors = 0;
-  status = beginJpeg(decoder.get(), file, path, rows, columns, colors);
-  height = rows;
-  width = columns;
+  Jpeg jpeg(file);
+  status = beginJpeg(jpeg, path);
+  height = jpeg.height();
+  width = jpeg.width();
   return status;
 }
 
