@@ -2,6 +2,7 @@
 
 #include "compiler/schedule/contraction.h"
 #include "compiler/schedule/templates.h"
+#include "compiler/schedule/window.h"
 #include "compiler/support/assert.h"
 
 #include <sstream>
@@ -15,6 +16,12 @@ Schedule chooseSchedule(const Kernel& kernel, const Machine& machine) {
   }
   if (std::optional<Schedule> schedule = scheduleRowKernel(analysis, machine)) {
     return std::move(*schedule);
+  }
+  if (std::optional<WindowShape> shape = windowShape(analysis, machine)) {
+    WindowPlan plan = windowPlans(*shape, analysis, machine).front();
+    if (std::optional<Schedule> schedule = scheduleWindow(analysis, machine, *shape, plan)) {
+      return std::move(*schedule);
+    }
   }
   std::vector<ContractionPlan> plans = contractionPlans(analysis, machine);
   if (!plans.empty()) {
@@ -100,6 +107,15 @@ std::string print(const Schedule& schedule) {
         printStage(out, part + "_block", *pack.block);
       }
     }
+    for (size_t i = 0; i < op.halos.size(); ++i) {
+      const Halo& halo = op.halos[i];
+      printStage(out, name + "_halo" + std::to_string(i), halo.stage);
+      for (size_t d = 0; d < halo.bounds.size(); ++d) {
+        if (halo.bounds[d]) {
+          out << "    s" << d << " from " << halo.bounds[d]->first << " extent " << halo.bounds[d]->second << "\n";
+        }
+      }
+    }
     if (op.lanes) {
       printStage(out, name + "_lanes", op.lanes->stage);
       out << "    " << op.lanes->width << " lanes along r" << op.lanes->reduced
@@ -113,6 +129,16 @@ std::string print(const Schedule& schedule) {
       if (op.accumulator->pieces > 1) {
         printStage(out, name + "_pieces", op.accumulator->partial);
         out << "    " << op.accumulator->pieces << " pieces of " << op.accumulator->length << " along r0\n";
+      }
+    }
+    if (op.blocks) {
+      const Blocks& blocks = *op.blocks;
+      printStage(out, name + "_tile", blocks.tile);
+      printStage(out, name + "_pieces", blocks.partial);
+      out << "    blocks of " << blocks.length << " along r" << blocks.cut << ", " << blocks.pieces << " pieces of "
+          << blocks.pieceLength << " along r" << blocks.outer << "\n";
+      for (auto [d, extent] : blocks.padded) {
+        out << "    i" << d << " extent " << extent << "\n";
       }
     }
     printStage(out, name, op.stage);

@@ -93,10 +93,41 @@ struct Pack {
   std::optional<StageSchedule> block;
 };
 
+/// A part of the op's body that reads a window around the point, computed beforehand for all places that a block of
+/// the result needs: the fill value where they lie outside, so that the sum tests nothing. The loops `s0`, `s1`, … are
+/// the subscripts of `access`, in row-major order.
+struct Halo {
+  graph::ExprRef part = nullptr;   ///< depends on the domain by the subscripts of `access` alone
+  graph::ExprRef access = nullptr; ///< in `part`, or `part` itself
+  /// For each subscript its first value and how many there are, where that is the same in every block.
+  std::vector<std::optional<std::pair<int64_t, int64_t>>> bounds;
+  StageSchedule stage;
+};
+
+/// A sum of many terms for each of few elements. One reduced index is cut into blocks, `length` points each (a divisor
+/// of its extent); those before it run outside of the blocks, those after it inside. A tile of the result is summed
+/// over one block in registers and then added to a buffer that holds the whole result. The index `outer`, one of those
+/// outside or the number of the block, is cut into contiguous pieces, each with a buffer of its own; these are added as
+/// a balanced tree, so that the result does not depend on threads.
+struct Blocks {
+  uint32_t cut = 0; ///< position in Op::reduced
+  int64_t length = 1;
+  uint32_t outer = 0; ///< position in Op::reduced, at most `cut`
+  int64_t pieces = 1;
+  int64_t pieceLength = 0; ///< points of `outer` in a piece; blocks, if that is `cut`
+  StageSchedule tile;      ///< `opN_tile`, definitions: start, the sum over a block
+  /// `opN_pieces`, definitions: start, the sum of blocks; the loops `q0`, `q1`, … are outside of a block, `s` the
+  /// pieces.
+  StageSchedule partial;
+  std::vector<std::pair<uint32_t, int64_t>> padded; ///< dims of the buffers that are as long as whole tiles
+};
+
 struct OpSchedule {
   uint32_t op = 0; ///< position in the kernel function's body
   StageSchedule stage;
   std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
+  std::vector<Halo> halos;
+  std::optional<Blocks> blocks;
   std::optional<Lanes> lanes;
   std::optional<Accumulator> accumulator;
   /// The body at each point of the one reduced index is computed into a buffer first: `opN_values`, with the loop `i0`.

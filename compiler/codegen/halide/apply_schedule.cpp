@@ -23,6 +23,19 @@ bool isPlain(const schedule::Nest& nest) {
          nest.parallel.empty();
 }
 
+const Halide::VarOrRVar* findReduced(const Stage& stage, const std::string& loop) {
+  for (const std::optional<LoopNames>& loops : stage.loops) {
+    if (!loops) {
+      continue;
+    }
+    auto found = loops->find(loop);
+    if (found != loops->end() && found->second.is_rvar) {
+      return &found->second;
+    }
+  }
+  return nullptr;
+}
+
 void applyNest(Halide::Stage definition, const schedule::Nest& nest, LoopNames& loops) {
   auto find = [&](const std::string& name) -> const Halide::VarOrRVar& {
     auto found = loops.find(name);
@@ -69,8 +82,13 @@ void applySchedule(Stage& stage, const schedule::StageSchedule& how, const std::
   case schedule::Placement::Root: stage.func.compute_root(); break;
   case schedule::Placement::At: {
     const Stage& home = stages.at(how.atStage);
-    // The loop may come from a split, so it is named, not looked up.
-    stage.func.compute_at(home.func, Halide::Var(how.atLoop));
+    // A loop that comes from a split is named, not looked up; one over reduced indices has a name of Halide's.
+    const Halide::VarOrRVar* reduced = findReduced(home, how.atLoop);
+    if (reduced != nullptr) {
+      stage.func.compute_at(home.func, reduced->rvar);
+    } else {
+      stage.func.compute_at(home.func, Halide::Var(how.atLoop));
+    }
     break;
   }
   }

@@ -187,11 +187,16 @@ void PipelineBuilder::defineOp(uint32_t position) {
   for (size_t i = 0; i < how.packs.size(); ++i) {
     definePack(op, how.packs[i], name + "_pack" + std::to_string(i));
   }
+  for (size_t i = 0; i < how.halos.size(); ++i) {
+    defineHalo(op, how.halos[i], name + "_halo" + std::to_string(i));
+  }
   if (op.kind == OpKind::Comp && op.reduction != Reduction::None) {
     if (how.values) {
       defineValues(op, *how.values, name + "_values");
     }
-    if (how.lanes) {
+    if (how.blocks) {
+      defineBlocks(op, how, name);
+    } else if (how.lanes) {
       defineLanes(op, how, name);
     } else if (how.accumulator) {
       defineAccumulated(op, how, name);

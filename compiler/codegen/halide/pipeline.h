@@ -70,6 +70,11 @@ private:
   void defineOp(uint32_t position);
   void defineReduction(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineLanes(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  void defineBlocks(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  /// The body of a reduction at these values of its indices; packs and halos in the place of what they hold.
+  Halide::Expr reductionBody(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name,
+                             const std::vector<Halide::Expr>& indices);
+  void defineHalo(const graph::Op& op, const schedule::Halo& halo, const std::string& name);
   void defineAccumulated(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   /// The body of a reduction at each of its points, where the schedule wants a buffer of them.
   void defineValues(const graph::Op& op, const schedule::StageSchedule& how, const std::string& name);

@@ -97,9 +97,6 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
   for (const graph::IndexVar& index : op.reduced) {
     extents.push_back(extent(index.extent));
   }
-  for (uint32_t d : how.clamped) {
-    indices[d] = Halide::clamp(indices[d], 0, extent(op.dims[d].extent) - 1);
-  }
   RDom domain = domainOf(innermostFirst(extents), "r");
   Stage stage{Func(name_ + "_" + name), {dimLoops(vars), dimLoops(vars)}};
   for (size_t q = 0; q < op.reduced.size(); ++q) {
@@ -107,7 +104,7 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     indices.push_back(r);
     stage.loops[1]->emplace(reducedLoop(q), r);
   }
-  Expr value = loweringPacked(op, how, vars, indices).lower(op.body);
+  Expr value = reductionBody(op, how, name, indices);
   if (!dependsOn(op.body, op.dims.size())) {
     value = mentioning(domain, value);
   }

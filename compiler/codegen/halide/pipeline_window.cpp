@@ -1,0 +1,198 @@
+// Sums over windows: halos, and sums in blocks for small results.
+#include "compiler/codegen/halide/pipeline_loops.h"
+#include "compiler/support/assert.h"
+
+#include <algorithm>
+
+namespace dnn::codegen {
+
+using graph::ExprKind;
+using graph::ExprRef;
+using graph::Op;
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Var;
+
+namespace {
+
+std::string subscriptLoop(size_t position) { return "s" + std::to_string(position); }
+std::string outerLoop(size_t position) { return "q" + std::to_string(position); }
+
+} // namespace
+
+void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const std::string& name) {
+  const TensorType& type = op.operands[halo.access->operand]->type;
+  std::vector<Var> vars;
+  std::vector<Expr> indices(op.dims.size() + op.reduced.size()), places;
+  Expr inside;
+  graph::RangeAnalysis ranges(op, function_.symbols);
+  for (size_t d = 0; d < halo.access->args.size(); ++d) {
+    ExprRef subscript = halo.access->args[d];
+    vars.emplace_back(subscriptLoop(d));
+    Expr size = extent(type.dims[d]);
+    if (subscript->kind == ExprKind::Index) {
+      indices[subscript->index] = vars.back();
+    }
+    if (subscript->kind == ExprKind::Index || subscript->kind == ExprKind::Const) {
+      places.push_back(vars.back());
+      continue;
+    }
+    if (halo.access->fill && !ranges.alwaysInRange(subscript, type.dims[d])) {
+      Expr here = vars.back() >= 0 && vars.back() < size;
+      inside = inside.defined() ? inside && here : here;
+    }
+    // What is likely here makes Halide run the inner part of the loop without conditions.
+    places.push_back(Halide::clamp(Expr(vars.back()), 0, size - 1));
+  }
+  ExprLowering bodies = lowering(op, indices);
+  graph::forEachNode(halo.part, [&](ExprRef e) {
+    if (e->kind != ExprKind::Access || e->args != halo.access->args) {
+      return;
+    }
+    const graph::Value* operand = op.operands[e->operand];
+    Expr value = element(operand, places);
+    if (inside.defined() && e->fill) {
+      value = Halide::select(inside, value, constant(*e->fill, e->dtype));
+    }
+    bodies.replace(e, value);
+  });
+  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  stage.func(innermostFirst(vars)) = toStorage(bodies.lower(halo.part), halo.part->dtype);
+  for (size_t d = 0; d < vars.size(); ++d) {
+    if (halo.bounds[d]) {
+      auto [from, extent] = *halo.bounds[d];
+      stage.func.bound(vars[d], static_cast<int32_t>(from), static_cast<int32_t>(extent));
+    }
+  }
+  addStage(name, std::move(stage), halo.stage);
+}
+
+Expr PipelineBuilder::reductionBody(const Op& op, const schedule::OpSchedule& how, const std::string& name,
+                                    const std::vector<Expr>& indices) {
+  std::vector<Expr> kept = indices;
+  for (uint32_t d : how.clamped) {
+    kept[d] = Halide::clamp(indices[d], 0, extent(op.dims[d].extent) - 1);
+  }
+  ExprLowering bodies = lowering(op, kept);
+  for (size_t i = 0; i < how.packs.size(); ++i) {
+    const schedule::Pack& pack = how.packs[i];
+    // The last panel is padded, so the pack's own index may run past the end; it is not clamped.
+    const Expr& along = pack.along < op.dims.size() ? indices[pack.along] : kept[pack.along];
+    int32_t width = static_cast<int32_t>(pack.multiple);
+    std::vector<Expr> args = {width > 0 ? along % width : along};
+    for (uint32_t other : pack.others) {
+      args.push_back(kept[other]);
+    }
+    if (width > 0) {
+      args.push_back(along / width);
+    }
+    bodies.replace(pack.part, fromStorage(stages_.at(name + "_pack" + std::to_string(i)).func(args), pack.part->dtype));
+  }
+  ExprLowering places = lowering(op, indices);
+  for (size_t i = 0; i < how.halos.size(); ++i) {
+    const schedule::Halo& halo = how.halos[i];
+    std::vector<Expr> args;
+    for (ExprRef subscript : halo.access->args) {
+      bool bare = subscript->kind == ExprKind::Index;
+      // A window may reach past the end, where the halo goes on; a bare index has nothing there.
+      args.push_back(bare ? kept[subscript->index] : Halide::cast<int32_t>(places.lower(subscript)));
+    }
+    const Func& func = stages_.at(name + "_halo" + std::to_string(i)).func;
+    bodies.replace(halo.part, fromStorage(func(innermostFirst(args)), halo.part->dtype));
+  }
+  return bodies.lower(op.body);
+}
+
+void PipelineBuilder::defineBlocks(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
+  const schedule::Blocks& plan = *how.blocks;
+  DNN_ASSERT(op.reduction == Reduction::Add, "blocks are added");
+  DType dtype = op.body->dtype;
+  std::vector<Var> vars = dimVars(op.dims.size());
+  LoopNames loops = dimLoops(vars);
+
+  // The sum over one block: q0 … are the indices outside of it, the last one is its number.
+  std::vector<Var> tileVars = innermostFirst(vars), outerVars;
+  std::vector<Expr> indices = asExprs(vars), inner;
+  for (size_t q = 0; q <= plan.cut; ++q) {
+    outerVars.emplace_back(outerLoop(q));
+    tileVars.push_back(outerVars.back());
+  }
+  inner.push_back(static_cast<int32_t>(plan.length));
+  for (size_t q = plan.cut + 1; q < op.reduced.size(); ++q) {
+    inner.push_back(extent(op.reduced[q].extent));
+  }
+  RDom domain = domainOf(innermostFirst(inner), "r");
+  Stage sum{Func(name_ + "_" + name + "_tile"), {loops, loops}};
+  for (size_t q = 0; q < op.reduced.size(); ++q) {
+    if (q < plan.cut) {
+      indices.push_back(outerVars[q]);
+      continue;
+    }
+    Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
+    sum.loops[1]->emplace(reducedLoop(q), r);
+    indices.push_back(q == plan.cut ? outerVars[q] * static_cast<int32_t>(plan.length) + r : Expr(r));
+  }
+  std::vector<Expr> tileArgs(tileVars.begin(), tileVars.end());
+  sum.func(tileVars) = toStorage(constant(0, dtype), dtype);
+  sum.func(tileArgs) = sum.func(tileArgs) + mentioning(domain, reductionBody(op, how, name, indices));
+  Func tile = sum.func;
+  addStage(name + "_tile", std::move(sum), plan.tile);
+
+  // The blocks of one piece.
+  Var s("s");
+  std::vector<Var> pieceVars = innermostFirst(vars);
+  pieceVars.push_back(s);
+  LoopNames pieceLoops = loops;
+  pieceLoops.emplace("s", s);
+  std::vector<Expr> outer;
+  for (size_t q = 0; q <= plan.cut; ++q) {
+    Expr size = extent(op.reduced[q].extent);
+    size = q == plan.cut ? Halide::Internal::simplify(size / static_cast<int32_t>(plan.length)) : size;
+    outer.push_back(size);
+  }
+  Expr whole = outer[plan.outer];
+  if (plan.pieces > 1) {
+    outer[plan.outer] = static_cast<int32_t>(plan.pieceLength);
+  }
+  RDom blocks = domainOf(innermostFirst(outer), "q");
+  Stage partial{Func(name_ + "_" + name + "_pieces"), {pieceLoops, pieceLoops}};
+  std::vector<Expr> pieceArgs(pieceVars.begin(), pieceVars.end()), blockArgs = innermostFirst(asExprs(vars));
+  for (size_t q = 0; q <= plan.cut; ++q) {
+    Halide::RVar r = blocks[static_cast<int>(plan.cut - q)];
+    partial.loops[1]->emplace(outerLoop(q), r);
+    Expr index = r;
+    if (q == plan.outer && plan.pieces > 1) {
+      index = s * static_cast<int32_t>(plan.pieceLength) + r;
+      if (!Halide::Internal::is_const(whole, plan.pieces * plan.pieceLength)) {
+        blocks.where(index < whole);
+        index = Halide::unsafe_promise_clamped(index, 0, whole - 1);
+      }
+    }
+    blockArgs.push_back(index);
+  }
+  partial.func(pieceVars) = toStorage(constant(0, dtype), dtype);
+  partial.func(pieceArgs) = partial.func(pieceArgs) + mentioning(blocks, tile(blockArgs));
+  partial.func.bound(s, 0, static_cast<int32_t>(plan.pieces));
+  for (auto [d, size] : plan.padded) {
+    partial.func.bound(vars[d], 0, static_cast<int32_t>(size));
+  }
+  std::vector<Expr> parts;
+  for (int32_t piece = 0; piece < plan.pieces; ++piece) {
+    pieceArgs.back() = piece;
+    parts.push_back(partial.func(pieceArgs));
+  }
+  while (parts.size() > 1) { // a balanced tree
+    std::vector<Expr> sums;
+    for (size_t i = 0; i < parts.size(); i += 2) {
+      sums.push_back(i + 1 < parts.size() ? parts[i] + parts[i + 1] : parts[i]);
+    }
+    parts = std::move(sums);
+  }
+  addStage(name + "_pieces", std::move(partial), plan.partial);
+  Stage total{Func(name_ + "_" + name), {dimLoops(vars)}};
+  total.func(innermostFirst(vars)) = parts[0];
+  addStage(name, std::move(total), how.stage);
+}
+
+} // namespace dnn::codegen

@@ -1,0 +1,521 @@
+// Sums over windows: register tiles over columns and pixels, the windows' operand copied with its border.
+//
+//   for each task: images, or rows of one
+//     for each block of rows                               the halo: what the block reads, with fill values around
+//       for each tile of R pixels × t vectors of columns   t·R accumulators stay in registers
+//         for each point of the window, each channel
+//           t loads of one operand, R broadcasts of the other, t·R multiply-adds
+//         epilogue on the tile, written to the outputs
+//
+// A result that is small beside the number of its terms (the gradient of the weights) is summed in blocks instead: a
+// tile over a few rows of an image in registers, then added to a buffer of the whole result, which stays in the cache.
+#include "compiler/schedule/templates.h"
+#include "compiler/schedule/window.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dnn::schedule {
+
+using graph::ExprKind;
+using graph::ExprRef;
+using graph::Op;
+using graph::Value;
+
+namespace {
+
+/// Terms that a tile adds up before it is added to the buffer of the result.
+constexpr int64_t blockTerms = 128;
+
+class Window {
+public:
+  Window(const Analysis& analysis, const Machine& machine, const WindowShape& shape, const WindowPlan& plan)
+      : analysis_(analysis), machine_(machine), shape_(shape), plan_(plan), op_(*shape.op) {}
+
+  std::optional<Schedule> run() {
+    schedule_ = placeStages(analysis_, &op_);
+    schedule_.family = std::string(shape_.blocks ? "window in blocks " : "window ") + print(plan_);
+    how_ = &*std::ranges::find(schedule_.ops, analysis_.positionOf(op_), &OpSchedule::op);
+    for (auto [d, size] : plan_.rows) {
+      if (extent(d) % size != 0) {
+        how_->clamped.push_back(d);
+      }
+    }
+    if (shape_.blocks) {
+      scheduleBlocks();
+    } else if (!scheduleDirect()) {
+      return std::nullopt;
+    }
+    packOperands();
+    scheduleLoops(analysis_, machine_, schedule_, &op_);
+    if (shape_.blocks) {
+      Nest nest = elementwiseNest(analysis_, machine_, op_.results[0]->type.dims, static_cast<int>(shape_.bytes),
+                                  static_cast<double>(how_->blocks->pieces), Loads::Forward);
+      how_->stage.placement = Placement::Root;
+      how_->stage.nests = {std::move(nest)};
+    }
+    return std::move(schedule_);
+  }
+
+private:
+  const Analysis& analysis_;
+  const Machine& machine_;
+  const WindowShape& shape_;
+  const WindowPlan& plan_;
+  const Op& op_;
+  Schedule schedule_;
+  OpSchedule* how_ = nullptr;
+
+  static std::string dim(uint32_t d) { return "i" + std::to_string(d); }
+  uint32_t rank() const { return static_cast<uint32_t>(op_.dims.size()); }
+  std::string loop(uint32_t index) const { return index < rank() ? dim(index) : "r" + std::to_string(index - rank()); }
+  int64_t extent(uint32_t index) const { return analysis_.extentOf(op_, index); }
+  int64_t width() const { return plan_.vectors * shape_.lanes; }
+  int64_t columns() const { return extent(shape_.column); }
+  std::string name() const { return "op" + std::to_string(how_->op); }
+
+  int64_t tileOf(uint32_t d) const {
+    auto found = std::ranges::find(plan_.rows, d, &std::pair<uint32_t, int64_t>::first);
+    return found == plan_.rows.end() ? 1 : found->second;
+  }
+
+  static int64_t roundUp(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+  bool dependsOnAnchor(const Value* v) const {
+    return v->def == &op_ || std::ranges::any_of(v->def->operands, [&](const Value* o) { return dependsOnAnchor(o); });
+  }
+
+  void tile(StageSchedule& stage) const {
+    stage.tile = {{dim(shape_.column), width()}};
+    for (auto [d, size] : plan_.rows) {
+      stage.tile.emplace_back(dim(d), size);
+    }
+  }
+
+  /// The definitions of a tile: zero, and the sum with all its reduced loops outside of the tile.
+  std::vector<Nest> tileNests(const std::vector<std::string>& reduced) const {
+    Nest start;
+    start.splits = {{dim(shape_.column), "vector", "lane", shape_.lanes, Tail::RoundUp}};
+    start.vectorized = {"lane"};
+    start.unrolled = {"vector"};
+    for (auto [d, size] : plan_.rows) {
+      start.unrolled.push_back(dim(d));
+    }
+    Nest sum = start;
+    sum.order = {"lane", "vector"};
+    for (auto [d, size] : plan_.rows) {
+      sum.order.push_back(dim(d));
+    }
+    sum.order.insert(sum.order.end(), reduced.begin(), reduced.end());
+    return {std::move(start), std::move(sum)};
+  }
+
+  bool scheduleDirect() {
+    auto home = std::ranges::find_if(schedule_.outputs, [&](const OutputSchedule& output) {
+      return std::ranges::any_of(output.returns,
+                                 [&](uint32_t index) { return dependsOnAnchor(analysis_.function.returns[index]); });
+    });
+    if (home == schedule_.outputs.end()) {
+      return false;
+    }
+    std::string out = "out" + std::to_string(home - schedule_.outputs.begin());
+    std::optional<uint32_t> blockDim = blockDimension();
+    Nest nest;
+    Tail columnTail = shape_.unmasked || shape_.inPlace ? Tail::Guard
+                      : columns() % width() == 0        ? Tail::RoundUp
+                                                        : Tail::Predicate;
+    nest.splits.push_back({dim(shape_.column), "column", "columns", width(), columnTail});
+    nest.splits.push_back({"columns", "vector", "lane", shape_.lanes, shape_.inPlace ? Tail::Guard : Tail::RoundUp});
+    nest.vectorized = {"lane"};
+    nest.unrolled = {"vector"};
+    nest.order = {"lane", "vector"};
+    std::vector<std::string> tileLoops; // of each dim but the column, innermost first
+    std::string blockLoop;
+    int64_t blockRows = blockDim ? rowsOfBlock(*blockDim) : 1;
+    for (uint32_t d = rank(); d-- > 0;) {
+      if (d == shape_.column) {
+        continue;
+      }
+      std::string current = dim(d);
+      if (blockDim == d) { // the block is whole tiles
+        nest.splits.push_back({current, "block", "in_block", blockRows, Tail::Guard});
+        current = "in_block";
+        blockLoop = "block";
+      }
+      if (tileOf(d) > 1) {
+        bool whole = extent(d) % tileOf(d) == 0 && (blockDim != d || extent(d) % blockRows == 0) && !shape_.inPlace;
+        nest.splits.push_back({current, "tile" + std::to_string(d), "in_tile" + std::to_string(d), tileOf(d),
+                               whole ? Tail::RoundUp : Tail::Guard});
+        nest.order.push_back("in_tile" + std::to_string(d));
+        if (shape_.epilogue <= 8) {
+          nest.unrolled.push_back("in_tile" + std::to_string(d));
+        }
+        current = "tile" + std::to_string(d);
+      }
+      if (blockDim == d || !blockDim || d > *blockDim) {
+        tileLoops.push_back(current);
+      }
+    }
+    if (tileLoops.empty()) {
+      return false;
+    }
+    nest.order.insert(nest.order.end(), tileLoops.begin(), tileLoops.end());
+    nest.order.push_back("column");
+    if (blockDim) {
+      nest.order.push_back("block");
+    }
+    std::vector<uint32_t> outer;
+    for (uint32_t d = blockDim.value_or(0); d-- > 0;) {
+      if (d != shape_.column) {
+        outer.push_back(d);
+      }
+    }
+    parallelize(nest, outer, blockDim);
+    if (shape_.inPlace) {
+      schedule_.outputs[static_cast<size_t>(home - schedule_.outputs.begin())].stage.nests.push_back({});
+    }
+    home->stage.nests.push_back(std::move(nest));
+
+    how_->stage.placement = Placement::At;
+    how_->stage.atStage = out;
+    how_->stage.atLoop = tileLoops.front();
+    tile(how_->stage);
+    std::vector<std::string> reduced;
+    for (uint32_t q : shape_.reduced) {
+      reduced.push_back("r" + std::to_string(q));
+    }
+    how_->stage.nests = tileNests(reduced);
+    unrollShort(how_->stage.nests.back());
+    for (const WindowOperand& operand : shape_.operands) {
+      if (operand.halo) {
+        addHalo(operand, out, blockDim ? "block" : "", blockDim, blockRows);
+      }
+    }
+    return true;
+  }
+
+  /// A loop of a few steps (the channels of an image) costs more than its work.
+  void unrollShort(Nest& sum) const {
+    uint32_t inner = shape_.reduced.front();
+    if (int64_t steps = extent(rank() + inner); steps > 1 && steps <= 4) {
+      sum.unrolled.push_back("r" + std::to_string(inner));
+    }
+  }
+
+  /// The loops outside of a block: the first one with enough iterations is cut into tasks.
+  void parallelize(Nest& nest, const std::vector<uint32_t>& outer, std::optional<uint32_t> blockDim) const {
+    std::optional<uint32_t> cut;
+    for (uint32_t d : outer) {
+      if (extent(d) >= 2 && (!cut || extent(d) >= 2 * machine_.cores)) {
+        cut = d; // the outermost of those
+      }
+    }
+    int64_t blocks = blockDim ? (extent(*blockDim) + rowsOfBlock(*blockDim) - 1) / rowsOfBlock(*blockDim) : 1;
+    bool rows = blockDim && blocks > 1 && (!cut || extent(*cut) < 2 * machine_.cores);
+    bool worth = plan_.cycles * fmaWork >= parallelWork;
+    for (uint32_t d : outer) {
+      if (worth && !rows && cut == d) {
+        nest.splits.push_back({dim(d), "task", "piece", taskSize(machine_, extent(d)), Tail::Guard});
+        nest.order.push_back("piece");
+        nest.order.push_back("task");
+        nest.parallel = {"task"};
+      } else {
+        nest.order.push_back(dim(d));
+      }
+    }
+    if (worth && rows) {
+      nest.parallel = {"block"};
+    }
+  }
+
+  static constexpr double fmaWork = 2; // vector instructions in a cycle
+
+  /// Whether the subscript of the window depends on this dim of the result and on reduced indices.
+  bool isWindowed(ExprRef subscript, uint32_t d) const {
+    return subscript->kind != ExprKind::Index && graph::dependsOnIndex(subscript, d);
+  }
+
+  /// The dim of the result that is cut into blocks: the outermost one that windows slide along, if a halo of one row is
+  /// small enough for the cache, else one further inside.
+  std::optional<uint32_t> blockDimension() const {
+    std::optional<uint32_t> best;
+    for (uint32_t d = 0; d < rank(); ++d) {
+      bool slides = d != shape_.column && std::ranges::any_of(shape_.operands, [&](const WindowOperand& operand) {
+                      return operand.window != nullptr &&
+                             std::ranges::any_of(operand.window->args, [&](ExprRef s) { return isWindowed(s, d); });
+                    });
+      if (slides) {
+        best = d;
+        if (tileOf(d) > 1 || haloBytes(d, 1) <= static_cast<double>(machine_.l2Bytes) / 2) {
+          return best;
+        }
+      }
+    }
+    return best;
+  }
+
+  double haloBytes(uint32_t blockDim, int64_t rows) const {
+    double bytes = 0;
+    for (const WindowOperand& operand : shape_.operands) {
+      if (operand.window == nullptr) {
+        continue;
+      }
+      double all = static_cast<double>(shape_.bytes);
+      for (ExprRef subscript : operand.window->args) {
+        all *= static_cast<double>(spanOf(subscript, blockDim, rows).second);
+      }
+      bytes += all;
+    }
+    return bytes;
+  }
+
+  /// First value and number of values of a subscript in one block: the dims outside of the block stand still, `rows`
+  /// points of the block's dim and all of the others are in it, as whole tiles. The first value counts only where no
+  /// dim stands still and the block's dim does not occur.
+  std::pair<int64_t, int64_t> spanOf(ExprRef subscript, std::optional<uint32_t> blockDim, int64_t rows) const {
+    graph::LinearForm form = *graph::linearForm(subscript);
+    int64_t from = form.constant.isStatic() ? form.constant.constant() : 0, to = from;
+    for (const graph::LinearTerm& term : form.terms) {
+      uint32_t index = term.atom->index;
+      int64_t points = extent(index);
+      if (index < rank() && shape_.blocks) {
+        points = tileOf(index) > 1 && subscript->kind != ExprKind::Index ? roundUp(points, tileOf(index)) : points;
+      } else if (index < rank()) {
+        if (blockDim && index < *blockDim && index != shape_.column) {
+          points = 1;
+        } else if (blockDim == index) {
+          points = roundUp(rows, tileOf(index));
+        } else if (index != shape_.column && subscript->kind != ExprKind::Index) {
+          points = roundUp(points, tileOf(index));
+        }
+      } else if (shape_.blocks) {
+        uint32_t q = index - rank();
+        points = q < how_->blocks->cut ? 1 : q == how_->blocks->cut ? how_->blocks->length : points;
+      }
+      if (index == shape_.column) {
+        points = roundUp(points, width());
+      }
+      (term.factor > 0 ? to : from) += term.factor * (points - 1);
+    }
+    return {from, to - from + 1};
+  }
+
+  /// Whether a subscript has the same range in every block.
+  bool isFixed(ExprRef subscript, std::optional<uint32_t> blockDim) const {
+    graph::LinearForm form = *graph::linearForm(subscript);
+    return form.constant.isStatic() && std::ranges::all_of(form.terms, [&](const graph::LinearTerm& term) {
+             uint32_t index = term.atom->index;
+             if (index >= rank()) {
+               return !shape_.blocks || index - rank() > how_->blocks->cut;
+             }
+             return shape_.blocks || index == shape_.column || !blockDim || index > *blockDim;
+           });
+  }
+
+  int64_t rowsOfBlock(uint32_t d) const {
+    int64_t step = tileOf(d), all = extent(d), rows = step;
+    while (rows + step <= all && haloBytes(d, rows + step) <= static_cast<double>(machine_.l2Bytes) / 4) {
+      rows += step;
+    }
+    int64_t images = 1; // blocks are also what one image is cut into for several cores
+    for (uint32_t other = 0; other < d; ++other) {
+      images *= other == shape_.column ? 1 : extent(other);
+    }
+    int64_t least = images >= 2 * machine_.cores ? 1 : 2 * machine_.cores;
+    int64_t count = std::max((all + rows - 1) / rows, std::min(least, (all + step - 1) / step));
+    return roundUp((all + count - 1) / count, step);
+  }
+
+  void addHalo(const WindowOperand& operand, const std::string& stage, const std::string& loopName,
+               std::optional<uint32_t> blockDim, int64_t rows) {
+    Halo halo;
+    halo.part = operand.part;
+    halo.access = operand.window;
+    halo.stage.placement = loopName.empty() ? Placement::Root : Placement::At;
+    halo.stage.atStage = stage;
+    halo.stage.atLoop = loopName;
+    std::optional<uint32_t> vector;
+    for (uint32_t d = 0; d < halo.access->args.size(); ++d) {
+      ExprRef subscript = halo.access->args[d];
+      auto [from, count] = spanOf(subscript, blockDim, rows);
+      if (isFixed(subscript, blockDim)) {
+        halo.bounds.emplace_back(std::pair{from, count});
+        vector = count > 1 ? d : vector;
+      } else {
+        halo.bounds.emplace_back(std::nullopt);
+        if (count > 1) {
+          halo.stage.tile.emplace_back("s" + std::to_string(d), count);
+        }
+      }
+    }
+    Nest nest;
+    if (vector) {
+      int64_t count = halo.bounds[*vector]->second;
+      std::string inner = "s" + std::to_string(*vector);
+      if (count < shape_.lanes) {
+        nest.vectorized = {inner};
+      } else {
+        nest.splits.push_back(
+            {inner, "vector", "lane", shape_.lanes, count % shape_.lanes == 0 ? Tail::RoundUp : Tail::Guard});
+        nest.vectorized = {"lane"};
+      }
+    }
+    halo.stage.nests = {std::move(nest)};
+    how_->halos.push_back(std::move(halo));
+  }
+
+  void scheduleBlocks() {
+    Blocks blocks;
+    chooseBlocks(blocks);
+    how_->blocks = blocks;
+    Blocks& mine = *how_->blocks;
+    mine.tile.placement = Placement::At;
+    mine.tile.atStage = name() + "_pieces";
+    tile(mine.tile);
+    std::vector<std::string> reduced;
+    for (uint32_t q : shape_.reduced) {
+      if (q >= mine.cut) {
+        reduced.push_back("r" + std::to_string(q));
+      }
+    }
+    mine.tile.nests = tileNests(reduced);
+
+    Nest sum;
+    sum.splits.push_back({dim(shape_.column), "column", "columns", width(), Tail::Guard});
+    sum.splits.push_back({"columns", "vector", "lane", shape_.lanes, Tail::Guard});
+    sum.vectorized = {"lane"};
+    sum.unrolled = {"vector"};
+    sum.order = {"lane", "vector"};
+    mine.padded.emplace_back(shape_.column, roundUp(columns(), width()));
+    std::vector<std::string> tileLoops;
+    for (uint32_t d = rank(); d-- > 0;) {
+      if (d == shape_.column) {
+        continue;
+      }
+      if (tileOf(d) == 1) {
+        tileLoops.push_back(dim(d));
+        continue;
+      }
+      std::string number = std::to_string(d);
+      sum.splits.push_back({dim(d), "tile" + number, "in_tile" + number, tileOf(d), Tail::Guard});
+      sum.order.push_back("in_tile" + number);
+      sum.unrolled.push_back("in_tile" + number);
+      tileLoops.push_back("tile" + number);
+      mine.padded.emplace_back(d, roundUp(extent(d), tileOf(d)));
+    }
+    // Tiles that share the columns' operand follow each other.
+    mine.tile.atLoop = tileLoops.empty() ? "column" : tileLoops.front();
+    sum.order.insert(sum.order.end(), tileLoops.begin(), tileLoops.end());
+    sum.order.push_back("column");
+    for (uint32_t q = mine.cut + 1; q-- > 0;) {
+      sum.order.push_back("q" + std::to_string(q));
+    }
+    sum.order.push_back("s");
+    Nest start;
+    start.splits = {{dim(shape_.column), "start", "start_lane", shape_.lanes, Tail::RoundUp}};
+    start.vectorized = {"start_lane"};
+    if (plan_.cycles * fmaWork >= parallelWork && mine.pieces > 1) {
+      sum.parallel = {"s"};
+    }
+    mine.partial.placement = Placement::Root;
+    mine.partial.nests = {std::move(start), std::move(sum)};
+    for (const WindowOperand& operand : shape_.operands) {
+      if (operand.halo) {
+        addHalo(operand, name() + "_pieces", "q" + std::to_string(mine.cut), std::nullopt, 1);
+      }
+    }
+  }
+
+  /// As many of the inner reduced indices as make enough terms for a tile are in a block.
+  void chooseBlocks(Blocks& blocks) const {
+    uint32_t count = static_cast<uint32_t>(op_.reduced.size());
+    blocks.cut = count - 1;
+    int64_t inner = 1;
+    while (blocks.cut > 0 && op_.reduced[blocks.cut].extent.isStatic() &&
+           inner * extent(rank() + blocks.cut) < blockTerms) {
+      inner *= extent(rank() + blocks.cut);
+      --blocks.cut;
+    }
+    blocks.length = 1;
+    if (op_.reduced[blocks.cut].extent.isStatic()) {
+      int64_t all = extent(rank() + blocks.cut);
+      for (int64_t length = 1; length <= all; ++length) {
+        if (all % length == 0) {
+          blocks.length = length;
+          if (inner * length >= blockTerms) {
+            break;
+          }
+        }
+      }
+    }
+    int64_t best = 0;
+    for (uint32_t q = 0; q <= blocks.cut; ++q) {
+      int64_t points = extent(rank() + q) / (q == blocks.cut ? blocks.length : 1);
+      if (points > best && best < reductionPieces) {
+        best = points;
+        blocks.outer = q;
+      }
+    }
+    blocks.pieces = std::min(best, reductionPieces);
+    blocks.pieceLength = (best + blocks.pieces - 1) / blocks.pieces;
+    blocks.pieces = (best + blocks.pieceLength - 1) / blocks.pieceLength;
+  }
+
+  /// Operands in panels of columns.
+  void packOperands() {
+    for (size_t i = 0; i < shape_.operands.size(); ++i) {
+      if (!plan_.packed[i]) {
+        continue;
+      }
+      const WindowOperand& operand = shape_.operands[i];
+      Pack pack;
+      pack.part = operand.part;
+      pack.along = shape_.column;
+      pack.multiple = width();
+      for (uint32_t q : shape_.reduced) { // as the loops run
+        if (operand.uses[rank() + q]) {
+          pack.others.push_back(rank() + q);
+        }
+      }
+      for (uint32_t d = rank(); d-- > 0;) {
+        if (operand.uses[d] && d != shape_.column) {
+          pack.others.push_back(d);
+        }
+      }
+      pack.padded = columns() % width() != 0;
+      pack.stage.placement = Placement::Root;
+      pack.stage.tile = {{loop(pack.along), pack.multiple}};
+      Nest nest;
+      nest.splits.push_back(
+          {loop(pack.along), "vector", "lane", shape_.lanes, pack.padded ? Tail::Guard : Tail::RoundUp});
+      nest.vectorized = {"lane"};
+      nest.order = {"lane", "vector"};
+      nest.unrolled = {"vector"};
+      bool large = operand.elements >= parallelWork * 4 && !pack.others.empty();
+      if (large) {
+        uint32_t outer = pack.others.back();
+        nest.splits.push_back({loop(outer), "task", "piece", taskSize(machine_, extent(outer)), Tail::Guard});
+        nest.parallel = {"task"};
+      }
+      if (pack.padded) {
+        Nest rest = nest;
+        rest.order.clear();
+        rest.unrolled.clear();
+        rest.splits[0].tail = operand.contiguous && shape_.bytes >= 4 ? Tail::Predicate : Tail::Guard;
+        pack.stage.nests = {Nest{}, std::move(nest), std::move(rest)};
+      } else {
+        pack.stage.nests = {std::move(nest)};
+      }
+      how_->packs.push_back(std::move(pack));
+    }
+  }
+};
+
+} // namespace
+
+std::optional<Schedule> scheduleWindow(const Analysis& analysis, const Machine& machine, const WindowShape& shape,
+                                       const WindowPlan& plan) {
+  return Window(analysis, machine, shape, plan).run();
+}
+
+} // namespace dnn::schedule

@@ -1,0 +1,61 @@
+// Sums over windows: an operand is read at a sum of a result's index and a reduced one, as in x[n, 2*i + u - 1, c].
+// Convolutions of any rank, stride, dilation and grouping, and their gradients, seen by their structure alone.
+//
+// Every plan gives the right result; they differ in time alone. chooseSchedule takes the one that the model finds
+// fastest.
+#pragma once
+
+#include "compiler/schedule/analysis.h"
+#include "compiler/schedule/machine.h"
+#include "compiler/schedule/schedule.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dnn::schedule {
+
+/// A factor of the body as the model sees it.
+struct WindowOperand {
+  graph::ExprRef part = nullptr;
+  graph::ExprRef window = nullptr; ///< the access whose subscripts are sums, or null
+  std::vector<bool> uses;          ///< for each index of the domain
+  bool halo = false;               ///< tests whether places exist, or is computed: copied for a block at a time
+  bool contiguous = false;         ///< neighbouring columns lie side by side
+  double elements = 0;             ///< how many there are
+};
+
+struct WindowShape {
+  const graph::Op* op = nullptr;
+  uint32_t column = 0; ///< the result's innermost dimension: runs along vectors
+  int64_t lanes = 1;   ///< elements of a vector
+  int64_t bytes = 4;   ///< of an element
+  bool inPlace = false;
+  bool unmasked = false;         ///< some result has elements of a byte, or gathers in its epilogue
+  bool blocks = false;           ///< a long sum for few elements: summed in blocks
+  double epilogue = 1;           ///< vector instructions for one vector of the result
+  std::vector<uint32_t> reduced; ///< positions in Op::reduced, innermost loop first
+  std::vector<WindowOperand> operands;
+};
+
+struct WindowPlan {
+  int64_t vectors = 1;                            ///< columns of a tile, in vectors
+  std::vector<std::pair<uint32_t, int64_t>> rows; ///< dims of the result and how much of each is in a tile
+  std::vector<bool> packed;                       ///< for each operand: copied into panels of columns first
+  double cycles = 0;                              ///< about how long it takes on one core
+};
+
+std::string print(const WindowPlan& plan);
+
+/// Nothing if the kernel is not one sum over windows whose users all see it at their own point.
+std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine);
+
+/// The plans that fit the registers, the fastest by the model first; at least one.
+std::vector<WindowPlan> windowPlans(const WindowShape& shape, const Analysis& analysis, const Machine& machine);
+
+/// The kernel by this plan; nothing if the kernel's outputs do not allow it.
+std::optional<Schedule> scheduleWindow(const Analysis& analysis, const Machine& machine, const WindowShape& shape,
+                                       const WindowPlan& plan);
+
+} // namespace dnn::schedule

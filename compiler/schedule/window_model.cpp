@@ -1,0 +1,150 @@
+// About how many cycles a plan for a sum over windows takes on one core, and which plans there are.
+//
+// What counts is how many multiply-adds a tile does for each load, how many of them wait for their own last sum, and
+// how much of the last tiles is computed for nothing. The constants are those of current x86 cores
+// (contraction_model.cpp).
+#include "compiler/schedule/window.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dnn::schedule {
+
+namespace {
+
+constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.5;
+/// Starting and emptying the pipeline, loading and storing the accumulators.
+constexpr double tileStart = 30;
+/// Uses of an element that are worth copying it into a panel.
+constexpr double worthPacking = 32;
+
+class Plans {
+public:
+  Plans(const WindowShape& shape, const Analysis& analysis, const Machine& machine)
+      : shape_(shape), analysis_(analysis), machine_(machine), op_(*shape.op) {}
+
+  std::vector<WindowPlan> run() {
+    int64_t columns = analysis_.extentOf(op_, shape_.column);
+    std::vector<uint32_t> dims; // innermost first
+    for (uint32_t d = static_cast<uint32_t>(op_.dims.size()); d-- > firstTiled();) {
+      if (d != shape_.column && op_.dims[d].extent.isStatic() && analysis_.extentOf(op_, d) > 1) {
+        dims.push_back(d);
+      }
+    }
+    for (int64_t vectors = 1; vectors <= 4; ++vectors) {
+      if (vectors > 1 && (vectors - 1) * shape_.lanes >= columns) {
+        break; // a vector without any column
+      }
+      add({vectors, {}, {}});
+      for (size_t a = 0; a < dims.size(); ++a) {
+        for (int64_t size = 2; size <= std::min<int64_t>(analysis_.extentOf(op_, dims[a]), maxRows); ++size) {
+          add({vectors, {{dims[a], size}}, {}});
+          for (size_t b = a + 1; b < dims.size(); ++b) {
+            for (int64_t other = 2; other <= std::min<int64_t>(analysis_.extentOf(op_, dims[b]), maxRows / size);
+                 ++other) {
+              add({vectors, {{dims[a], size}, {dims[b], other}}, {}});
+            }
+          }
+        }
+      }
+    }
+    std::ranges::stable_sort(plans_, {}, &WindowPlan::cycles);
+    return std::move(plans_);
+  }
+
+private:
+  static constexpr int64_t maxRows = 14;
+
+  const WindowShape& shape_;
+  const Analysis& analysis_;
+  const Machine& machine_;
+  const graph::Op& op_;
+  std::vector<WindowPlan> plans_;
+
+  /// Tiles lie within a block: dims outside of those that windows slide along have no part in them.
+  uint32_t firstTiled() const {
+    uint32_t first = 0;
+    auto slides = [&](uint32_t d) {
+      return std::ranges::any_of(shape_.operands, [&](const WindowOperand& operand) {
+        return operand.window != nullptr &&
+               std::ranges::any_of(operand.window->args, [&](graph::ExprRef s) {
+                 return s->kind != graph::ExprKind::Index && graph::dependsOnIndex(s, d);
+               });
+      });
+    };
+    while (!shape_.blocks && first < op_.dims.size() && (first == shape_.column || !slides(first))) {
+      ++first;
+    }
+    return first;
+  }
+
+  static double tiles(int64_t extent, int64_t tile) {
+    return std::ceil(static_cast<double>(extent) / static_cast<double>(tile));
+  }
+
+  void add(WindowPlan plan) {
+    double accumulators = static_cast<double>(plan.vectors), loads = 0, held = 0;
+    for (auto [d, size] : plan.rows) {
+      accumulators *= static_cast<double>(size);
+    }
+    for (const WindowOperand& operand : shape_.operands) {
+      double elements = operand.uses[shape_.column] ? static_cast<double>(plan.vectors) : 1;
+      bool every = operand.uses[shape_.column];
+      for (auto [d, size] : plan.rows) {
+        elements *= operand.uses[d] ? static_cast<double>(size) : 1;
+        every &= operand.uses[d];
+      }
+      loads += elements;
+      held += every && !plan.rows.empty() ? 1 : operand.uses[shape_.column] ? elements : 1;
+    }
+    if (accumulators + held > static_cast<double>(machine_.vectorRegisters) &&
+        !(plan.vectors == 1 && plan.rows.empty())) {
+      return;
+    }
+    double step = std::max({accumulators / fmasPerCycle, loads / loadsPerCycle, fmaLatency}) + 0.15 * loads;
+    int64_t columns = analysis_.extentOf(op_, shape_.column);
+    double count = tiles(columns, plan.vectors * shape_.lanes), terms = 1;
+    for (uint32_t d = 0; d < op_.dims.size(); ++d) {
+      if (d == shape_.column) {
+        continue;
+      }
+      auto tiled = std::ranges::find(plan.rows, d, &std::pair<uint32_t, int64_t>::first);
+      count *= tiles(analysis_.extentOf(op_, d), tiled == plan.rows.end() ? 1 : tiled->second);
+    }
+    for (uint32_t q = 0; q < op_.reduced.size(); ++q) {
+      terms *= static_cast<double>(analysis_.extentOf(op_, static_cast<uint32_t>(op_.dims.size()) + q));
+    }
+    plan.cycles = count * (terms * step + tileStart + accumulators * (1 + shape_.epilogue) / fmasPerCycle);
+    int64_t wide = plan.vectors * shape_.lanes;
+    bool ragged = columns % wide != 0;
+    for (const WindowOperand& operand : shape_.operands) {
+      bool own = operand.uses[shape_.column] && !operand.halo;
+      bool reused = count * terms * static_cast<double>(wide) >= worthPacking * operand.elements && wide < columns &&
+                    operand.window == nullptr && !shape_.blocks;
+      plan.packed.push_back(own && (!operand.contiguous || ragged || reused));
+      if (plan.packed.back() && operand.window != nullptr) {
+        return;
+      }
+    }
+    plans_.push_back(std::move(plan));
+  }
+};
+
+} // namespace
+
+std::vector<WindowPlan> windowPlans(const WindowShape& shape, const Analysis& analysis, const Machine& machine) {
+  return Plans(shape, analysis, machine).run();
+}
+
+std::string print(const WindowPlan& plan) {
+  std::string text = std::to_string(plan.vectors) + " vectors";
+  for (auto [d, size] : plan.rows) {
+    text += " × " + std::to_string(size) + " of i" + std::to_string(d);
+  }
+  for (size_t i = 0; i < plan.packed.size(); ++i) {
+    text += plan.packed[i] ? ", factor " + std::to_string(i) + " packed" : "";
+  }
+  return text;
+}
+
+} // namespace dnn::schedule

@@ -1,0 +1,277 @@
+// Which kernels are sums over windows, and what their model needs to know.
+#include "compiler/schedule/window.h"
+
+#include <algorithm>
+
+namespace dnn::schedule {
+
+using graph::ExprKind;
+using graph::ExprRef;
+using graph::Op;
+using graph::Value;
+
+namespace {
+
+/// A sum that has this many more terms than rows of results is made in blocks.
+constexpr double termsPerRow = 8;
+
+class Finder {
+public:
+  Finder(const Analysis& analysis, const Machine& machine) : analysis_(analysis), machine_(machine) {}
+
+  std::optional<WindowShape> run() {
+    if (!findAnchor() || !findColumn()) {
+      return std::nullopt;
+    }
+    shape_.bytes = byteSize(op_->body->dtype);
+    shape_.lanes = machine_.lanes(static_cast<int>(shape_.bytes));
+    int64_t columns = analysis_.extentOf(*op_, shape_.column);
+    while (shape_.lanes > 4 && shape_.lanes / 2 >= columns) {
+      shape_.lanes /= 2;
+    }
+    if (!collectOperands() || !usersFit()) {
+      return std::nullopt;
+    }
+    orderReduced();
+    double rows = 1, terms = 1;
+    for (uint32_t d = 0; d < rank(); ++d) {
+      rows *= d == shape_.column ? 1 : static_cast<double>(analysis_.extentOf(*op_, d));
+    }
+    for (uint32_t q = 0; q < op_->reduced.size(); ++q) {
+      terms *= static_cast<double>(analysis_.extentOf(*op_, rank() + q));
+    }
+    shape_.blocks = terms >= termsPerRow * rows && terms >= 1024;
+    describeEpilogue();
+    return shape_;
+  }
+
+private:
+  const Analysis& analysis_;
+  const Machine& machine_;
+  const Op* op_ = nullptr;
+  WindowShape shape_;
+
+  uint32_t rank() const { return static_cast<uint32_t>(op_->dims.size()); }
+  size_t domainSize() const { return op_->dims.size() + op_->reduced.size(); }
+
+  /// Depends on an index of the result and a reduced one.
+  static bool isWindow(const Op& op, ExprRef subscript) {
+    bool own = false, reduced = false;
+    graph::forEachNode(subscript, [&](ExprRef e) {
+      own |= e->kind == ExprKind::Index && e->index < op.dims.size();
+      reduced |= e->kind == ExprKind::Index && e->index >= op.dims.size();
+    });
+    return own && reduced;
+  }
+
+  static bool isWindowAccess(const Op& op, ExprRef e) {
+    return e->kind == ExprKind::Access &&
+           std::ranges::any_of(e->args, [&](ExprRef subscript) { return isWindow(op, subscript); });
+  }
+
+  bool isCandidate(const Op& op) const {
+    if (op.kind != graph::OpKind::Comp || op.reduction != Reduction::Add || !isFloat(op.body->dtype) ||
+        op.dims.size() < 2) {
+      return false;
+    }
+    bool window = false, affine = true;
+    graph::forEachNode(op.body, [&](ExprRef e) {
+      window |= isWindowAccess(op, e);
+      for (ExprRef subscript : e->kind == ExprKind::Access ? e->args : std::vector<ExprRef>{}) {
+        std::optional<graph::LinearForm> form = graph::linearForm(subscript);
+        affine &= form && form->isAffine();
+      }
+    });
+    return window && affine;
+  }
+
+  bool findAnchor() {
+    for (const Op* op : analysis_.function.body.ops) {
+      if (op->kind == graph::OpKind::Scatter || (op->kind == graph::OpKind::Comp && op->reduction != Reduction::None)) {
+        if (op_ != nullptr || !isCandidate(*op)) {
+          return false;
+        }
+        op_ = op;
+      }
+    }
+    shape_.op = op_;
+    return op_ != nullptr;
+  }
+
+  bool findColumn() {
+    bool found = false;
+    for (uint32_t d = 0; d < rank(); ++d) {
+      if (analysis_.extentOf(*op_, d) > 1) {
+        shape_.column = d;
+        found = true;
+      }
+    }
+    return found && analysis_.dimOf(*op_, shape_.column).isStatic();
+  }
+
+  /// The factors of the body: those that read a window, those along the columns, the rest.
+  bool collectOperands() {
+    std::vector<ExprRef> factors = {op_->body};
+    for (size_t i = 0; i < factors.size();) {
+      if (factors[i]->kind == ExprKind::Apply && factors[i]->op == ScalarOp::Mul) {
+        std::vector<ExprRef> args = factors[i]->args;
+        factors.erase(factors.begin() + static_cast<std::ptrdiff_t>(i));
+        factors.insert(factors.end(), args.begin(), args.end());
+      } else {
+        ++i;
+      }
+    }
+    bool alongColumns = false;
+    for (ExprRef part : factors) {
+      WindowOperand operand;
+      operand.part = part;
+      operand.uses = indicesOf(part, domainSize());
+      bool accesses = false, draws = false;
+      graph::forEachNode(part, [&](ExprRef e) {
+        accesses |= e->kind == ExprKind::Access;
+        draws |= e->kind == ExprKind::Draw;
+        if (e->kind == ExprKind::Access && (isWindowAccess(*op_, e) || e->fill)) {
+          operand.window = e;
+        }
+      });
+      if (draws) {
+        return false;
+      }
+      if (accesses && operand.window != nullptr) {
+        bool computed = part != operand.window || isInlined(operand.window);
+        operand.halo = operand.window->fill.has_value() || computed;
+        if (operand.halo && !fitsHalo(part, operand.window)) {
+          return false;
+        }
+      } else if (accesses && part->kind != ExprKind::Access && costOf(part) > 4) {
+        return false; // computed again and again; the contraction copies it first
+      }
+      operand.contiguous = isContiguous(part, operand);
+      if (operand.window != nullptr && operand.uses[shape_.column] && !operand.contiguous) {
+        return false; // a copy in panels of columns would repeat each place for all windows that hold it
+      }
+      for (uint32_t i = 0; i < operand.uses.size(); ++i) {
+        operand.elements = std::max(operand.elements, 1.0) *
+                           (operand.uses[i] ? static_cast<double>(analysis_.extentOf(*op_, i)) : 1.0);
+      }
+      alongColumns |= operand.uses[shape_.column];
+      shape_.operands.push_back(std::move(operand));
+    }
+    return alongColumns;
+  }
+
+  bool isInlined(ExprRef access) const { return isElementwise(*op_->operands[access->operand]->def); }
+
+  /// The part depends on the domain by the subscripts of `window` alone.
+  bool fitsHalo(ExprRef part, ExprRef window) const {
+    std::vector<bool> bare(domainSize());
+    for (ExprRef subscript : window->args) {
+      if (subscript->kind == ExprKind::Index) {
+        bare[subscript->index] = true;
+      }
+    }
+    bool fits = true;
+    // Whatever lies below an access with these subscripts is the halo's own place.
+    std::vector<ExprRef> work = {part};
+    while (!work.empty()) {
+      ExprRef e = work.back();
+      work.pop_back();
+      if (e->kind == ExprKind::Access && e->args == window->args) {
+        continue;
+      }
+      fits &= e->kind != ExprKind::Index || bare[e->index];
+      fits &= e->kind != ExprKind::Access || !e->fill;
+      work.insert(work.end(), e->args.begin(), e->args.end());
+    }
+    return fits;
+  }
+
+  bool isContiguous(ExprRef part, const WindowOperand& operand) const {
+    if (!operand.uses[shape_.column]) {
+      return false;
+    }
+    ExprRef access = operand.window != nullptr ? operand.window : part;
+    if (access->kind != ExprKind::Access) {
+      return false;
+    }
+    const std::vector<Dim>& dims = op_->operands[access->operand]->type.dims;
+    bool innermost = true; // every dimension behind this one has one element
+    for (size_t d = access->args.size(); d-- > 0;) {
+      if (graph::dependsOnIndex(access->args[d], shape_.column)) {
+        std::optional<graph::LinearForm> form = graph::linearForm(access->args[d]);
+        return innermost && form && form->factorOf(shape_.column) == 1;
+      }
+      innermost &= dims[d].isStatic() && dims[d].constant() == 1;
+    }
+    return false;
+  }
+
+  /// The inner loops run along memory: reduced indices of the windows' inner subscripts innermost.
+  void orderReduced() {
+    uint32_t count = static_cast<uint32_t>(op_->reduced.size());
+    std::vector<bool> placed(count);
+    auto add = [&](ExprRef access) {
+      for (size_t d = access->args.size(); d-- > 0;) {
+        for (uint32_t q = count; q-- > 0;) {
+          if (!placed[q] && graph::dependsOnIndex(access->args[d], rank() + q)) {
+            placed[q] = true;
+            shape_.reduced.push_back(q);
+          }
+        }
+      }
+    };
+    for (const WindowOperand& operand : shape_.operands) {
+      if (operand.window != nullptr) {
+        add(operand.window);
+      }
+    }
+    for (uint32_t q = count; q-- > 0;) {
+      if (!placed[q]) {
+        shape_.reduced.push_back(q);
+      }
+    }
+  }
+
+  bool dependsOnAnchor(const Value* v) const {
+    return v->def == op_ || std::ranges::any_of(v->def->operands, [&](const Value* o) { return dependsOnAnchor(o); });
+  }
+
+  /// Everything computed from the anchor is elementwise at its own point.
+  bool usersFit() const {
+    bool ragged = analysis_.dimOf(*op_, shape_.column).constant() % (4 * shape_.lanes) != 0;
+    for (const Op* op : analysis_.function.body.ops) {
+      bool epilogue = false;
+      for (const Value* operand : op->operands) {
+        if (dependsOnAnchor(operand)) {
+          epilogue = true;
+          if (!usesPointwise(*op, operand)) {
+            return false;
+          }
+        }
+      }
+      if (epilogue && ragged && op->kind == graph::OpKind::Comp && analysis_.loadsOf(*op) == Loads::Backward) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void describeEpilogue() {
+    for (const Value* v : analysis_.function.returns) {
+      bool own = v->def == op_;
+      shape_.unmasked |= byteSize(v->type.dtype) < 4 || (!own && analysis_.loadsOf(*v->def) != Loads::Forward);
+      if (!own && v->def->body != nullptr && dependsOnAnchor(v)) {
+        shape_.epilogue += costOf(v->def->body);
+        shape_.inPlace |= analysis_.isInPlace(v);
+      }
+    }
+  }
+};
+
+} // namespace
+
+std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine) {
+  return Finder(analysis, machine).run();
+}
+
+} // namespace dnn::schedule
