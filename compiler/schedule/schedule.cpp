@@ -18,9 +18,11 @@ Schedule chooseSchedule(const Kernel& kernel, const Machine& machine) {
     return std::move(*schedule);
   }
   if (std::optional<WindowShape> shape = windowShape(analysis, machine)) {
-    WindowPlan plan = windowPlans(*shape, analysis, machine).front();
-    if (std::optional<Schedule> schedule = scheduleWindow(analysis, machine, *shape, plan)) {
-      return std::move(*schedule);
+    std::vector<WindowPlan> plans = windowPlans(*shape, analysis, machine);
+    if (!plans.empty()) {
+      if (std::optional<Schedule> schedule = scheduleWindow(analysis, machine, *shape, plans.front())) {
+        return std::move(*schedule);
+      }
     }
   }
   std::vector<ContractionPlan> plans = contractionPlans(analysis, machine);
@@ -84,6 +86,7 @@ void printStage(std::ostream& out, const std::string& name, const StageSchedule&
     printList(out, "vectorize", nest.vectorized);
     printList(out, "unroll", nest.unrolled);
     printList(out, "parallel", nest.parallel);
+    printList(out, "undivided", nest.undivided);
   }
 }
 

@@ -37,6 +37,8 @@ struct Nest {
   std::vector<std::string> vectorized; ///< at most one
   std::vector<std::string> unrolled;
   std::vector<std::string> parallel;
+  /// Not made into several loops, with and without the conditions of what lies inside: the code would be there twice.
+  std::vector<std::string> undivided;
 };
 
 enum class Placement : uint8_t { Inline, Root, At };

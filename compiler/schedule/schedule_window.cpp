@@ -130,27 +130,26 @@ private:
     nest.unrolled = {"vector"};
     nest.order = {"lane", "vector"};
     std::vector<std::string> tileLoops; // of each dim but the column, innermost first
-    std::string blockLoop;
     int64_t blockRows = blockDim ? rowsOfBlock(*blockDim) : 1;
     for (uint32_t d = rank(); d-- > 0;) {
       if (d == shape_.column) {
         continue;
       }
       std::string current = dim(d);
-      if (blockDim == d) { // the block is whole tiles
-        nest.splits.push_back({current, "block", "in_block", blockRows, Tail::Guard});
-        current = "in_block";
-        blockLoop = "block";
-      }
       if (tileOf(d) > 1) {
-        bool whole = extent(d) % tileOf(d) == 0 && (blockDim != d || extent(d) % blockRows == 0) && !shape_.inPlace;
-        nest.splits.push_back({current, "tile" + std::to_string(d), "in_tile" + std::to_string(d), tileOf(d),
-                               whole ? Tail::RoundUp : Tail::Guard});
-        nest.order.push_back("in_tile" + std::to_string(d));
+        std::string number = std::to_string(d);
+        Tail tail = extent(d) % tileOf(d) == 0 && !shape_.inPlace ? Tail::RoundUp : Tail::Guard;
+        nest.splits.push_back({current, "tile" + number, "in_tile" + number, tileOf(d), tail});
+        nest.order.push_back("in_tile" + number);
         if (shape_.epilogue <= 8) {
-          nest.unrolled.push_back("in_tile" + std::to_string(d));
+          nest.unrolled.push_back("in_tile" + number);
         }
-        current = "tile" + std::to_string(d);
+        current = "tile" + number;
+      }
+      if (blockDim == d) { // whole tiles, so that those past the end are left out
+        nest.splits.push_back({current, "block", "in_block", blockRows / tileOf(d), Tail::Guard});
+        current = "in_block";
+        nest.undivided = {"in_block", "block"};
       }
       if (blockDim == d || !blockDim || d > *blockDim) {
         tileLoops.push_back(current);
@@ -219,6 +218,8 @@ private:
         nest.order.push_back("piece");
         nest.order.push_back("task");
         nest.parallel = {"task"};
+        nest.undivided.push_back("piece");
+        nest.undivided.push_back("task");
       } else {
         nest.order.push_back(dim(d));
       }

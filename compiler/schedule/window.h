@@ -51,7 +51,8 @@ std::string print(const WindowPlan& plan);
 /// Nothing if the kernel is not one sum over windows whose users all see it at their own point.
 std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine);
 
-/// The plans that fit the registers, the fastest by the model first; at least one.
+/// The plans that fit the registers, the fastest by the model first; none where partial vectors of columns would
+/// have to be copied with their windows.
 std::vector<WindowPlan> windowPlans(const WindowShape& shape, const Analysis& analysis, const Machine& machine);
 
 /// The kernel by this plan; nothing if the kernel's outputs do not allow it.

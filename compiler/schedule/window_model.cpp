@@ -66,8 +66,7 @@ private:
     uint32_t first = 0;
     auto slides = [&](uint32_t d) {
       return std::ranges::any_of(shape_.operands, [&](const WindowOperand& operand) {
-        return operand.window != nullptr &&
-               std::ranges::any_of(operand.window->args, [&](graph::ExprRef s) {
+        return operand.window != nullptr && std::ranges::any_of(operand.window->args, [&](graph::ExprRef s) {
                  return s->kind != graph::ExprKind::Index && graph::dependsOnIndex(s, d);
                });
       });

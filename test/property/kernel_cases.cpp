@@ -426,6 +426,95 @@ KernelCase convolution(Random& random) {
   return {"convolution", text.done({s}), {}, {}};
 }
 
+/// A convolution of any rank, its gradients, or both along channels alone (depthwise), from one random geometry.
+KernelCase windows(Random& random) {
+  static constexpr std::array<std::array<const char*, 3>, 2> names = {{{"i", "j", "k"}, {"u", "v", "w"}}};
+  Rows n = rows(random);
+  n.max = 1 + n.max % 9;
+  n.extent = n.extent == "N" ? "N" : number(n.max);
+  Text text(n.max);
+  int rank = chance(random, 70) ? 2 : chance(random, 60) ? 1 : 3;
+  int channels = chance(random, 70) ? pick(random, 1, 9) : size(random) % 40 + 1;
+  int results = chance(random, 60) ? pick(random, 1, 20) : size(random);
+  bool depthwise = chance(random, 15);
+  std::string c = number(channels), o = number(results);
+  std::string places = "n:" + n.extent, window, inExtents = n.extent, outExtents = n.extent, windowExtents;
+  std::string inAt, outAt = "n", back = "n", in = "n:" + n.extent, ownWindow;
+  for (size_t d = 0; d < static_cast<size_t>(rank); ++d) {
+    int extent = pick(random, 1, rank == 3 ? 7 : 17), kernel = pick(random, 1, 5);
+    int stride = chance(random, 60) ? 1 : pick(random, 2, 3), dilation = chance(random, 75) ? 1 : pick(random, 2, 3);
+    int pad = pick(random, 0, kernel - 1), reach = (kernel - 1) * dilation + 1;
+    extent = std::max(extent, reach - 2 * pad);
+    int out = (extent + 2 * pad - reach) / stride + 1;
+    std::string i = names[0][d], u = names[1][d];
+    places += ", " + i + ":" + number(out);
+    in += ", " + i + ":" + number(extent);
+    window += (window.empty() ? "" : ", ") + u + ":" + number(kernel);
+    ownWindow += (ownWindow.empty() ? "" : ", ") + u;
+    inExtents += ", " + number(extent);
+    outExtents += ", " + number(out);
+    windowExtents += number(kernel) + ", ";
+    inAt += ", " + number(stride) + "*" + i + " + " + number(dilation) + "*" + u + " - " + number(pad);
+    outAt += ", " + i;
+    back += ", " + i + " - " + number(dilation) + "*" + u + " + " + number(pad);
+  }
+  std::string x, w, body, dims, reduced, at;
+  int kind = pick(random, 0, 2);
+  if (depthwise) {
+    x = text.input("f32[" + inExtents + ", " + c + "]");
+    w = text.input("f32[" + windowExtents + c + "]");
+    body = "mul(" + x + "[n" + inAt + ", c; 0.0], " + w + "[" + ownWindow + ", c])";
+    dims = places + ", c:" + c;
+    reduced = window;
+    at = outAt + ", c";
+  } else if (kind == 0) { // forward
+    x = text.input("f32[" + inExtents + ", " + c + "]");
+    w = text.input("f32[" + windowExtents + c + ", " + o + "]");
+    std::string element = x + "[n" + inAt + ", c; 0.0]";
+    if (chance(random, 15)) {
+      element = "max(" + element + ", 0.0)";
+    }
+    body = "mul(" + element + ", " + w + "[" + ownWindow + ", c, o])";
+    dims = places + ", o:" + o;
+    reduced = window + ", c:" + c;
+    at = outAt + ", o";
+  } else if (kind == 1) { // the gradient of the input, stride 1
+    x = text.input("f32[" + inExtents + ", " + o + "]");
+    w = text.input("f32[" + windowExtents + c + ", " + o + "]");
+    body = "mul(" + x + "[" + back + ", o; 0.0], " + w + "[" + ownWindow + ", c, o])";
+    dims = in + ", c:" + c;
+    reduced = "o:" + o + ", " + window;
+    at = outAt + ", c";
+  } else { // the gradient of the weights
+    x = text.input("f32[" + inExtents + ", " + c + "]");
+    w = text.input("f32[" + outExtents + ", " + o + "]");
+    body = "mul(" + x + "[n" + inAt + ", c; 0.0], " + w + "[" + outAt + ", o])";
+    dims = window + ", c:" + c + ", o:" + o;
+    reduced = places;
+    at = ownWindow + ", c, o";
+  }
+  std::vector<std::string> returns = {text.op("comp [" + dims + "] add [" + reduced + "] : f32 { " + body + " }")};
+  KernelCase result{"windows", "", {}, {}};
+  if (!depthwise && kind == 2 && chance(random, 60)) {
+    std::string p = text.input("f32[" + windowExtents + c + ", " + o + "]");
+    returns = {text.op("comp [" + dims + "] : f32 { sub(" + p + "[" + at + "], mul(0.125, " + returns[0] + "[" + at +
+                       "])) }")};
+    result.inPlace = {2};
+  } else if (chance(random, 50)) {
+    std::string last = dims.substr(dims.rfind(':') + 1);
+    std::string b = text.input("f32[" + last + "]"), channel = at.substr(at.rfind(' ') + 1);
+    std::string biased = "add(" + returns[0] + "[" + at + "], " + b + "[" + channel + "])";
+    std::string y = text.op("comp [" + dims + "] : f32 { " + activation(random, biased) + " }");
+    if (chance(random, 50)) {
+      returns[0] = y;
+    } else {
+      returns.push_back(y);
+    }
+  }
+  result.text = text.done(returns);
+  return result;
+}
+
 KernelCase draws(Random& random) {
   Rows n = rows(random);
   Text text(n.max);
@@ -463,8 +552,9 @@ KernelCase views(Random& random) {
 KernelCase randomKernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {20, product}, {14, update},     {12, rowsOfSoftmax}, {10, elementwise}, {12, reductions}, {6, gatherAndScatter},
-      {4, accuracy}, {6, convolution}, {4, draws},          {4, views},        {4, columnSums},  {4, rowByRow}};
+      {12, product}, {14, update},     {12, rowsOfSoftmax}, {10, elementwise}, {12, reductions}, {6, gatherAndScatter},
+      {4, accuracy}, {6, convolution}, {8, windows},        {4, draws},        {4, views},       {4, columnSums},
+      {4, rowByRow}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

@@ -3,6 +3,7 @@
 // that repeats it alone and the kernel.
 #include "compiler/codegen/halide/compile_kernel.h"
 #include "compiler/schedule/contraction.h"
+#include "compiler/schedule/window.h"
 #include "test/property/kernel_cases.h"
 #include "test/property/kernel_runner.h"
 
@@ -47,9 +48,20 @@ struct Job {
 
 std::string nameOf(const Job& job, const char* variant) { return "k" + std::to_string(job.seed) + variant; }
 
-/// Half of the contractions by any plan that there is, so that all of them are tested, not only what the model chooses.
+/// Half of the contractions and sums over windows by any plan that there is, so that all of them are tested, not only
+/// what the model chooses.
 schedule::Schedule scheduleOf(const Job& job, const schedule::Machine& machine, std::mt19937_64& random) {
   schedule::Analysis analysis(job.kernel);
+  std::optional<schedule::WindowShape> window = schedule::windowShape(analysis, machine);
+  if (window && random() % 2 == 0) {
+    std::vector<schedule::WindowPlan> plans = schedule::windowPlans(*window, analysis, machine);
+    if (!plans.empty()) {
+      const schedule::WindowPlan& plan = plans[random() % plans.size()];
+      if (std::optional<schedule::Schedule> schedule = scheduleWindow(analysis, machine, *window, plan)) {
+        return std::move(*schedule);
+      }
+    }
+  }
   std::vector<schedule::ContractionPlan> plans = schedule::contractionPlans(analysis, machine);
   if (!plans.empty() && random() % 2 == 0) {
     const schedule::ContractionPlan& plan = plans[random() % plans.size()];

@@ -72,6 +72,9 @@ void applyNest(Halide::Stage definition, const schedule::Nest& nest, LoopNames& 
   for (const std::string& loop : nest.parallel) {
     definition.parallel(find(loop));
   }
+  for (const std::string& loop : nest.undivided) {
+    definition.never_partition(find(loop));
+  }
 }
 
 } // namespace

@@ -31,18 +31,21 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
     ExprRef subscript = halo.access->args[d];
     vars.emplace_back(subscriptLoop(d));
     Expr size = extent(type.dims[d]);
-    if (subscript->kind == ExprKind::Index) {
-      indices[subscript->index] = vars.back();
-    }
     if (subscript->kind == ExprKind::Index || subscript->kind == ExprKind::Const) {
-      places.push_back(vars.back());
+      bool whole = halo.bounds[d] && type.dims[d].isStatic() &&
+                   halo.bounds[d]->first + halo.bounds[d]->second <= type.dims[d].constant();
+      // Columns are there for whole tiles; those past the end repeat the last one.
+      bool past = halo.bounds[d] && !whole;
+      places.push_back(past ? Halide::clamp(Expr(vars.back()), 0, size - 1) : Expr(vars.back()));
+      if (subscript->kind == ExprKind::Index) {
+        indices[subscript->index] = places.back();
+      }
       continue;
     }
     if (halo.access->fill && !ranges.alwaysInRange(subscript, type.dims[d])) {
       Expr here = vars.back() >= 0 && vars.back() < size;
       inside = inside.defined() ? inside && here : here;
     }
-    // What is likely here makes Halide run the inner part of the loop without conditions.
     places.push_back(Halide::clamp(Expr(vars.back()), 0, size - 1));
   }
   ExprLowering bodies = lowering(op, indices);
@@ -74,21 +77,7 @@ Expr PipelineBuilder::reductionBody(const Op& op, const schedule::OpSchedule& ho
   for (uint32_t d : how.clamped) {
     kept[d] = Halide::clamp(indices[d], 0, extent(op.dims[d].extent) - 1);
   }
-  ExprLowering bodies = lowering(op, kept);
-  for (size_t i = 0; i < how.packs.size(); ++i) {
-    const schedule::Pack& pack = how.packs[i];
-    // The last panel is padded, so the pack's own index may run past the end; it is not clamped.
-    const Expr& along = pack.along < op.dims.size() ? indices[pack.along] : kept[pack.along];
-    int32_t width = static_cast<int32_t>(pack.multiple);
-    std::vector<Expr> args = {width > 0 ? along % width : along};
-    for (uint32_t other : pack.others) {
-      args.push_back(kept[other]);
-    }
-    if (width > 0) {
-      args.push_back(along / width);
-    }
-    bodies.replace(pack.part, fromStorage(stages_.at(name + "_pack" + std::to_string(i)).func(args), pack.part->dtype));
-  }
+  ExprLowering bodies = loweringPacked(op, how, dimVars(op.dims.size()), kept);
   ExprLowering places = lowering(op, indices);
   for (size_t i = 0; i < how.halos.size(); ++i) {
     const schedule::Halo& halo = how.halos[i];
