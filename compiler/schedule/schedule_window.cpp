@@ -26,6 +26,8 @@ namespace {
 
 /// Terms that a tile adds up before it is added to the buffer of the result.
 constexpr int64_t blockTerms = 128;
+/// Bytes of the buffers of all pieces together.
+constexpr double mostBuffered = 16 << 20;
 
 class Window {
 public:
@@ -457,7 +459,9 @@ private:
         blocks.outer = q;
       }
     }
-    blocks.pieces = std::min(best, reductionPieces);
+    double bytes = analysis_.elements(*op_.results[0]) * static_cast<double>(shape_.bytes);
+    int64_t fitting = std::max<int64_t>(2, static_cast<int64_t>(mostBuffered / bytes));
+    blocks.pieces = std::min({best, reductionPieces, fitting});
     blocks.pieceLength = (best + blocks.pieces - 1) / blocks.pieces;
     blocks.pieces = (best + blocks.pieceLength - 1) / blocks.pieceLength;
   }

@@ -155,7 +155,7 @@ void PipelineBuilder::defineBlocks(const Op& op, const schedule::OpSchedule& how
       index = s * static_cast<int32_t>(plan.pieceLength) + r;
       if (!Halide::Internal::is_const(whole, plan.pieces * plan.pieceLength)) {
         blocks.where(index < whole);
-        index = Halide::unsafe_promise_clamped(index, 0, whole - 1);
+        index = Halide::clamp(index, 0, whole - 1); // halos are made before the condition is tested
       }
     }
     blockArgs.push_back(index);
