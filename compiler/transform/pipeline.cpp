@@ -31,6 +31,7 @@ Status optimize(graph::Module& module, const PassOptions& options) {
     return reports.error();
   }
   const std::array finish = {
+      findPass("fold-affine"),      // bodies are complete, and sums have given up their common factors
       findPass("hoist-invariants"), // last: bodies are as long as they get
       findPass("cse"),              // several bodies had the same part
       findPass("dce"),

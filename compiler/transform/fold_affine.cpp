@@ -1,0 +1,363 @@
+// In evaluations and predictions: a factor and a shift behind a contraction with weights, all of them made of
+// parameters and states alone, go into the weights and one shift. So batch norm by its running statistics costs nothing
+// per element.
+//
+//   %y = comp [n:N, i:8, o:4] add [u:3, c:3] { mul(%x[n, i + u - 1, c; 0.0], %w[u, c, o]) }
+//   %z = comp [n:N, i:8, o:4] { tanh(add(mul(sub(%y[n, i, o], %m[o]), rsqrt(%v[o])), %b[o])) }
+//      →
+//   %w1 = comp [u:3, c:3, o:4] { mul(%w[u, c, o], rsqrt(%v[o])) }
+//   %b1 = comp [o:4] { add(mul(neg(%m[o]), rsqrt(%v[o])), %b[o]) }
+//   %y = comp … { mul(%x[n, i + u - 1, c; 0.0], %w1[u, c, o]) }
+//   %z = comp … { tanh(add(%y[n, i, o], %b1[o])) }
+//
+// The factor depends on no index that the weights lack, the contraction has no other reader, and it has more elements
+// than the weights, which are multiplied in each call. Factors that are numbers stay: they cost nothing. In a step the
+// gradient reads what stands between, so nothing would be saved there. As with every sum that is rounded in another
+// order, the result is equal up to rounding unless weight times factor leaves the range of its type.
+#include "compiler/algebra/reindex.h"
+#include "compiler/transform/pass_manager.h"
+#include "compiler/transform/read_through.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace dnn::transform {
+
+namespace {
+
+using algebra::Builder;
+using algebra::isApply;
+using graph::ExprKind;
+using graph::ExprRef;
+using graph::IndexVar;
+using graph::Op;
+using graph::OpKind;
+using graph::Value;
+
+/// scale·y + shift; nullptr: no factor, nothing added.
+struct Affine {
+  ExprRef scale = nullptr;
+  ExprRef shift = nullptr;
+};
+
+/// What a reader makes of the contraction's element, and at which of its own indices the element stands.
+struct Reading {
+  ExprRef element = nullptr; // the access
+  ExprRef whole = nullptr;   // the largest affine expression of it
+  Affine affine;
+};
+
+class Folder {
+public:
+  explicit Folder(graph::Function& function) : function_(function), b_(function.module.exprs) {}
+
+  Changed run() {
+    findConstants();
+    graph::Uses uses(function_);
+    std::vector<Op*> ops;
+    for (Op* op : function_.body.ops) {
+      if (op->kind == OpKind::Comp && op->reduction == Reduction::Add && !constants_.contains(op->results[0])) {
+        fold(*op, uses, ops);
+      }
+      ops.push_back(op);
+    }
+    if (!changed_) {
+      return Changed::No;
+    }
+    // What weights are made of must be defined before the contractions.
+    std::ranges::stable_sort(ops, {}, [&](const Op* op) {
+      bool persistent = op->kind == OpKind::Param || op->kind == OpKind::State;
+      return persistent ? 0 : op->results.empty() || !isConstant(op->results[0]) ? 3 : made_.contains(op) ? 2 : 1;
+    });
+    function_.body.ops = std::move(ops);
+    return Changed::Yes;
+  }
+
+private:
+  bool isConstant(const Value* v) const { return constants_.contains(v); }
+
+  /// Parameters, states and what is computed from them alone.
+  void findConstants() {
+    for (const Op* op : function_.body.ops) {
+      bool computes = op->kind == OpKind::Comp && !draws(op->body);
+      bool made = (computes || op->kind == OpKind::Reshape) && !op->operands.empty() &&
+                  std::ranges::all_of(op->operands, [&](const Value* v) { return isConstant(v); });
+      if (op->kind == OpKind::Param || op->kind == OpKind::State || made) {
+        constants_.insert(op->results[0]);
+      }
+    }
+  }
+
+  static bool draws(ExprRef e) {
+    bool found = false;
+    graph::forEachNode(e, [&](ExprRef node) { found |= node->kind == ExprKind::Draw; });
+    return found;
+  }
+
+  void fold(Op& contraction, const graph::Uses& uses, std::vector<Op*>& before) {
+    const Value* y = contraction.results[0];
+    const std::vector<Op*>& readers = uses.of(y);
+    if (readers.size() != 1 || uses.returned(y) || readers[0]->kind != OpKind::Comp || !isFloat(y->type.dtype) ||
+        !isApply(contraction.body, ScalarOp::Mul)) {
+      return;
+    }
+    Op& reader = *readers[0];
+    std::optional<Reading> reading = read(reader, *y);
+    if (!reading || reading->affine.scale == nullptr || !readsTensor(reading->affine.scale)) {
+      return;
+    }
+    ExprRef weights = weightsOf(contraction, reader, *reading);
+    if (weights == nullptr) {
+      return;
+    }
+    foldFactor(contraction, reader, *reading, weights, before);
+    foldShift(reader, *reading, before);
+    changed_ = true;
+  }
+
+  static bool readsTensor(ExprRef e) {
+    bool found = false;
+    graph::forEachNode(e, [&](ExprRef node) { found |= node->kind == ExprKind::Access; });
+    return found;
+  }
+
+  // 1. The reader.
+
+  /// none: y is read at several places, or not element by element, or not in one affine expression alone.
+  std::optional<Reading> read(const Op& reader, const Value& y) const {
+    std::vector<ExprRef> accesses = accessesOf(reader, y);
+    if (accesses.size() != 1 || accesses[0]->fill || !distinctIndices(accesses[0]->args)) {
+      return std::nullopt;
+    }
+    Reading reading;
+    reading.element = accesses[0];
+    std::unordered_map<ExprRef, Affine> affine;
+    std::unordered_set<ExprRef> inside; // affine, and part of a larger one
+    bool single = true;
+    graph::forEachNode(reader.body, [&](ExprRef e) {
+      if (std::optional<Affine> found = affineOf(e, reader, reading.element, affine)) {
+        for (ExprRef arg : e->args) {
+          inside.insert(arg);
+        }
+        affine[e] = *found;
+        return;
+      }
+      for (ExprRef arg : e->args) { // used as it is: it ends here
+        if (affine.contains(arg)) {
+          single = single && (reading.whole == nullptr || reading.whole == arg);
+          reading.whole = arg;
+        }
+      }
+    });
+    if (affine.contains(reader.body)) {
+      single = single && reading.whole == nullptr;
+      reading.whole = reader.body;
+    }
+    if (!single || reading.whole == nullptr || inside.contains(reading.whole)) {
+      return std::nullopt;
+    }
+    reading.affine = affine.at(reading.whole);
+    return reading;
+  }
+
+  static bool distinctIndices(const std::vector<ExprRef>& subscripts) {
+    std::unordered_set<ExprRef> seen;
+    return std::ranges::all_of(subscripts,
+                               [&](ExprRef e) { return e->kind == ExprKind::Index && seen.insert(e).second; });
+  }
+
+  std::optional<Affine> affineOf(ExprRef e, const Op& reader, ExprRef element,
+                                 const std::unordered_map<ExprRef, Affine>& known) const {
+    if (e == element) {
+      return Affine{};
+    }
+    if (e->kind != ExprKind::Apply || e->args.empty() || e->args.size() > 2) {
+      return std::nullopt;
+    }
+    auto left = known.find(e->args[0]);
+    if (e->args.size() == 1) {
+      if (e->op != ScalarOp::Neg || left == known.end()) {
+        return std::nullopt;
+      }
+      return times(left->second, b_.pool().number(-1, e->dtype));
+    }
+    auto right = known.find(e->args[1]);
+    if ((left == known.end()) == (right == known.end())) {
+      return std::nullopt;
+    }
+    bool first = left != known.end();
+    ExprRef other = e->args[first ? 1 : 0];
+    if (!isConstantExpr(other, reader)) {
+      return std::nullopt;
+    }
+    const Affine& a = first ? left->second : right->second;
+    switch (e->op) {
+    case ScalarOp::Add: return plus(a, other);
+    case ScalarOp::Sub: return first ? plus(a, b_.neg(other)) : plus(times(a, b_.pool().number(-1, e->dtype)), other);
+    case ScalarOp::Mul: return times(a, other);
+    case ScalarOp::Div: return first ? std::optional(times(a, b_.div(b_.one(e->dtype), other))) : std::nullopt;
+    default: // no other operator is affine
+      return std::nullopt;
+    }
+  }
+
+  Affine times(const Affine& a, ExprRef factor) const {
+    return {a.scale == nullptr ? factor : b_.mul(a.scale, factor),
+            a.shift == nullptr ? nullptr : b_.mul(a.shift, factor)};
+  }
+  Affine plus(const Affine& a, ExprRef shift) const {
+    return {a.scale, a.shift == nullptr ? shift : b_.add(a.shift, shift)};
+  }
+
+  bool isConstantExpr(ExprRef e, const Op& reader) const {
+    bool constant = true;
+    graph::forEachNode(e, [&](ExprRef node) {
+      constant = constant && node->kind != ExprKind::Draw &&
+                 (node->kind != ExprKind::Access || isConstant(reader.operands[node->operand]));
+    });
+    return constant;
+  }
+
+  // 2. The contraction.
+
+  /// The factor of the body that reads constant weights, each element of them at one place, by indices that the scale
+  /// needs; nullptr if there is none or it would not pay.
+  ExprRef weightsOf(const Op& contraction, const Op& reader, const Reading& reading) const {
+    for (ExprRef factor : contraction.body->args) {
+      if (factor->kind != ExprKind::Access || factor->fill || !isConstant(contraction.operands[factor->operand]) ||
+          !distinctIndices(factor->args)) {
+        continue;
+      }
+      bool whole = true;
+      int64_t weights = 1;
+      for (size_t d = 0; d < factor->args.size(); ++d) {
+        const Dim& extent = contraction.operands[factor->operand]->type.dims[d];
+        whole = whole && extent == extentOf(contraction, factor->args[d]->index);
+        weights *= extent.max(function_.symbols);
+      }
+      int64_t elements = 1;
+      for (const IndexVar& var : contraction.dims) {
+        elements *= var.extent.max(function_.symbols);
+      }
+      if (whole && elements > weights && scaleFits(reader, reading, factor)) {
+        return factor;
+      }
+    }
+    return nullptr;
+  }
+
+  static const Dim& extentOf(const Op& op, uint32_t index) {
+    return index < op.dims.size() ? op.dims[index].extent : op.reduced[index - op.dims.size()].extent;
+  }
+
+  /// Every index of the scale is one at which the contraction's element stands, and the weights have it.
+  static bool scaleFits(const Op& reader, const Reading& reading, ExprRef weights) {
+    for (uint32_t i = 0; i < reader.dims.size() + reader.reduced.size(); ++i) {
+      if (graph::dependsOnIndex(reading.affine.scale, i) && !placeOf(i, reading, weights)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// The dimension of the weights that index i of the reader runs along.
+  static std::optional<size_t> placeOf(uint32_t i, const Reading& reading, ExprRef weights) {
+    for (size_t d = 0; d < reading.element->args.size(); ++d) {
+      for (size_t w = 0; w < weights->args.size(); ++w) {
+        if (reading.element->args[d]->index == i && weights->args[w]->index == d) {
+          return w;
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
+  // 3. The new ops.
+
+  void foldFactor(Op& contraction, const Op& reader, const Reading& reading, ExprRef weights,
+                  std::vector<Op*>& before) {
+    Value* old = contraction.operands[weights->operand];
+    std::vector<Value*> operands = {old};
+    ExprRef scale = algebra::moveOperands(b_, reading.affine.scale, reader.operands, operands);
+    std::vector<ExprRef> replacement(reader.dims.size() + reader.reduced.size(), nullptr);
+    for (uint32_t i = 0; i < replacement.size(); ++i) {
+      if (std::optional<size_t> place = placeOf(i, reading, weights)) {
+        replacement[i] = b_.pool().index(static_cast<uint32_t>(*place));
+      }
+    }
+    std::vector<IndexVar> dims;
+    for (ExprRef subscript : weights->args) {
+      dims.push_back(subscript->index < contraction.dims.size()
+                         ? contraction.dims[subscript->index]
+                         : contraction.reduced[subscript->index - contraction.dims.size()]);
+    }
+    ExprRef element = b_.pool().access(0, weights->dtype, algebra::indexRange(b_.pool(), 0, weights->args.size()));
+    Value* scaled = make(std::move(dims), b_.mul(element, algebra::substituteIndices(b_, scale, replacement)),
+                         std::move(operands), weights->dtype, contraction.loc, before);
+    uint32_t position = algebra::operandPosition(contraction.operands, scaled);
+    contraction.body = algebra::rebuild(b_, contraction.body, [&](ExprRef e, const std::vector<ExprRef>& args) {
+      return e == weights ? b_.pool().access(position, e->dtype, args) : nullptr;
+    });
+    graph::normalizeOperands(b_.pool(), contraction);
+  }
+
+  void foldShift(Op& reader, const Reading& reading, std::vector<Op*>& before) {
+    ExprRef sum = reading.element;
+    if (reading.affine.shift != nullptr) {
+      std::vector<IndexVar> dims;
+      std::vector<ExprRef> subscripts;
+      std::vector<ExprRef> replacement(reader.dims.size() + reader.reduced.size(), nullptr);
+      for (uint32_t i = 0; i < replacement.size(); ++i) {
+        if (graph::dependsOnIndex(reading.affine.shift, i)) {
+          replacement[i] = b_.pool().index(static_cast<uint32_t>(dims.size()));
+          subscripts.push_back(b_.pool().index(i));
+          dims.push_back(i < reader.dims.size() ? reader.dims[i] : reader.reduced[i - reader.dims.size()]);
+        }
+      }
+      DType dtype = reading.element->dtype;
+      Value* shift = make(std::move(dims), algebra::substituteIndices(b_, reading.affine.shift, replacement),
+                          reader.operands, dtype, reader.loc, before);
+      sum = b_.add(sum, b_.pool().access(algebra::operandPosition(reader.operands, shift), dtype, subscripts));
+    }
+    reader.body = algebra::rebuild(
+        b_, reader.body, [&](ExprRef e, const std::vector<ExprRef>&) { return e == reading.whole ? sum : nullptr; });
+    graph::normalizeOperands(b_.pool(), reader);
+  }
+
+  Value* make(std::vector<IndexVar> dims, ExprRef body, std::vector<Value*> operands, DType dtype, graph::Loc loc,
+              std::vector<Op*>& before) {
+    TensorType type{dtype, {}, std::nullopt};
+    for (const IndexVar& var : dims) {
+      type.dims.push_back(var.extent);
+    }
+    Op* made = function_.createOp(OpKind::Comp, std::move(operands), {type}, loc);
+    made->dims = std::move(dims);
+    made->body = body;
+    graph::normalizeOperands(b_.pool(), *made);
+    before.push_back(made);
+    constants_.insert(made->results[0]);
+    made_.insert(made);
+    return made->results[0];
+  }
+
+  graph::Function& function_;
+  Builder b_;
+  std::unordered_set<const Value*> constants_;
+  std::unordered_set<const Op*> made_;
+  bool changed_ = false;
+};
+
+} // namespace
+
+Result<Changed> foldAffine(graph::Module& module) {
+  Changed changed = Changed::No;
+  for (const auto& function : module.functions) {
+    if (function->kind == graph::FunctionKind::Eval || function->kind == graph::FunctionKind::Predict) {
+      changed = Folder(*function).run() == Changed::Yes ? Changed::Yes : changed;
+    }
+  }
+  return changed;
+}
+
+} // namespace dnn::transform
