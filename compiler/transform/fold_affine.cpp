@@ -10,10 +10,10 @@
 //   %y = comp … { mul(%x[n, i + u - 1, c; 0.0], %w1[u, c, o]) }
 //   %z = comp … { tanh(add(%y[n, i, o], %b1[o])) }
 //
-// The factor depends on no index that the weights lack, the contraction has no other reader, and it has more elements
-// than the weights, which are multiplied in each call. Factors that are numbers stay: they cost nothing. In a step the
-// gradient reads what stands between, so nothing would be saved there. As with every sum that is rounded in another
-// order, the result is equal up to rounding unless weight times factor leaves the range of its type.
+// Factor and shift depend on no index that the weights lack, the contraction has no other reader, and it has more
+// elements than the weights, which are multiplied in each call. Factors that are numbers stay: they cost nothing. In a
+// step the gradient reads what stands between, so nothing would be saved there. As with every sum that is rounded in
+// another order, the result is equal up to rounding unless weight times factor leaves the range of its type.
 #include "compiler/algebra/reindex.h"
 #include "compiler/transform/pass_manager.h"
 #include "compiler/transform/read_through.h"
@@ -221,8 +221,8 @@ private:
 
   // 2. The contraction.
 
-  /// The factor of the body that reads constant weights, each element of them at one place, by indices that the scale
-  /// needs; nullptr if there is none or it would not pay.
+  /// The factor of the body that reads constant weights, each element of them at one place, by indices that scale and
+  /// shift need; nullptr if there is none or it would not pay.
   ExprRef weightsOf(const Op& contraction, const Op& reader, const Reading& reading) const {
     for (ExprRef factor : contraction.body->args) {
       if (factor->kind != ExprKind::Access || factor->fill || !isConstant(contraction.operands[factor->operand]) ||
@@ -240,7 +240,7 @@ private:
       for (const IndexVar& var : contraction.dims) {
         elements *= var.extent.max(function_.symbols);
       }
-      if (whole && elements > weights && scaleFits(reader, reading, factor)) {
+      if (whole && elements > weights && fits(reader, reading, factor)) {
         return factor;
       }
     }
@@ -251,10 +251,12 @@ private:
     return index < op.dims.size() ? op.dims[index].extent : op.reduced[index - op.dims.size()].extent;
   }
 
-  /// Every index of the scale is one at which the contraction's element stands, and the weights have it.
-  static bool scaleFits(const Op& reader, const Reading& reading, ExprRef weights) {
+  /// Every index of scale and shift is one at which the contraction's element stands, and the weights have it.
+  static bool fits(const Op& reader, const Reading& reading, ExprRef weights) {
     for (uint32_t i = 0; i < reader.dims.size() + reader.reduced.size(); ++i) {
-      if (graph::dependsOnIndex(reading.affine.scale, i) && !placeOf(i, reading, weights)) {
+      bool needed = graph::dependsOnIndex(reading.affine.scale, i) ||
+                    (reading.affine.shift != nullptr && graph::dependsOnIndex(reading.affine.shift, i));
+      if (needed && !placeOf(i, reading, weights)) {
         return false;
       }
     }
