@@ -15,11 +15,10 @@
 // step the gradient reads what stands between, so nothing would be saved there. As with every sum that is rounded in
 // another order, the result is equal up to rounding unless weight times factor leaves the range of its type.
 #include "compiler/algebra/reindex.h"
+#include "compiler/transform/affine_reading.h"
 #include "compiler/transform/pass_manager.h"
-#include "compiler/transform/read_through.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <unordered_set>
 
 namespace dnn::transform {
@@ -35,25 +34,11 @@ using graph::Op;
 using graph::OpKind;
 using graph::Value;
 
-/// scale·y + shift; nullptr: no factor, nothing added.
-struct Affine {
-  ExprRef scale = nullptr;
-  ExprRef shift = nullptr;
-};
-
-/// What a reader makes of the contraction's element, and at which of its own indices the element stands.
-struct Reading {
-  ExprRef element = nullptr; // the access
-  ExprRef whole = nullptr;   // the largest affine expression of it
-  Affine affine;
-};
-
 class Folder {
 public:
-  explicit Folder(graph::Function& function) : function_(function), b_(function.module.exprs) {}
+  explicit Folder(graph::Function& function) : function_(function), b_(function.module.exprs), constants_(function) {}
 
   Changed run() {
-    findConstants();
     graph::Uses uses(function_);
     std::vector<Op*> ops;
     for (Op* op : function_.body.ops) {
@@ -68,33 +53,16 @@ public:
     // What weights are made of must be defined before the contractions.
     std::ranges::stable_sort(ops, {}, [&](const Op* op) {
       bool persistent = op->kind == OpKind::Param || op->kind == OpKind::State;
-      return persistent ? 0 : op->results.empty() || !isConstant(op->results[0]) ? 3 : made_.contains(op) ? 2 : 1;
+      return persistent                                                    ? 0
+             : op->results.empty() || !constants_.contains(op->results[0]) ? 3
+             : made_.contains(op)                                          ? 2
+                                                                           : 1;
     });
     function_.body.ops = std::move(ops);
     return Changed::Yes;
   }
 
 private:
-  bool isConstant(const Value* v) const { return constants_.contains(v); }
-
-  /// Parameters, states and what is computed from them alone.
-  void findConstants() {
-    for (const Op* op : function_.body.ops) {
-      bool computes = op->kind == OpKind::Comp && !draws(op->body);
-      bool made = (computes || op->kind == OpKind::Reshape) && !op->operands.empty() &&
-                  std::ranges::all_of(op->operands, [&](const Value* v) { return isConstant(v); });
-      if (op->kind == OpKind::Param || op->kind == OpKind::State || made) {
-        constants_.insert(op->results[0]);
-      }
-    }
-  }
-
-  static bool draws(ExprRef e) {
-    bool found = false;
-    graph::forEachNode(e, [&](ExprRef node) { found |= node->kind == ExprKind::Draw; });
-    return found;
-  }
-
   void fold(Op& contraction, const graph::Uses& uses, std::vector<Op*>& before) {
     const Value* y = contraction.results[0];
     const std::vector<Op*>& readers = uses.of(y);
@@ -103,7 +71,7 @@ private:
       return;
     }
     Op& reader = *readers[0];
-    std::optional<Reading> reading = read(reader, *y);
+    std::optional<Reading> reading = readAffinely(b_, constants_, reader, *y);
     if (!reading || reading->affine.scale == nullptr || !readsTensor(reading->affine.scale)) {
       return;
     }
@@ -122,111 +90,14 @@ private:
     return found;
   }
 
-  // 1. The reader.
-
-  /// none: y is read at several places, or not element by element, or not in one affine expression alone.
-  std::optional<Reading> read(const Op& reader, const Value& y) const {
-    std::vector<ExprRef> accesses = accessesOf(reader, y);
-    if (accesses.size() != 1 || accesses[0]->fill || !distinctIndices(accesses[0]->args)) {
-      return std::nullopt;
-    }
-    Reading reading;
-    reading.element = accesses[0];
-    std::unordered_map<ExprRef, Affine> affine;
-    std::unordered_set<ExprRef> inside; // affine, and part of a larger one
-    bool single = true;
-    graph::forEachNode(reader.body, [&](ExprRef e) {
-      if (std::optional<Affine> found = affineOf(e, reader, reading.element, affine)) {
-        for (ExprRef arg : e->args) {
-          inside.insert(arg);
-        }
-        affine[e] = *found;
-        return;
-      }
-      for (ExprRef arg : e->args) { // used as it is: it ends here
-        if (affine.contains(arg)) {
-          single = single && (reading.whole == nullptr || reading.whole == arg);
-          reading.whole = arg;
-        }
-      }
-    });
-    if (affine.contains(reader.body)) {
-      single = single && reading.whole == nullptr;
-      reading.whole = reader.body;
-    }
-    if (!single || reading.whole == nullptr || inside.contains(reading.whole)) {
-      return std::nullopt;
-    }
-    reading.affine = affine.at(reading.whole);
-    return reading;
-  }
-
-  static bool distinctIndices(const std::vector<ExprRef>& subscripts) {
-    std::unordered_set<ExprRef> seen;
-    return std::ranges::all_of(subscripts,
-                               [&](ExprRef e) { return e->kind == ExprKind::Index && seen.insert(e).second; });
-  }
-
-  std::optional<Affine> affineOf(ExprRef e, const Op& reader, ExprRef element,
-                                 const std::unordered_map<ExprRef, Affine>& known) const {
-    if (e == element) {
-      return Affine{};
-    }
-    if (e->kind != ExprKind::Apply || e->args.empty() || e->args.size() > 2) {
-      return std::nullopt;
-    }
-    auto left = known.find(e->args[0]);
-    if (e->args.size() == 1) {
-      if (e->op != ScalarOp::Neg || left == known.end()) {
-        return std::nullopt;
-      }
-      return times(left->second, b_.pool().number(-1, e->dtype));
-    }
-    auto right = known.find(e->args[1]);
-    if ((left == known.end()) == (right == known.end())) {
-      return std::nullopt;
-    }
-    bool first = left != known.end();
-    ExprRef other = e->args[first ? 1 : 0];
-    if (!isConstantExpr(other, reader)) {
-      return std::nullopt;
-    }
-    const Affine& a = first ? left->second : right->second;
-    switch (e->op) {
-    case ScalarOp::Add: return plus(a, other);
-    case ScalarOp::Sub: return first ? plus(a, b_.neg(other)) : plus(times(a, b_.pool().number(-1, e->dtype)), other);
-    case ScalarOp::Mul: return times(a, other);
-    case ScalarOp::Div: return first ? std::optional(times(a, b_.div(b_.one(e->dtype), other))) : std::nullopt;
-    default: // no other operator is affine
-      return std::nullopt;
-    }
-  }
-
-  Affine times(const Affine& a, ExprRef factor) const {
-    return {a.scale == nullptr ? factor : b_.mul(a.scale, factor),
-            a.shift == nullptr ? nullptr : b_.mul(a.shift, factor)};
-  }
-  Affine plus(const Affine& a, ExprRef shift) const {
-    return {a.scale, a.shift == nullptr ? shift : b_.add(a.shift, shift)};
-  }
-
-  bool isConstantExpr(ExprRef e, const Op& reader) const {
-    bool constant = true;
-    graph::forEachNode(e, [&](ExprRef node) {
-      constant = constant && node->kind != ExprKind::Draw &&
-                 (node->kind != ExprKind::Access || isConstant(reader.operands[node->operand]));
-    });
-    return constant;
-  }
-
-  // 2. The contraction.
+  // The contraction.
 
   /// The factor of the body that reads constant weights, each element of them at one place, by indices that scale and
   /// shift need; nullptr if there is none or it would not pay.
   ExprRef weightsOf(const Op& contraction, const Op& reader, const Reading& reading) const {
     for (ExprRef factor : contraction.body->args) {
-      if (factor->kind != ExprKind::Access || factor->fill || !isConstant(contraction.operands[factor->operand]) ||
-          !distinctIndices(factor->args)) {
+      if (factor->kind != ExprKind::Access || factor->fill ||
+          !constants_.contains(contraction.operands[factor->operand]) || !distinctIndices(factor->args)) {
         continue;
       }
       bool whole = true;
@@ -275,7 +146,7 @@ private:
     return std::nullopt;
   }
 
-  // 3. The new ops.
+  // The new ops.
 
   void foldFactor(Op& contraction, const Op& reader, const Reading& reading, ExprRef weights,
                   std::vector<Op*>& before) {
@@ -345,7 +216,7 @@ private:
 
   graph::Function& function_;
   Builder b_;
-  std::unordered_set<const Value*> constants_;
+  Constants constants_;
   std::unordered_set<const Op*> made_;
   bool changed_ = false;
 };

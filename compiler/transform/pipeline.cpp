@@ -30,8 +30,15 @@ Status optimize(graph::Module& module, const PassOptions& options) {
   if (auto reports = runToFixpoint(module, simplification, options); !reports) {
     return reports.error();
   }
+  const std::array folding = {
+      findPass("fold-affine"), // bodies are complete, and sums have given up their common factors
+      findPass("fold-linear"),
+      findPass("dce"),
+  };
+  if (auto reports = runToFixpoint(module, folding, options); !reports) {
+    return reports.error();
+  }
   const std::array finish = {
-      findPass("fold-affine"),      // bodies are complete, and sums have given up their common factors
       findPass("hoist-invariants"), // last: bodies are as long as they get
       findPass("cse"),              // several bodies had the same part
       findPass("dce"),
