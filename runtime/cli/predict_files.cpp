@@ -1,6 +1,7 @@
 #include "runtime/cli/predict_files.h"
 
 #include "runtime/data/csv.h"
+#include "runtime/data/loaders.h"
 #include "runtime/data/npy.h"
 #include "runtime/data/tokens.h"
 #include "runtime/support/extent.h"
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <sys/stat.h>
 
 namespace dnn::runtime {
 
@@ -22,6 +24,14 @@ unsigned long long u(uint64_t value) { return value; }
 
 bool isNpy(const std::string& path) { return path.ends_with(".npy"); }
 bool isText(const std::string& path) { return path.ends_with(".txt"); }
+
+bool isImages(const std::string& path) {
+  struct stat what = {};
+  std::string lower = path;
+  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+  return lower.ends_with(".png") || lower.ends_with(".jpg") || lower.ends_with(".jpeg") ||
+         (stat(path.c_str(), &what) == 0 && S_ISDIR(what.st_mode));
+}
 
 /// The source whose vocabulary the port's tokens belong to.
 Status findText(const plan::Plan& plan, const Port& port, const std::string& path, const plan::Source*& text) {
@@ -136,6 +146,47 @@ Status readNpyInput(const std::string& path, const Port& port, Column& column, u
   return success();
 }
 
+/// An image, or those of a folder in the order of their names: stretched if the program stretches its own to this size.
+Status readImagesInput(const plan::Plan& plan, const std::string& path, const Port& port, Column& column,
+                       uint64_t& rows) {
+  std::vector<int64_t> dims = port.dims;
+  if (dims.size() == 2) {
+    dims.push_back(1);
+  }
+  bool fits = port.batched && port.dtype == plan::DType::U8 && port.bound == 0 && dims.size() == 3 &&
+              (dims[2] == 1 || dims[2] == 3 || dims[2] == 4);
+  if (!fits) {
+    return failure(ExitCode::Usage,
+                   "`%s` would be images; input `%s` needs %s%s, and images are u8[height, width, 1, 3 or 4] a row",
+                   path.c_str(), port.name.c_str(), describe(port.dtype, port.dims).c_str(),
+                   port.batched ? " for each row" : "");
+  }
+  if (dnn_load_images == nullptr) {
+    return failure(ExitCode::Usage,
+                   "`%s`: the program of this executable reads no images, so it cannot decode any; give it as .npy, or "
+                   "use `dnnc run`",
+                   path.c_str());
+  }
+  plan::Source images;
+  images.kind = plan::Source::Kind::Images;
+  images.name = port.name;
+  images.labels = 0;
+  images.fields = {port};
+  images.fields[0].dims = dims;
+  images.resize = std::ranges::any_of(plan.sources, [&](const plan::Source& source) {
+    return source.kind == plan::Source::Kind::Images && source.resize && source.fields[0].dims == dims;
+  });
+  Dataset data;
+  data.fields.resize(1);
+  makeColumn(images.fields[0], data.fields[0]);
+  if (Status status = dnn_load_images(images, {path}, data); !status.ok()) {
+    return status;
+  }
+  column.bytes = std::move(data.fields[0].bytes);
+  rows = data.rows;
+  return success();
+}
+
 /// The columns that the program's own csv sources have for a field like this input; null if there are none in `header`.
 const plan::CsvField* columnsOf(const plan::Plan& plan, const Port& port, const std::vector<std::string>& header) {
   auto has = [&](const std::string& column) { return std::find(header.begin(), header.end(), column) != header.end(); };
@@ -237,9 +288,10 @@ Status readInputs(Machine& machine, const Entry& entry, const Options& options, 
     Column& column = inputs.emplace_back();
     makeColumn(port, column);
     uint64_t found = 0;
-    Status status = isNpy(path->path)    ? readNpyInput(path->path, port, column, found)
-                    : isText(path->path) ? readTextInput(machine.plan(), path->path, port, column, found)
-                                         : readCsvInput(machine.plan(), path->path, port, column, found);
+    Status status = isNpy(path->path)      ? readNpyInput(path->path, port, column, found)
+                    : isText(path->path)   ? readTextInput(machine.plan(), path->path, port, column, found)
+                    : isImages(path->path) ? readImagesInput(machine.plan(), path->path, port, column, found)
+                                           : readCsvInput(machine.plan(), path->path, port, column, found);
     if (!status.ok()) {
       return status;
     }

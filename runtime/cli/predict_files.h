@@ -1,4 +1,4 @@
-// The files of `predict`: inputs from .npy or CSV, results to either.
+// The files of `predict`: inputs from .npy, text, images or CSV, results to .npy, text or CSV.
 #pragma once
 
 #include "runtime/cli/options.h"

@@ -62,6 +62,11 @@ Status takeImages(const std::string& folder, const Names& names, ImageList& imag
 } // namespace
 
 Status listImages(const std::string& folder, plan::Source& source, ImageList& images) {
+  struct stat what = {};
+  if (source.labels == 0 && stat(folder.c_str(), &what) == 0 && S_ISREG(what.st_mode)) {
+    images.paths = {folder};
+    return success();
+  }
   Names top;
   if (Status status = namesIn(folder, top); !status.ok()) {
     return status;

@@ -33,12 +33,12 @@ Status decodeOne(const Decoding& work, size_t number) {
   }
   if (image.height != dims[0] || image.width != dims[1]) {
     if (!work.source.resize) {
-      return failure(ExitCode::BadInput,
-                     "`%s` has %lld × %lld pixels, and the first image of `%s` %lld × %lld; say what size they shall "
-                     "have: `size = [%lld, %lld]`",
-                     path.c_str(), static_cast<long long>(image.height), static_cast<long long>(image.width),
-                     work.source.name.c_str(), static_cast<long long>(dims[0]), static_cast<long long>(dims[1]),
-                     static_cast<long long>(dims[0]), static_cast<long long>(dims[1]));
+      return failure(
+          ExitCode::BadInput,
+          "`%s` has %lld × %lld pixels; `%s` takes %lld × %lld, and only `size = …` in the program's source of "
+          "images stretches them",
+          path.c_str(), static_cast<long long>(image.height), static_cast<long long>(image.width),
+          work.source.name.c_str(), static_cast<long long>(dims[0]), static_cast<long long>(dims[1]));
     }
     image = resized(image, dims[0], dims[1]);
   }
