@@ -42,10 +42,11 @@ Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std
   }
   const Dim& along = dims[*vector];
   bool whole = along.isStatic() && along.constant() % lanes == 0;
+  if (!whole && along.isStatic() && along.constant() <= lanes && vectorLoop == name(*vector)) {
+    nest.vectorized.push_back(vectorLoop); // as one short vector: masks are slower, and fail where loads run backwards
+    return nest;
+  }
   if (loads == Loads::Backward && !whole) {
-    if (along.isStatic() && along.constant() <= lanes && vectorLoop == name(*vector)) {
-      nest.vectorized.push_back(vectorLoop); // as one short vector
-    }
     return nest;
   }
   // Masked loads of single bytes are slow.

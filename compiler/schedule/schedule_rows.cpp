@@ -245,11 +245,16 @@ private:
         update.parallel = {"task"};
         loop = alone ? "row" : loop;
       }
-      bool whole = columns().isStatic() && columns().constant() % lanes_ == 0;
-      update.splits.push_back({loop, "vector", "lane", lanes_, whole && !alone ? Tail::RoundUp : Tail::Guard});
-      update.vectorized = {"lane"};
-      update.order.insert(update.order.begin(), "lane");
-      update.order.push_back("vector");
+      if (!alone && columns().isStatic() && columns().constant() < lanes_) {
+        update.vectorized = {loop}; // one short vector
+        update.order.insert(update.order.begin(), loop);
+      } else {
+        bool whole = columns().isStatic() && columns().constant() % lanes_ == 0;
+        update.splits.push_back({loop, "vector", "lane", lanes_, whole && !alone ? Tail::RoundUp : Tail::Guard});
+        update.vectorized = {"lane"};
+        update.order.insert(update.order.begin(), "lane");
+        update.order.push_back("vector");
+      }
     } else if (parallel) {
       update.splits.push_back({dimName(*outermost_), "task", "row", rowsOfTask(), Tail::Guard});
       update.parallel = {"task"};

@@ -126,11 +126,18 @@ private:
     Tail columnTail = shape_.unmasked || shape_.inPlace ? Tail::Guard
                       : columns() % width() == 0        ? Tail::RoundUp
                                                         : Tail::Predicate;
-    nest.splits.push_back({dim(shape_.column), "column", "columns", width(), columnTail});
-    nest.splits.push_back({"columns", "vector", "lane", shape_.lanes, shape_.inPlace ? Tail::Guard : Tail::RoundUp});
-    nest.vectorized = {"lane"};
-    nest.unrolled = {"vector"};
-    nest.order = {"lane", "vector"};
+    // Columns that are fewer than a vector's lanes are written as a shorter vector: masked stores are slow.
+    bool single = columns() < shape_.lanes && !shape_.inPlace;
+    if (single) {
+      nest.vectorized = {dim(shape_.column)};
+      nest.order = nest.vectorized;
+    } else {
+      nest.splits.push_back({dim(shape_.column), "column", "columns", width(), columnTail});
+      nest.splits.push_back({"columns", "vector", "lane", shape_.lanes, shape_.inPlace ? Tail::Guard : Tail::RoundUp});
+      nest.vectorized = {"lane"};
+      nest.unrolled = {"vector"};
+      nest.order = {"lane", "vector"};
+    }
     std::vector<std::string> tileLoops; // of each dim but the column, innermost first
     int64_t blockRows = blockDim ? rowsOfBlock(*blockDim) : 1;
     for (uint32_t d = rank(); d-- > 0;) {
@@ -161,7 +168,9 @@ private:
       return false;
     }
     nest.order.insert(nest.order.end(), tileLoops.begin(), tileLoops.end());
-    nest.order.push_back("column");
+    if (!single) {
+      nest.order.push_back("column");
+    }
     if (blockDim) {
       nest.order.push_back("block");
     }
@@ -506,7 +515,12 @@ private:
         Nest rest = nest;
         rest.order.clear();
         rest.unrolled.clear();
-        rest.splits[0].tail = operand.contiguous && shape_.bytes >= 4 ? Tail::Predicate : Tail::Guard;
+        if (int64_t left = columns() % width(); left > 1 && left < shape_.lanes) { // one shorter vector
+          rest.splits.erase(rest.splits.begin());
+          rest.vectorized = {loop(pack.along)};
+        } else {
+          rest.splits[0].tail = operand.contiguous && shape_.bytes >= 4 ? Tail::Predicate : Tail::Guard;
+        }
         pack.stage.nests = {Nest{}, std::move(nest), std::move(rest)};
       } else {
         pack.stage.nests = {std::move(nest)};
