@@ -170,11 +170,21 @@ private:
     how_.lanes = std::move(partial);
   }
 
-  bool tileFits() const { return !isArg() && columns().isStatic() && columns().constant() >= lanes_; }
+  bool tileFits() const {
+    bool single = *outermost_ == *column_ && piecesOfRows() > 1; // one short vector
+    return !isArg() && columns().isStatic() && (columns().constant() >= lanes_ || single);
+  }
+
+  /// Into how many pieces the first reduced index is cut: what is not enough rows of the result for all cores.
+  int64_t piecesOfRows() const {
+    bool rows = *outermost_ != *column_ && analysis_.extentOf(op_, *outermost_) >= reductionPieces;
+    int64_t extent = analysis_.extentOf(op_, static_cast<uint32_t>(op_.dims.size()));
+    return points_ * cost_ >= parallelRows && extent >= 2 * reductionPieces && !rows ? reductionPieces : 1;
+  }
 
   /// Several accumulators at once, so that none waits for its own last sum and whole cache lines are read.
   void inTiles() {
-    int64_t vectors = columns().constant() / lanes_;
+    int64_t vectors = std::max<int64_t>(columns().constant() / lanes_, 1);
     double body = costOf(op_.body);
     int64_t most = body <= 4 ? machine_.vectorRegisters / 2 : body <= 12 ? 4 : 2;
     int64_t tile = std::min(vectors, most);
@@ -183,22 +193,22 @@ private:
     }
     tile = vectors % tile == 0 ? tile : std::min(vectors, most);
     Accumulator plan;
+    plan.pieces = piecesOfRows();
     int64_t extent = analysis_.extentOf(op_, static_cast<uint32_t>(op_.dims.size()));
-    if (points_ * cost_ >= parallelRows && extent >= 2 * reductionPieces) {
-      bool rows = *outermost_ != *column_ && analysis_.extentOf(op_, *outermost_) >= reductionPieces;
-      if (!rows) {
-        plan.pieces = reductionPieces;
-        plan.length = (extent + reductionPieces - 1) / reductionPieces;
-      }
-    }
+    plan.length = plan.pieces > 1 ? (extent + plan.pieces - 1) / plan.pieces : 0;
     std::string column = dimName(*column_);
     Nest home;
+    bool single = columns().constant() < lanes_;
     bool whole = columns().constant() % (tile * lanes_) == 0;
-    home.splits.push_back({column, "column", "columns", tile * lanes_, whole ? Tail::RoundUp : Tail::Shift});
-    home.splits.push_back({"columns", "vector", "lane", lanes_, Tail::RoundUp});
-    home.order = {"lane", "vector", "column"};
-    home.vectorized = {"lane"};
-    home.unrolled = {"vector"};
+    if (single) {
+      home.vectorized = {column};
+    } else {
+      home.splits.push_back({column, "column", "columns", tile * lanes_, whole ? Tail::RoundUp : Tail::Shift});
+      home.splits.push_back({"columns", "vector", "lane", lanes_, Tail::RoundUp});
+      home.order = {"lane", "vector", "column"};
+      home.vectorized = {"lane"};
+      home.unrolled = {"vector"};
+    }
     if (plan.pieces > 1) {
       home.parallel = {"s"};
     } else if (worthTwoCores() && *outermost_ != *column_) {
@@ -206,15 +216,19 @@ private:
       home.parallel = {"task"};
     }
     Nest start;
-    start.splits = {{column, "vector", "lane", lanes_, Tail::RoundUp}};
-    start.vectorized = {"lane"};
-    start.unrolled = {"vector"};
+    if (single) {
+      start.vectorized = {column};
+    } else {
+      start.splits = {{column, "vector", "lane", lanes_, Tail::RoundUp}};
+      start.vectorized = {"lane"};
+      start.unrolled = {"vector"};
+    }
     Nest sum = start;
-    sum.order = {"lane", "vector"};
+    sum.order = single ? std::vector{column} : std::vector<std::string>{"lane", "vector"};
     sum.order.insert(sum.order.end(), reducedInnermostFirst_.begin(), reducedInnermostFirst_.end());
     plan.stage.placement = Placement::At;
-    plan.stage.atLoop = "column";
-    plan.stage.tile = {{column, tile * lanes_}};
+    plan.stage.atLoop = single ? "s" : "column";
+    plan.stage.tile = {{column, single ? columns().constant() : tile * lanes_}};
     plan.stage.nests = {start, sum};
     std::string name = "op" + std::to_string(how_.op);
     if (plan.pieces > 1) {

@@ -346,7 +346,7 @@ KernelCase columnSums(Random& random) {
   int most = pick(random, 1, 600);
   Rows n = chance(random, 60) ? Rows{"N", most} : Rows{number(most), most};
   Text text(n.max);
-  static constexpr std::array widths = {"8", "10", "16", "17", "24", "33", "64", "65", "100", "128", "200"};
+  static constexpr std::array widths = {"3", "6", "8", "10", "16", "17", "24", "33", "64", "65", "100", "128", "200"};
   std::string c = oneOf(random, widths);
   bool deep = chance(random, 25); // two reduced indices
   std::string x = text.input("f32[" + n.extent + ", " + (deep ? "3, " : "") + c + "]");
