@@ -62,6 +62,7 @@ STEP: 'step';
 SWEEP: 'sweep';
 THROUGH: 'through';
 TRACK: 'track';
+UNTIL: 'until';
 WHOLE: 'whole';
 
 // Reducers: keywords in front of `[`, names everywhere else (`max(a, b)`).

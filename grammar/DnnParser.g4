@@ -56,6 +56,7 @@ stmt: letStmt
     | returnStmt
     | nextStmt
     | emitStmt
+    | untilStmt
     | dataStmt
     | optStmt
     | stepStmt
@@ -84,6 +85,7 @@ elsePart: WHEN expr block | block;
 returnStmt: RETURN expr (COMMA expr)*;
 nextStmt: NEXT name ASSIGN expr;
 emitStmt: EMIT expr (COMMA expr)*;
+untilStmt: UNTIL expr;
 
 dataStmt: DATA name ASSIGN source (COMMA assignment)*;
 source: tableSource | generateSource | expr;
@@ -160,5 +162,5 @@ item: STAR name | expr;
 name: plainName | reducer;
 plainName: ID | ACCUMULATE | AS | BEST | CHECKPOINT | DATA | EVAL | EVERY | EXCEPT | FROM | IN | INIT | KEEP | LOG
          | MINIMIZE | OF | ON | OPT | OVER | PHASE | PREDICT | REVERSE | RUN | SAVE | SEED | STEP | SWEEP | THROUGH | TRACK
-         | WHOLE;
+         | UNTIL | WHOLE;
 reducer: SUM | PROD | MAX | MIN | MEAN | ARGMAX | ARGMIN | ANY | ALL;

@@ -183,6 +183,7 @@ struct PrintStmt {
   }
   std::string operator()(const Return& s) { return "return " + printList(s.values) + "\n"; }
   std::string operator()(const Next& s) { return "next " + s.name.text + " = " + print(*s.value) + "\n"; }
+  std::string operator()(const Until& s) { return "until " + print(*s.condition) + "\n"; }
   std::string operator()(const Emit& s) { return "emit " + printList(s.values) + "\n"; }
   std::string operator()(const Data& s) {
     std::string options = s.options.empty() ? "" : ", " + printArgs(s.options);

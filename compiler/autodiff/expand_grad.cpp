@@ -45,6 +45,7 @@ std::string describe(const Value& value) {
   case OpKind::Scatter:
   case OpKind::Reshape:
   case OpKind::Concat:
+  case OpKind::Distinct:
   case OpKind::CallVjp:
   case OpKind::Grad:
   case OpKind::Update:
@@ -203,6 +204,7 @@ private:
     case OpKind::State:
     case OpKind::Env: return success();
     case OpKind::Grad:
+    case OpKind::Distinct:
     case OpKind::Update:
     case OpKind::Output:
     case OpKind::Group:

@@ -1,6 +1,7 @@
 #include "compiler/autodiff/expand_grads.h"
 
 #include "compiler/autodiff/expand_grad.h"
+#include "compiler/autodiff/mask_steps.h"
 #include "compiler/autodiff/split_scan.h"
 
 #include <algorithm>
@@ -97,6 +98,7 @@ Result<bool> expandGrads(Module& module) {
       }
       continue;
     }
+    maskSteps(*function);
     splitScans(*function);
     mergeReads(*function);
     if (Status status = FunctionExpansion(*function).run(); !status) {

@@ -53,6 +53,12 @@ private:
 
   void lower(const sema::Scan& scan) {
     std::vector<graph::Value*> initial;
+    size_t flags = scan.until ? 1 : 0; // the carry that ends the scan is the first
+    if (scan.until) {
+      graph::Op* running = blocks_.append(graph::OpKind::Comp, {}, {{DType::Bool, {}, std::nullopt}}, loc_);
+      running->body = to_.module.exprs.boolean(false);
+      initial.push_back(running->results[0]);
+    }
     for (const sema::Scan::Carry& carry : scan.carries) {
       initial.push_back(valueOf(carry.initial));
     }
@@ -60,14 +66,19 @@ private:
     graph::Op* op =
         blocks_.beginScan({from_.vars[scan.step].name, scan.extent}, scan.reverse, scan.step, std::move(initial), loc);
     op->saveEvery = scan.saveEvery;
+    op->ends = scan.until.has_value();
     for (size_t i = 0; i < scan.carries.size(); ++i) {
-      define(scan.carries[i].value, graph::carryOf(*op, i));
+      define(scan.carries[i].value, graph::carryOf(*op, flags + i));
     }
     // What the body computes cannot be used behind it.
     ReductionMemo outside = reductions_;
     lowerAll(scan.body);
     reductions_ = std::move(outside);
     std::vector<graph::Value*> nexts;
+    if (scan.until) {
+      nexts.push_back(valueOf(*scan.until));
+      graph::carryOf(*op, 0)->name = "stopped";
+    }
     for (const sema::Scan::Carry& carry : scan.carries) {
       nexts.push_back(valueOf(carry.next));
     }
@@ -80,7 +91,7 @@ private:
       define(scan.emits[i].stacked, op->results[i]);
     }
     for (size_t i = 0; i < scan.carries.size(); ++i) {
-      define(scan.carries[i].last, graph::finalOf(*op, i));
+      define(scan.carries[i].last, graph::finalOf(*op, flags + i));
     }
   }
 

@@ -76,6 +76,19 @@ void fillPorts(const graph::Function& function, const transform::FunctionMemory&
   }
 }
 
+/// Looking at a whole table in each step would cost more than updating its rows.
+void watchTables(const graph::Function& function, const plan::Plan& plan, plan::Entry& entry) {
+  std::erase_if(entry.watchedPersistents, [&](uint32_t index) {
+    bool byRows = std::ranges::any_of(function.body.ops, [&](const Op* op) {
+      return op->kind == OpKind::Update && op->operands.size() > 1 && op->symbol == plan.persistents[index].path;
+    });
+    if (byRows) {
+      entry.watchedTables.push_back(index);
+    }
+    return byRows;
+  });
+}
+
 /// Identifies the network: a checkpoint fits every program with the same persistent tensors and the same meaning of
 /// tokens, whatever its data, its learning rates or its machine.
 std::string fingerprint(const plan::Plan& plan) {
@@ -116,6 +129,7 @@ LoweredProgram lowerProgram(graph::Module& module, plan::Plan plan) {
   plan.arenaBytes = lowered.memory.arenaBytes;
   for (size_t i = 0; i < entries.size(); ++i) {
     fillPorts(*entries[i], lowered.memory.functions.at(entries[i]), plan.entries[i]);
+    watchTables(*entries[i], plan, plan.entries[i]);
   }
   plan.fingerprint = fingerprint(plan);
   lowered.plan = std::move(plan);

@@ -38,6 +38,10 @@ public:
     for (const transform::CopyBack& copy : memory_.copies) {
       entry_.copies.push_back({placeOf(copy.from), placeOf(copy.to), copy.to.bytes});
     }
+    for (const transform::RowCopy& copy : memory_.rowCopies) {
+      entry_.rowCopies.push_back(
+          {placeOf(copy.from), placeOf(copy.rows), placeOf(copy.count), placeOf(copy.to), copy.bytes});
+    }
     return std::move(entry_);
   }
 
@@ -73,6 +77,12 @@ private:
     for (const Op* op : block.ops) {
       if (op->kind == OpKind::Group) {
         calls.push_back(lowerGroup(*op));
+      } else if (op->kind == OpKind::Distinct) {
+        CallCode call;
+        const Value* keys = op->operands[0];
+        call.distinct = DistinctCode{addressOf(keys), extentOf(keys), addressOf(op->results[0]),
+                                     addressOf(op->results[1]), addressOf(op->results[2])};
+        calls.push_back(std::move(call));
       } else if (op->kind == OpKind::Scan) {
         CallCode call;
         call.loop = std::make_shared<const LoopCode>(lowerScan(*op));
@@ -92,6 +102,8 @@ private:
     LoopCode loop;
     loop.steps = scan.dims[0].extent;
     loop.reversed = scan.reversed;
+    loop.ends = scan.ends;
+    loop.emitted = static_cast<uint32_t>(emits.size());
     for (size_t i = 0; i < scan.sliceCount; ++i) {
       const Value* slice = graph::sliceOf(scan, i);
       pointerOf_[slice] = entry_.pointers;

@@ -23,6 +23,7 @@ codegen::CompileOptions compileOptions(const Options& options) {
 std::vector<codegen::HostSymbol> hostSymbols() {
   return {{"halide_do_par_for", reinterpret_cast<void*>(&halide_do_par_for)},
           {"halide_malloc", reinterpret_cast<void*>(&halide_malloc)},
+          {"dnn_distinct", reinterpret_cast<void*>(&dnn_distinct)},
           {"halide_free", reinterpret_cast<void*>(&halide_free)}};
 }
 

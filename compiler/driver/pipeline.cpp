@@ -55,10 +55,12 @@ int failInternally(const char* what, const Error& error) {
 } // namespace
 
 int Pipeline::runTo(Stage last) {
-  int code = runStages(last);
-  std::fputs((options_.json ? diags_.renderJson() : diags_.render()).c_str(), stderr);
+  int code = runSilently(last);
+  report();
   return code;
 }
+
+void Pipeline::report() { std::fputs((options_.json ? diags_.renderJson() : diags_.render()).c_str(), stderr); }
 
 int Pipeline::runStages(Stage last) {
   // Parse. The user's file, what it imports, and the library. Only a main file that cannot be read ends the run without

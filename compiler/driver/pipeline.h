@@ -29,6 +29,9 @@ public:
   /// Runs the stages up to and including `last`, once. kSuccess, or the exit code of a run that ends here; then stderr
   /// has said why. Warnings are printed in both cases.
   int runTo(Stage last);
+  /// The same in two parts: runs, and says what there is to say.
+  int runSilently(Stage last) { return runStages(last); }
+  void report();
 
   /// The results of the stages that have run.
   const ast::File& userFile() const { return *loaded_.user.front(); }

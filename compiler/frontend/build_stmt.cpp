@@ -35,6 +35,7 @@ constexpr Place kPlaces[] = {
     {P::RuleUpdateStmt, "update", in(Context::Layer) | in(Context::Optimizer), "layers and optimizers"},
     {P::RuleNextStmt, "next", in(Context::Scan), "scans"},
     {P::RuleEmitStmt, "emit", in(Context::Scan), "scans"},
+    {P::RuleUntilStmt, "until", in(Context::Scan), "scans"},
     {P::RuleDataStmt, "data", kPrograms, "train"},
     {P::RuleOptStmt, "opt", kPrograms, "train"},
     {P::RuleFnDecl, "fn", kPrograms, "the top level and train"},
@@ -116,6 +117,7 @@ ast::StmtPtr AstBuilder::stmt(P::StmtContext& ctx) {
   case P::RuleReturnStmt: return made(returned(*ctx.returnStmt()));
   case P::RuleNextStmt: return made(ast::Next{name(*ctx.nextStmt()->name()), expr(*ctx.nextStmt()->expr())});
   case P::RuleEmitStmt: return made(ast::Emit{exprs(ctx.emitStmt()->expr())});
+  case P::RuleUntilStmt: return made(ast::Until{expr(*ctx.untilStmt()->expr())});
   case P::RuleDataStmt: return made(data(*ctx.dataStmt()));
   case P::RuleOptStmt: return made(ast::Opt{name(*ctx.optStmt()->name()), expr(*ctx.optStmt()->expr())});
   case P::RuleStepStmt: return made(step(*ctx.stepStmt()));

@@ -166,6 +166,7 @@ bool ErrorStrategy::startsStatement(size_t index) const {
   case DnnLexer::PREDICT:
   case DnnLexer::PHASE:
   case DnnLexer::TRACK:
+  case DnnLexer::UNTIL:
   case DnnLexer::INIT:
   case DnnLexer::SWEEP:
   case DnnLexer::MINIMIZE:

@@ -50,4 +50,23 @@ std::optional<int64_t> maxElementCount(std::span<const Dim> dims, std::span<cons
   return empty ? 0 : static_cast<int64_t>(product);
 }
 
+std::optional<Dim> linearElementCount(std::span<const Dim> dims) {
+  constexpr int64_t most = INT32_MAX;
+  Dim form(1);
+  int64_t factor = 1;
+  for (const Dim& dim : dims) {
+    if (!dim.isStatic() && !form.isStatic()) {
+      return std::nullopt;
+    }
+    if (!dim.isStatic()) {
+      form = dim;
+    } else if (dim.constant() < 1 || dim.constant() > most / factor) {
+      return std::nullopt;
+    } else {
+      factor *= dim.constant();
+    }
+  }
+  return form * factor;
+}
+
 } // namespace dnn::graph

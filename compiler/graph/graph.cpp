@@ -32,6 +32,7 @@ bool stays(OpKind kind) {
   case OpKind::Scatter:
   case OpKind::Reshape:
   case OpKind::Concat:
+  case OpKind::Distinct:
   case OpKind::CallVjp:
   case OpKind::Grad:
   case OpKind::Group:
@@ -124,7 +125,8 @@ private:
       }
       grows = false;
       for (size_t i = 0; i < carried.size(); ++i) {
-        if (!carried[i] && (isLive(finalOf(scan, i)) || needed.contains(carryOf(scan, i)))) {
+        bool ends = scan.ends && i == 0;
+        if (!carried[i] && (ends || isLive(finalOf(scan, i)) || needed.contains(carryOf(scan, i)))) {
           carried[i] = grows = true;
           needed.insert(nextsOf(scan)[i]);
         }
@@ -341,6 +343,7 @@ Op* copyOp(Function& function, const Op& op, std::unordered_map<const Value*, Va
   made->axis = op.axis;
   made->reversed = op.reversed;
   made->saveEvery = op.saveEvery;
+  made->ends = op.ends;
   made->carryCount = op.carryCount;
   made->sliceCount = op.sliceCount;
   if (op.body_block) {

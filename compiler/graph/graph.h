@@ -107,6 +107,9 @@ struct Op {
   // Of what a gradient reads again, the scan keeps: 0: everything; 1: the carries, the rest of a step is computed
   // again; k: the carries before every k-th step. Divides the number of steps.
   uint32_t saveEvery = 0;
+  // The first carry is a bool: the scan ends before a step in which it is true. What the steps that are not run would
+  // emit is 0, and the carries stay what they are.
+  bool ends = false;
   uint32_t carryCount = 0;
   uint32_t sliceCount = 0;
 };

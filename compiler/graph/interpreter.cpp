@@ -176,6 +176,7 @@ struct Interpreter::Impl {
       return success();
     }
     case OpKind::Concat: executeConcat(op); return success();
+    case OpKind::Distinct: executeDistinct(op); return success();
     case OpKind::CallVjp: return executeCall(op);
     case OpKind::Grad: return errorAt(function, op, "gradients are not interpreted; run differentiate first");
     case OpKind::Scan: return executeScan(op);
@@ -305,6 +306,9 @@ struct Interpreter::Impl {
       stacks.push_back(Tensor::zeros(op.results[i]->type.dtype, extents(op.results[i]->type)));
     }
     for (int64_t n = 0; n < steps; ++n) {
+      if (op.ends && carries[0].ints[0] != 0) {
+        break;
+      }
       int64_t step = op.reversed ? steps - 1 - n : n;
       if (const Value* counter = counterOf(op)) {
         put(counter, Tensor::scalar(static_cast<double>(step), DType::I32));
@@ -332,6 +336,37 @@ struct Interpreter::Impl {
       own(op, stacks.size() + i, std::move(carries[i]));
     }
     return success();
+  }
+
+  void executeDistinct(const Op& op) {
+    const Tensor& keys = *slots.at(op.operands[0]).tensor;
+    Tensor places = Tensor::zeros(DType::I32, keys.dims);
+    Tensor rows = Tensor::zeros(DType::I32, extents(op.results[1]->type));
+    std::unordered_map<int64_t, int64_t> known;
+    for (size_t i = 0; i < keys.ints.size(); ++i) {
+      auto [place, isNew] = known.try_emplace(keys.ints[i], static_cast<int64_t>(known.size()));
+      places.ints[i] = place->second;
+      if (isNew) {
+        rows.ints[static_cast<size_t>(place->second)] = keys.ints[i];
+      }
+    }
+    own(op, 0, std::move(places));
+    own(op, 1, std::move(rows));
+    own(op, 2, Tensor::scalar(static_cast<double>(known.size()), DType::I32));
+  }
+
+  /// The persistent tensor after an update of some rows.
+  Tensor withRows(const Op& update, const std::map<std::string, Tensor>& persistents) const {
+    auto before = persistents.find(update.symbol);
+    const TensorType& type = function.module.findPersistent(update.symbol)->type;
+    Tensor after = before != persistents.end() ? before->second : Tensor::zeros(type.dtype, extents(type));
+    const Tensor& values = *slots.at(update.operands[0]).tensor;
+    const Tensor& rows = *slots.at(update.operands[1]).tensor;
+    int64_t count = slots.at(update.operands[2]).tensor->ints[0];
+    for (int64_t i = 0; i < count; ++i) {
+      setPart(after, rows.ints[static_cast<size_t>(i)], part(values, i));
+    }
+    return after;
   }
 
   Status executeCall(const Op& op) {
@@ -416,7 +451,9 @@ Result<Outputs> Interpreter::run(Environment& environment) {
     if (op->kind == OpKind::Output) {
       outputs.outputs[op->symbol] = *impl_->slots.at(op->operands[0]).tensor;
     } else if (op->kind == OpKind::Update) {
-      updates[op->symbol] = *impl_->slots.at(op->operands[0]).tensor;
+      bool whole = op->operands.size() == 1;
+      updates[op->symbol] = whole ? *impl_->slots.at(op->operands[0]).tensor
+                                  : impl_->withRows(*op, environment.persistents);
     }
   }
   for (const Value* v : impl_->function.returns) {

@@ -169,6 +169,7 @@ void Parser::parseOp(Block& block) {
     break;
   case OpKind::Comp: parseComp(op); break;
   case OpKind::Scatter: parseScatter(op); break;
+  case OpKind::Distinct:
   case OpKind::Reshape:
     op.operands = {parseValue()};
     parseResultTypes(op);
@@ -191,6 +192,11 @@ void Parser::parseOp(Block& block) {
     op.symbol = lexer_.symbol().value_or("");
     lexer_.expect("=");
     op.operands = {parseValue()};
+    if (lexer_.take("at")) {
+      op.operands.push_back(parseValue());
+      lexer_.expect(",");
+      op.operands.push_back(parseValue());
+    }
     break;
   case OpKind::Output:
     op.symbol = lexer_.string("a name").value_or("");
@@ -326,6 +332,7 @@ void Parser::parseScan(Op& op) {
     int64_t every = lexer_.integer("how many steps").value_or(1);
     op.saveEvery = static_cast<uint32_t>(std::clamp<int64_t>(every, 1, INT32_MAX));
   }
+  op.ends = lexer_.take("until");
   parseScanHead(op);
   lexer_.expect("{");
   parseBlock(*op.body_block, false);

@@ -107,6 +107,7 @@ private:
     case OpKind::State: text_ += " " + printSymbol(op.symbol) + " : " + types(op.results); return;
     case OpKind::Comp: printComp(op); return;
     case OpKind::Scatter: printScatter(op); return;
+    case OpKind::Distinct:
     case OpKind::Reshape: text_ += " " + list(op.operands) + " : " + types(op.results); return;
     case OpKind::Concat:
       text_ += " " + list(op.operands) + " axis " + std::to_string(op.axis) + " : " + types(op.results);
@@ -119,7 +120,12 @@ private:
                list({op.operands.begin() + (op.operands.empty() ? 0 : 1), op.operands.end()}) +
                ") : " + types(op.results);
       return;
-    case OpKind::Update: text_ += " " + printSymbol(op.symbol) + " = " + list(op.operands); return;
+    case OpKind::Update:
+      text_ += " " + printSymbol(op.symbol) + " = " + list({op.operands.begin(), op.operands.begin() + 1});
+      if (op.operands.size() > 1) {
+        text_ += " at " + list({op.operands.begin() + 1, op.operands.end()});
+      }
+      return;
     case OpKind::Output: text_ += " " + printString(op.symbol) + " = " + list(op.operands); return;
     case OpKind::Group:
       text_ += " " + op.anchor + " {\n";
@@ -142,6 +148,7 @@ private:
     text_ += " [" + domain(op.dims, 0) + "]";
     text_ += op.reversed ? " reverse" : "";
     text_ += op.saveEvery > 0 ? " save " + std::to_string(op.saveEvery) : "";
+    text_ += op.ends ? " until" : "";
     if (const Value* counter = counterOf(op)) {
       text_ += " counter(" + name(counter) + ")";
     }

@@ -34,6 +34,7 @@ bool mayStandIn(OpKind kind, const Op* region) {
   case OpKind::Param:
   case OpKind::State:
   case OpKind::Env:
+  case OpKind::Distinct:
   case OpKind::Update:
   case OpKind::Output: return region == nullptr;
   }

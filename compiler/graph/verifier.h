@@ -54,6 +54,7 @@ private:
   void checkCall(const Op& op);
   void checkRule(const Op& op, const Function& callee);
   void checkGrad(const Op& op);
+  void checkDistinct(const Op& op);
   void checkUpdate(const Op& op);
 
   // verify_expr.cpp

@@ -88,6 +88,7 @@ void Verifier::checkOp(const Op& op) {
   case OpKind::Scatter: checkScatter(op); return;
   case OpKind::Reshape: checkReshape(op); return;
   case OpKind::Concat: checkConcat(op); return;
+  case OpKind::Distinct: checkDistinct(op); return;
   case OpKind::CallVjp: checkCall(op); return;
   case OpKind::Grad: checkGrad(op); return;
   case OpKind::Update: inHelper ? fail("a helper updates nothing") : checkUpdate(op); return;
@@ -327,6 +328,23 @@ void Verifier::checkPersistentAccess(const Op& op) {
   }
 }
 
+void Verifier::checkDistinct(const Op& op) {
+  const TensorType& keys = op.operands[0]->type;
+  if (keys.dtype != DType::I32 || !keys.bound || keys.rank() == 0) {
+    return fail("keys are a tensor of bounded i32, this is " + typeText(keys));
+  }
+  std::optional<Dim> count = linearElementCount(keys.dims);
+  if (!count) {
+    return fail("the number of the keys is no linear form");
+  }
+  const TensorType places{DType::I32, keys.dims, count};
+  const TensorType rows{DType::I32, {*count}, keys.bound};
+  if (op.results[0]->type != places || op.results[1]->type != rows ||
+      op.results[2]->type != TensorType{DType::I32, {}, std::nullopt}) {
+    fail("its results are not " + typeText(places) + ", " + typeText(rows) + " and i32");
+  }
+}
+
 void Verifier::checkUpdate(const Op& op) {
   const Persistent* p = module_.findPersistent(op.symbol);
   if (p == nullptr) {
@@ -335,8 +353,27 @@ void Verifier::checkUpdate(const Op& op) {
   if (!updates_.insert(op.symbol).second) {
     return fail("the function updates this tensor twice");
   }
+  if (op.operands.size() != 1 && op.operands.size() != 3) {
+    return fail("an update has a value, or the values of some rows, the rows and how many they are");
+  }
   const TensorType& type = op.operands[0]->type;
   bool bounded = !p->type.bound || type.bound == p->type.bound;
+  if (op.operands.size() == 3) {
+    TensorType whole = type;
+    const TensorType& rows = op.operands[1]->type;
+    bool fits = type.rank() > 0 && type.rank() == p->type.rank();
+    if (fits) {
+      whole.dims[0] = p->type.dims[0];
+      fits = whole.dims == p->type.dims && type.dtype == p->type.dtype && !p->type.bound &&
+             rows.dtype == DType::I32 && rows.dims == std::vector<Dim>{type.dims[0]} && rows.bound &&
+             (p->type.dims[0] - *rows.bound).min(function_->symbols) >= 0 &&
+             op.operands[2]->type == TensorType{DType::I32, {}, std::nullopt};
+    }
+    if (!fits) {
+      fail("the values, rows and count are not those of rows of " + p->type.str({}));
+    }
+    return;
+  }
   if (type.dtype != p->type.dtype || type.dims != p->type.dims || !bounded) {
     fail("the persistent tensor is " + p->type.str({}) + ", the new value " + typeText(type));
   }

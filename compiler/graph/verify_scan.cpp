@@ -36,6 +36,9 @@ void Verifier::checkScanHead(const Op& op) {
     return fail("what it saves every " + std::to_string(op.saveEvery) + " steps does not divide its " + dimText(steps) +
                 " steps");
   }
+  if (op.ends && (op.carryCount == 0 || op.operands[0]->type != TensorType{DType::Bool, {}, std::nullopt})) {
+    return fail("its first carry is not a bool that says when it ends");
+  }
   for (size_t i = op.carryCount; i < firstCapture(op); ++i) {
     const Value* v = op.operands[i];
     if (v->type.isScalar() || v->type.dims[0] != steps) {

@@ -268,23 +268,22 @@ bool Instantiator::checkFields(const std::vector<ast::Name>& fields, const ast::
   return true;
 }
 
-std::optional<uint32_t> Instantiator::everyEpochs(const std::optional<ast::Every>& every, Env& env) {
+std::optional<plan::Every> Instantiator::everyOf(const std::optional<ast::Every>& every, Env& env) {
+  plan::Every rhythm;
   if (!every) {
-    return 1;
+    return rhythm;
   }
-  if (every->unit == ast::Every::Unit::Step) {
-    unsupported(every->range, "`every … steps`");
-    return std::nullopt;
-  }
+  rhythm.steps = every->unit == ast::Every::Unit::Step;
   if (!every->count) {
-    return 1;
+    return rhythm;
   }
-  std::optional<int64_t> count = evalStaticInt(*every->count, env, "the number of epochs");
+  std::optional<int64_t> count = evalStaticInt(*every->count, env, rhythm.steps ? "the number of steps" : "the number of epochs");
   if (count && (*count < 1 || *count > 1000000000)) {
     error<DiagId::option_out_of_range>(every->count->range, "every", *count, 1);
     return std::nullopt;
   }
-  return count ? std::optional(static_cast<uint32_t>(*count)) : std::nullopt;
+  rhythm.count = static_cast<uint32_t>(count.value_or(1));
+  return count ? std::optional(rhythm) : std::nullopt;
 }
 
 void Instantiator::runStep(const ast::Stmt& stmt, const ast::Step& step, Env& env) {
@@ -389,7 +388,7 @@ void Instantiator::runEval(const ast::Stmt& stmt, const ast::Eval& eval, Env& en
   frame.path = path;
   inner.frame = &frame;
   bindFields(eval.fields, eval.source, inner);
-  if (std::optional<uint32_t> every = everyEpochs(eval.every, env)) {
+  if (std::optional<plan::Every> every = everyOf(eval.every, env)) {
     program_.plan.entries[position].every = *every;
   }
   runBlock(eval.body, inner);

@@ -228,6 +228,7 @@ private:
   VarId withType(VarId var, const TensorType& type, const std::string& name, SourceRange range);
   void runNext(const ast::Stmt& stmt, const ast::Next& next, Env& env);
   void runEmit(const ast::Emit& emit, Env& env);
+  void runUntil(const ast::Stmt& stmt, const ast::Until& until, Env& env);
 
   // --- vjp.cpp ---
   Value callWithRule(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
@@ -325,7 +326,7 @@ private:
   /// Adds the fields of a source to the entry's inputs; false: reported, the names are poison.
   bool bindFields(const std::vector<ast::Name>& fields, const ast::Name& source, Env& env);
   bool checkFields(const std::vector<ast::Name>& fields, const ast::Name& source, Env& env);
-  std::optional<uint32_t> everyEpochs(const std::optional<ast::Every>& every, Env& env);
+  std::optional<plan::Every> everyOf(const std::optional<ast::Every>& every, Env& env);
   FunctionBuilder& beginEntry(plan::Entry::Kind kind, const std::string& function, const std::string& name);
   void endEntry(size_t position);
   /// Kernels count elements in 32 bits.

@@ -314,6 +314,7 @@ private:
     }
   }
   void statement(const ast::Emit& emit) { all(emit.values); }
+  void statement(const ast::Until& until) { expression(*until.condition); }
   /// `unit = char`, `missing = mean`, `categories("column")`: words that a source knows.
   static bool isSourceWord(const ast::Arg& arg) {
     auto* name = ast::getIf<ast::NameRef>(*arg.value);

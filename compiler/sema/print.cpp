@@ -201,6 +201,9 @@ private:
     if (!emits.empty()) {
       line("emit " + list(emits));
     }
+    if (scan.until) {
+      line("until " + vars_[*scan.until]);
+    }
     --depth_;
     out_ += std::string(static_cast<size_t>(depth_) * 2, ' ') + "}";
   }

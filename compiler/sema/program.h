@@ -156,6 +156,8 @@ struct Scan {
   bool reverse = false; // the steps run from the last number to 0
   /// Of what gradients read again: 0 = keep all; k = keep the carries before every k-th step, compute the rest again.
   uint32_t saveEvery = 0;
+  /// Of the body, a bool: no step follows one in which it is true. What those would emit is 0.
+  std::optional<VarId> until;
   std::vector<Carry> carries;
   std::vector<Emit> emits;
   std::vector<Statement> body; // Let, Reshape, Concat, CallVjp, Grad, Scan

@@ -18,6 +18,7 @@ struct OpenScan {
   std::vector<std::optional<VarId>> initial; // of the carries; none: reported
   std::vector<std::optional<Next>> nexts;    // of the carries, as far as the body has said them
   std::vector<VarId> emits;
+  std::optional<Next> until;
   bool ok = true; // false: an error in the body was reported
 };
 

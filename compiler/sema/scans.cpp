@@ -24,7 +24,7 @@ Value Instantiator::evalScan(const ast::Expr& e, const ast::Scan& scan, Env& env
     error<DiagId::scans_too_deep>(e.range, kMaxScans);
     return Poison{};
   }
-  OpenScan open{scan, {}, {}, {}, true};
+  OpenScan open{scan, {}, {}, {}, {}, true};
   for (const ast::Carry& carry : scan.carries) {
     open.initial.push_back(initialCarry(carry, env));
     open.ok &= open.initial.back().has_value();
@@ -79,6 +79,9 @@ Value Instantiator::evalScan(const ast::Expr& e, const ast::Scan& scan, Env& env
     }
   }
   node.body = out_->endScan();
+  if (open.until) {
+    node.until = open.until->value;
+  }
   if (!open.ok || env.frame->failed || tooDeep_) {
     return Poison{};
   }
@@ -283,6 +286,31 @@ void Instantiator::runEmit(const ast::Emit& emit, Env& env) {
       env.scan->ok = false;
     }
   }
+}
+
+void Instantiator::runUntil(const ast::Stmt& stmt, const ast::Until& until, Env& env) {
+  env.frame->statement = "until";
+  OpenScan& open = *env.scan;
+  std::optional<Tensor> value = evalTensor(*until.condition, env);
+  if (!value) {
+    open.ok = false;
+    return;
+  }
+  const TensorType wanted{DType::Bool, {}, std::nullopt};
+  if (value->type != wanted) {
+    auto report = error<DiagId::type_mismatch>(until.condition->range, "what ends the scan", str(wanted), str(value->type));
+    if (value->type.dtype == DType::Bool) {
+      report.hint("say which of them count: `all[…]` or `any[…]`");
+    }
+    open.ok = false;
+    return;
+  }
+  if (open.until) {
+    error<DiagId::duplicate_until>(stmt.range).note(open.until->where, "the first one is here").hint("join them with `or`");
+    open.ok = false;
+    return;
+  }
+  open.until = OpenScan::Next{store(*value, "until", until.condition->range), stmt.range};
 }
 
 } // namespace dnn::sema

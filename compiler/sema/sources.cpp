@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 namespace dnn::sema {
 
@@ -185,6 +186,27 @@ Value Instantiator::sourceMember(const SourceRef& ref, const ast::Member& member
   return Poison{};
 }
 
+namespace {
+
+/// The path of a value that examples are made with by this function, statistics aside: they do not change.
+std::optional<std::string> changingValueIn(const Function& function, const Program& program) {
+  std::set<PersistentId> statistics;
+  for (const plan::Source& source : program.plan.sources) {
+    for (const plan::Statistic& statistic : source.statistics) {
+      statistics.insert(statistic.persistent);
+    }
+  }
+  for (const Statement& stmt : function.body) {
+    auto* read = std::get_if<ReadPersistent>(&stmt.node);
+    if (read && !statistics.contains(read->persistent)) {
+      return program.persistents[read->persistent].path;
+    }
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
 Value Instantiator::fieldMember(const SourceField& ref, const ast::Member& member, SourceRange range, Env& env) {
   plan::Source& plan = program_.plan.sources[ref.source];
   const plan::Port& field = plan.fields[ref.field];
@@ -196,6 +218,17 @@ Value Instantiator::fieldMember(const SourceField& ref, const ast::Member& membe
   }
   if ((name != "mean" && name != "std") || plan.fresh) {
     error<DiagId::no_members>(member.name.range, "the field `" + plan.name + "." + field.name + "`", name);
+    return Poison{};
+  }
+  bool later = plan.kind == plan::Source::Kind::Generate && sources_[ref.source].phase.value_or(0) > 0;
+  std::optional<std::string> changing;
+  if (later) {
+    changing = changingValueIn(entries_[plan.generateEntry].function, program_);
+  }
+  if (changing) {
+    error<DiagId::statistics_before_training>(range, plan.name, *changing)
+        .note(sources_[ref.source].name.range, "it is declared here, in a later phase")
+        .hint("compute the mean over the batch, or make the data in the first phase");
     return Poison{};
   }
   // A state, so that a checkpoint holds it and a prediction computes with the numbers of the training.

@@ -46,6 +46,8 @@ std::optional<Value> Instantiator::runStmts(const ast::Block& block, Env& env) {
       runNext(*stmt, *next, env);
     } else if (auto* emit = std::get_if<ast::Emit>(&node)) {
       runEmit(*emit, env);
+    } else if (auto* until = std::get_if<ast::Until>(&node)) {
+      runUntil(*stmt, *until, env);
     } else if (auto* minimize = std::get_if<ast::Minimize>(&node)) {
       runMinimize(*stmt, *minimize, env);
     } else if (auto* log = std::get_if<ast::Log>(&node)) {

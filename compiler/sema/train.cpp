@@ -236,7 +236,7 @@ void Instantiator::runCheckpoint(const ast::Checkpoint& checkpoint, Env& env) {
   if (checkpoint.path.empty()) {
     error<DiagId::empty_path>(checkpoint.pathRange);
   }
-  std::optional<uint32_t> every = everyEpochs(checkpoint.every, env);
+  std::optional<plan::Every> every = everyOf(checkpoint.every, env);
   if (checkpoint.of) {
     std::optional<std::string> part = selectionPath(*checkpoint.of, env);
     if (checkpoint.best) {
@@ -250,7 +250,7 @@ void Instantiator::runCheckpoint(const ast::Checkpoint& checkpoint, Env& env) {
   }
   plan::CheckpointRule& rule = program_.plan.checkpoint;
   rule.path = checkpoint.path;
-  rule.everyEpochs = every.value_or(1);
+  rule.every = every.value_or(plan::Every{});
   if (checkpoint.best) {
     rule.best = metricPath(*checkpoint.best);
     std::string last = rule.best.substr(rule.best.rfind('.') + 1);

@@ -34,6 +34,7 @@ bool isPure(OpKind kind) {
   case OpKind::Reshape:
   case OpKind::Concat: return true;
   case OpKind::Input: // one each
+  case OpKind::Distinct: // one for each table
   case OpKind::CallVjp:
   case OpKind::Grad:
   case OpKind::Update:

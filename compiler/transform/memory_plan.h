@@ -25,6 +25,15 @@ struct CopyBack {
   Slot to;
 };
 
+/// Behind the copies: row i of `from` goes to row rows[i] of `to`, for i < count.
+struct RowCopy {
+  Slot from;
+  Slot rows;  ///< i32
+  Slot count; ///< i32
+  Slot to;
+  uint64_t bytes = 0; ///< of one row
+};
+
 /// A piece of the arena and when it is in use.
 struct ArenaBuffer {
   const graph::Value* value = nullptr; ///< none for the temporary of a copy and the memory of a scan's body
@@ -46,6 +55,7 @@ struct FunctionMemory {
   std::unordered_map<const graph::Op*, ScanMemory> scans;
   std::unordered_map<std::string, Slot> outputs; ///< by port name, in the arena
   std::vector<CopyBack> copies;
+  std::vector<RowCopy> rowCopies;
   std::vector<ArenaBuffer> buffers; ///< in order of definition
   uint64_t arenaPeak = 0;           ///< bytes
   uint64_t arenaLowerBound = 0;     ///< bytes: the most that is alive at once, whatever the placement

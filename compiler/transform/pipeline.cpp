@@ -41,6 +41,7 @@ Status optimize(graph::Module& module, const PassOptions& options) {
   const std::array finish = {
       findPass("hoist-invariants"), // last: bodies are as long as they get
       findPass("cse"),              // several bodies had the same part
+      findPass("sparse-updates"),   // what a gradient is used for is settled
       findPass("dce"),
   };
   auto reports = runPasses(module, finish, options);

@@ -90,6 +90,11 @@ private:
         }
         buffers_.push_back({nullptr, scans_.plan(op), i, i, 0, &op});
         break;
+      case OpKind::Distinct:
+        for (const Value* v : op.results) {
+          addBuffer(v, i, i);
+        }
+        break;
       case OpKind::Param:
       case OpKind::State:
       case OpKind::Reshape:
@@ -155,6 +160,10 @@ private:
       } else if (op->kind == OpKind::Update) {
         PendingCopy copy = copyFrom(roots_.of(op->operands[0]));
         copy.toPath = op->symbol;
+        if (op->operands.size() > 1) {
+          overwritten.insert(copy.toPath);
+          continue; // by rows, behind all others
+        }
         if (copy.fromBuffer || copy.fromPath != copy.toPath) { // else in place, direct, or unchanged
           overwritten.insert(copy.toPath);
           updates.push_back(copy);
@@ -209,6 +218,17 @@ private:
       Slot to = copy.toBuffer ? arenaSlot(buffers_[*copy.toBuffer]) : persistentSlot(copy.toPath, copy.bytes);
       from.bytes = to.bytes = copy.bytes;
       result_.copies.push_back({from, to});
+    }
+    for (const Op* op : function_.body.ops) {
+      if (op->kind == OpKind::Update && op->operands.size() > 1) {
+        const TensorType& type = op->operands[0]->type;
+        uint64_t row = static_cast<uint64_t>(byteSize(type.dtype));
+        for (size_t d = 1; d < type.rank(); ++d) {
+          row *= static_cast<uint64_t>(type.dims[d].constant());
+        }
+        auto at = [&](size_t operand) { return slotOfRoot(roots_.of(op->operands[operand])); };
+        result_.rowCopies.push_back({at(0), at(1), at(2), persistentSlot(op->symbol, 0), row});
+      }
     }
   }
 };

@@ -142,6 +142,9 @@ private:
   }
 
   void place(const Op& update) {
+    if (update.operands.size() > 1) {
+      return; // some rows, when the function ends
+    }
     const Value* value = roots_.of(update.operands[0]);
     auto home = groupOf_.find(value);
     if (home == groupOf_.end() || result_.direct.contains(value) || leavesAsOutput(value)) {

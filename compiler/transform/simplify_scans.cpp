@@ -46,7 +46,7 @@ private:
   }
 
   void replaceUnchangedCarries(Op& scan) {
-    for (size_t i = scan.carryCount; i-- > 0;) {
+    for (size_t i = scan.carryCount; i-- > (scan.ends ? 1U : 0U);) {
       if (graph::nextsOf(scan)[i] == graph::carryOf(scan, i)) {
         Value* initial = scan.operands[i];
         graph::replaceAllUses(function_, graph::carryOf(scan, i), initial); // its next value too

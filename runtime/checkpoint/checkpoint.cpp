@@ -15,7 +15,7 @@ namespace dnn::runtime {
 namespace {
 
 constexpr char magic[8] = {'d', 'n', 'n', 'c', 'k', 'p', 't', '\n'};
-constexpr uint32_t version = 2;
+constexpr uint32_t version = 3;
 constexpr uint64_t headerBytes = sizeof magic + sizeof(uint32_t) + sizeof(uint64_t);
 
 uint32_t checksum(const uint8_t* bytes, uint64_t size) {
@@ -37,7 +37,8 @@ Best readBest(ByteReader& in) {
 }
 
 void writeState(ByteWriter& out, const TrainState& state) {
-  for (uint64_t number : {state.seed, state.step, state.phaseStep, state.phaseEpoch, state.epoch, state.position}) {
+  for (uint64_t number : {state.seed, state.step, state.noted, state.phaseStep, state.phaseEpoch, state.epoch,
+                          state.position}) {
     out.number(number);
   }
   out.number(state.phase);
@@ -58,8 +59,8 @@ void writeState(ByteWriter& out, const TrainState& state) {
 
 TrainState readState(ByteReader& in) {
   TrainState state;
-  for (uint64_t* number :
-       {&state.seed, &state.step, &state.phaseStep, &state.phaseEpoch, &state.epoch, &state.position}) {
+  for (uint64_t* number : {&state.seed, &state.step, &state.noted, &state.phaseStep, &state.phaseEpoch, &state.epoch,
+                           &state.position}) {
     *number = in.number<uint64_t>();
   }
   state.phase = in.number<uint32_t>();

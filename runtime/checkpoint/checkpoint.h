@@ -1,8 +1,9 @@
 // Checkpoint files. Little-endian; no clock, path or machine in them, so equal states make equal files.
 //
-//   header    "dnnckpt\n"  u32 version (2)  u64 size of the whole file in bytes
+//   header    "dnnckpt\n"  u32 version (3)  u64 size of the whole file in bytes
 //   program   str fingerprint
-//   state     u64 seed, step, step and epoch at which the phase began, epoch, position;  u32 phase;  u8 ended
+//   state     u64 seed, step, step noted last, step and epoch at which the phase began, epoch, position;  u32 phase;
+//             u8 ended
 //             3 × (u32 count, the numbers): u64 rows, f64 log sums, f64 log weights
 //             3 × (u8 found, f64 value, u64 epoch): best of the checkpoint rule, of early stopping, of the plateau rule
 //   tensors   3 × (u32 count, then each: str path, u8 dtype, u32 rank, i64 dims, bytes, u32 CRC-32 of this record):

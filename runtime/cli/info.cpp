@@ -27,6 +27,10 @@ std::string portList(const std::vector<plan::Port>& ports) {
   return text;
 }
 
+std::string text(const plan::Every& every) {
+  return format(" every %u %s", every.count, every.steps ? "steps" : "epochs");
+}
+
 void printPersistents(const plan::Plan& plan, plan::Persistent::Kind kind, const char* title) {
   uint64_t total = 0;
   std::string lines;
@@ -123,7 +127,7 @@ void printPhase(const plan::Plan& plan, const plan::Phase& phase) {
     if (!entry.collected.empty()) {
       logs += (logs.empty() ? "" : ", ") + portList(plan.entries[eval + 1].outputs);
     }
-    std::printf("  eval%s every %u epochs logs %s\n", sourcesOf(entry).c_str(), entry.every, logs.c_str());
+    std::printf("  eval%s %s logs %s\n", sourcesOf(entry).c_str(), text(entry.every).c_str(), logs.c_str());
   }
   if (phase.turns.empty()) {
     return;
@@ -169,11 +173,11 @@ void printInfo(const plan::Plan& plan) {
   }
   std::printf("seed %llu\n", static_cast<unsigned long long>(plan.seed));
   if (!plan.checkpoint.path.empty()) {
-    std::printf("checkpoint: %s every %u epochs%s%s\n", plan.checkpoint.path.c_str(), plan.checkpoint.everyEpochs,
+    std::printf("checkpoint: %s%s%s%s\n", plan.checkpoint.path.c_str(), text(plan.checkpoint.every).c_str(),
                 plan.checkpoint.best.empty() ? "" : ", keeps best ", plan.checkpoint.best.c_str());
   }
   for (const plan::PartRule& part : plan.parts) {
-    std::printf("checkpoint: %s of %s every %u epochs\n", part.path.c_str(), part.part.c_str(), part.everyEpochs);
+    std::printf("checkpoint: %s of %s%s\n", part.path.c_str(), part.part.c_str(), text(part.every).c_str());
   }
 }
 

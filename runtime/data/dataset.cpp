@@ -278,6 +278,23 @@ Status makeFresh(Machine& machine, const Dataset& data, uint64_t number, uint64_
   return success();
 }
 
+Status gatherField(const Dataset& data, size_t field, const uint32_t* order, uint64_t first, uint64_t count,
+                   uint8_t* to) {
+  const Column& column = data.fields[field];
+  if (data.files[field] != nullptr) {
+    return gatherFromFile(data, field, order, first, count, to);
+  }
+  if (order == nullptr && column.stride == column.rowBytes) {
+    std::memcpy(to, column.row(first), count * column.rowBytes);
+    return success();
+  }
+  for (uint64_t row = first; row < first + count; ++row) {
+    std::memcpy(to, column.row(order != nullptr ? order[row] : row), column.rowBytes);
+    to += column.rowBytes;
+  }
+  return success();
+}
+
 Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order,
                    uint64_t first, uint64_t count, BatchPlace place) {
   if (data.fresh != nullptr && !place.made) {
@@ -296,19 +313,8 @@ Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& da
       made += count * column.rowBytes;
       continue;
     }
-    if (data.files[i] != nullptr) {
-      if (Status status = gatherFromFile(data, i, order, first, count, to); !status.ok()) {
-        return status;
-      }
-      continue;
-    }
-    if (order == nullptr && column.stride == column.rowBytes) {
-      std::memcpy(to, column.row(first), count * column.rowBytes);
-      continue;
-    }
-    for (uint64_t row = first; row < first + count; ++row) {
-      std::memcpy(to, column.row(order != nullptr ? order[row] : row), column.rowBytes);
-      to += column.rowBytes;
+    if (Status status = gatherField(data, i, order, first, count, to); !status.ok()) {
+      return status;
     }
   }
   return success();

@@ -64,6 +64,11 @@ void takenRows(const plan::Source& source, uint64_t rows, std::vector<uint32_t>&
 /// Row `row` of a field, in the data's memory or read into `scratch`.
 Status rowOf(const Dataset& data, size_t field, uint64_t row, std::vector<uint8_t>& scratch, const uint8_t*& at);
 
+/// Puts a field of the examples order[first], order[first + 1], …, or, if `order` is null, first, first + 1, … behind
+/// each other. Not for fresh data.
+Status gatherField(const Dataset& data, size_t field, const uint32_t* order, uint64_t first, uint64_t count,
+                   uint8_t* to);
+
 /// Puts `count` examples into the entry's input ports: those at order[first], order[first + 1], …, or, if `order` is
 /// null, those at first, first + 1, …. Fresh data is a function of its seed, the epoch and the number of the batch
 /// alone; computing it overwrites the arena, so where a step reads several sources it is made before anything is put.

@@ -68,8 +68,8 @@ Status Machine::checkPlan() const {
         }
       }
     }
-    for (uint32_t index : entry.watchedPersistents) {
-      if (index >= plan_.persistents.size()) {
+    for (const auto* watched : {&entry.watchedPersistents, &entry.watchedTables}) {
+      if (std::any_of(watched->begin(), watched->end(), [&](uint32_t i) { return i >= plan_.persistents.size(); })) {
         return failure(ExitCode::Internal, "the plan watches a tensor that does not exist");
       }
     }

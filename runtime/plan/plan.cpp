@@ -10,7 +10,7 @@ using runtime::ByteWriter;
 namespace {
 
 constexpr char magic[8] = {'d', 'n', 'n', 'p', 'l', 'a', 'n', '\n'};
-constexpr uint32_t version = 2;
+constexpr uint32_t version = 3;
 
 // Writing and reading are the same walk: a Coder visits every member in order, and either appends it or fills it in. So
 // the two can never differ.
@@ -97,6 +97,11 @@ template <class Coder> void codePorts(Coder& c, auto& ports) {
   c.list(ports, [&](auto& port) { codePort(c, port); });
 }
 
+template <class Coder> void codeEvery(Coder& c, auto& every) {
+  c.number(every.count);
+  c.boolean(every.steps);
+}
+
 template <class Coder> void codeEntry(Coder& c, auto& e) {
   c.kind(e.kind, Entry::Kind::Whole);
   c.string(e.name);
@@ -105,10 +110,11 @@ template <class Coder> void codeEntry(Coder& c, auto& e) {
   codePorts(c, e.inputs);
   codePorts(c, e.outputs);
   codeStrings(c, e.sources);
-  c.number(e.every);
+  codeEvery(c, e.every);
   codePorts(c, e.collected);
   c.list(e.reads, [&](auto& index) { c.number(index); });
   c.list(e.watchedPersistents, [&](auto& index) { c.number(index); });
+  c.list(e.watchedTables, [&](auto& index) { c.number(index); });
   c.list(e.watchedOutputs, [&](auto& index) { c.number(index); });
 }
 
@@ -194,13 +200,13 @@ template <class Coder> void codePlan(Coder& c, auto& p) {
   c.number(p.seed);
   c.list(p.phases, [&](auto& phase) { codePhase(c, phase); });
   c.string(p.checkpoint.path);
-  c.number(p.checkpoint.everyEpochs);
+  codeEvery(c, p.checkpoint.every);
   c.string(p.checkpoint.best);
   c.boolean(p.checkpoint.bestIsLargest);
   c.list(p.parts, [&](auto& part) {
     c.string(part.path);
     c.string(part.part);
-    c.number(part.everyEpochs);
+    codeEvery(c, part.every);
   });
 }
 

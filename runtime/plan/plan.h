@@ -36,6 +36,12 @@ struct Port {
   bool image = false;  // logs: grey or colour values in rows, shown as pictures
 };
 
+/// How often something happens: every `count` epochs, or steps.
+struct Every {
+  uint32_t count = 1; // at least 1
+  bool steps = false;
+};
+
 struct Entry {
   enum class Kind : uint8_t { Init = 0, Step = 1, Eval = 2, Predict = 3, Generate = 4, Whole = 5 };
   Kind kind = Kind::Step;
@@ -45,7 +51,7 @@ struct Entry {
   std::vector<Port> inputs; // step, eval: fields of the source, in order; predict: its parameters
   std::vector<Port> outputs; // step, eval, whole: logs (averaged over examples); predict: results; generate: fields
   std::vector<std::string> sources; // step: read in lock-step, their fields one after the other; eval: the one read
-  uint32_t every = 1;               // eval: run each `every` epochs
+  Every every;                      // eval
   /// eval: values with a row for each example. The entry behind it is then a `whole`: it has them as its inputs, of all
   /// examples together.
   std::vector<Port> collected;
@@ -53,6 +59,7 @@ struct Entry {
   std::vector<uint32_t> reads;
   /// Parameters that this entry changes and losses it minimises are checked for NaN and infinity after each call:
   std::vector<uint32_t> watchedPersistents; // indices into Plan::persistents
+  std::vector<uint32_t> watchedTables;      // the same, of large tables of which a step changes few rows
   std::vector<uint32_t> watchedOutputs;     // indices into outputs
 };
 
@@ -177,7 +184,7 @@ struct Phase {
 
 struct CheckpointRule {
   std::string path; // "" = none
-  uint32_t everyEpochs = 1;
+  Every every; // steps and epochs of all phases
   std::string best;          // "te.acc": keep the best too, beside the path with ".best"; "" = none
   bool bestIsLargest = true; // false for metrics named loss or error
 };
@@ -186,7 +193,7 @@ struct CheckpointRule {
 struct PartRule {
   std::string path;
   std::string part; // "net.enc"
-  uint32_t everyEpochs = 1;
+  Every every;
 };
 
 /// A name of a sweep, with its value in one of the combinations.

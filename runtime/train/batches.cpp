@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 
 namespace dnn::runtime {
 
@@ -17,6 +18,7 @@ Status Batches::start(const plan::Phase& phase, uint64_t seed) {
   const plan::Plan& plan = machine_.plan();
   seed_ = seed;
   rounds_ = 1;
+  ahead_.reset();
   turns_.clear();
   for (const plan::Turn& turn : phase.turns) {
     const plan::Entry& entry = plan.entries[turn.cycle[0]];
@@ -45,6 +47,7 @@ Status Batches::start(const plan::Phase& phase, uint64_t seed) {
       reader.passes = divideUp(rounds_, turn.steps) * divideUp(turn.rows, reader.data->rows);
     }
   }
+  readAhead();
   return success();
 }
 
@@ -75,12 +78,105 @@ uint64_t Batches::rowsAt(uint64_t position) const {
   return turn.readers.empty() ? 0 : std::min(turn.batch, turn.rows - step * turn.batch);
 }
 
+std::vector<Batches::Piece> Batches::pieces(const Turn& turn, const Reader& reader, BatchKey key) const {
+  auto [epoch, position] = key;
+  uint64_t round = position / turns_.size();
+  uint64_t first = round % turn.steps * turn.batch;
+  uint64_t count = rowsAt(position);
+  uint64_t passes = divideUp(turn.rows, reader.data->rows);
+  std::vector<Piece> all;
+  for (uint64_t done = 0; done < count; done += all.back().count) {
+    uint64_t at = first + done;
+    uint64_t own = at % reader.data->rows;
+    uint64_t number = epoch * reader.passes + round / turn.steps * passes + at / reader.data->rows;
+    all.push_back({number, own, std::min(count - done, reader.data->rows - own), done});
+  }
+  return all;
+}
+
+/// Null: the examples as they stand.
+const uint32_t* Batches::orderOf(Reader& reader, uint64_t pass) {
+  if (!reader.shuffle) {
+    return nullptr;
+  }
+  if (!reader.ordered || reader.orderedPass != pass) {
+    epochOrder(reader.data->rows, true, seed_, pass, reader.name, reader.order);
+    reader.ordered = true;
+    reader.orderedPass = pass;
+  }
+  return reader.order.data();
+}
+
+/// The examples of a step, field by field behind each other; fresh ones are not among them.
+Status Batches::read(BatchKey key, ReadAhead::Bytes& bytes) {
+  Turn& turn = turns_[key.second % turns_.size()];
+  uint64_t count = rowsAt(key.second);
+  uint64_t size = 0;
+  for (const Reader& reader : turn.readers) {
+    for (size_t i = 0; reader.data->fresh == nullptr && i < reader.data->fields.size(); ++i) {
+      size += count * reader.data->fields[i].rowBytes;
+    }
+  }
+  bytes.resize(size);
+  uint8_t* to = bytes.data();
+  for (Reader& reader : turn.readers) {
+    if (reader.data->fresh != nullptr) {
+      continue;
+    }
+    for (const Piece& piece : pieces(turn, reader, key)) {
+      const uint32_t* order = orderOf(reader, piece.pass);
+      uint8_t* field = to;
+      for (size_t i = 0; i < reader.data->fields.size(); ++i) {
+        uint64_t row = reader.data->fields[i].rowBytes;
+        Status status = gatherField(*reader.data, i, order, piece.first, piece.count, field + piece.to * row);
+        if (!status.ok()) {
+          return status;
+        }
+        field += count * row;
+      }
+    }
+    for (const Column& column : reader.data->fields) {
+      to += count * column.rowBytes;
+    }
+  }
+  return success();
+}
+
+/// A thread takes part if it has something to do: a few microseconds pass until it has heard of it.
+void Batches::readAhead() {
+  constexpr uint64_t worthwhile = 1 << 16; // bytes of a batch
+  bool worth = false;
+  for (const Turn& turn : turns_) {
+    uint64_t bytes = 0;
+    for (const Reader& reader : turn.readers) {
+      for (size_t i = 0; reader.data->fresh == nullptr && i < reader.data->fields.size(); ++i) {
+        bytes += turn.batch * reader.data->fields[i].rowBytes;
+        worth = worth || reader.data->files[i] != nullptr;
+      }
+    }
+    worth = worth || bytes >= worthwhile;
+  }
+  if (worth) {
+    try {
+      ahead_ = std::make_unique<ReadAhead>([this](BatchKey key, ReadAhead::Bytes& bytes) { return read(key, bytes); });
+    } catch (const std::system_error&) {
+      return; // no thread can be had
+    }
+  }
+}
+
 Status Batches::fill(const plan::Entry& entry, uint64_t epoch, uint64_t position) {
   Turn& turn = turns_[position % turns_.size()];
   uint64_t round = position / turns_.size();
-  uint64_t pass = round / turn.steps;
-  uint64_t first = round % turn.steps * turn.batch;
   uint64_t count = rowsAt(position);
+  BatchKey key{epoch, position};
+  const uint8_t* ready = nullptr;
+  if (ahead_) {
+    BatchKey next = position + 1 < stepsPerEpoch() ? BatchKey{epoch, position + 1} : BatchKey{epoch + 1, 0};
+    if (Status status = ahead_->take(key, next, ready); !status.ok()) {
+      return status;
+    }
+  }
   for (Reader& reader : turn.readers) {
     if (reader.data->fresh != nullptr) {
       if (Status status = makeFresh(machine_, *reader.data, epoch * rounds_ + round, count, epoch); !status.ok()) {
@@ -96,30 +192,24 @@ Status Batches::fill(const plan::Entry& entry, uint64_t epoch, uint64_t position
       }
       continue;
     }
-    uint64_t passes = divideUp(turn.rows, reader.data->rows);
-    for (uint64_t done = 0; done < count;) {
-      uint64_t at = first + done;
-      uint64_t own = at % reader.data->rows;
-      uint64_t part = std::min(count - done, reader.data->rows - own);
-      uint64_t number = epoch * reader.passes + pass * passes + at / reader.data->rows;
-      if (Status status = copy(entry, reader, number, own, part, done); !status.ok()) {
+    if (ahead_) {
+      for (size_t i = 0; i < reader.data->fields.size(); ++i) {
+        uint64_t bytes = count * reader.data->fields[i].rowBytes;
+        std::memcpy(machine_.arena(entry.inputs[reader.firstInput + i].offset), ready, bytes);
+        ready += bytes;
+      }
+      continue;
+    }
+    for (const Piece& piece : pieces(turn, reader, key)) {
+      const uint32_t* order = orderOf(reader, piece.pass);
+      Status status = gatherBatch(machine_, entry, *reader.data, order, piece.first, piece.count,
+                                  {reader.firstInput, piece.to});
+      if (!status.ok()) {
         return status;
       }
-      done += part;
     }
   }
   return success();
-}
-
-Status Batches::copy(const plan::Entry& entry, Reader& reader, uint64_t pass, uint64_t first, uint64_t count,
-                     uint64_t to) {
-  if (reader.shuffle && (!reader.ordered || reader.orderedPass != pass)) {
-    epochOrder(reader.data->rows, true, seed_, pass, reader.name, reader.order);
-    reader.ordered = true;
-    reader.orderedPass = pass;
-  }
-  return gatherBatch(machine_, entry, *reader.data, reader.shuffle ? reader.order.data() : nullptr, first, count,
-                     {reader.firstInput, to});
 }
 
 } // namespace dnn::runtime

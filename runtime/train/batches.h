@@ -2,9 +2,13 @@
 //
 // An epoch is a number of rounds; in each round every step statement of the phase has a turn. The longest source
 // decides how many rounds there are. A shorter one starts again when it is through, shuffled anew, within the epoch.
+//
+// Where that is worth a thread, the examples of the next step are put together (shuffled, read from their files) while
+// the present one is computed.
 #pragma once
 
 #include "runtime/data/dataset.h"
+#include "runtime/train/read_ahead.h"
 
 namespace dnn::runtime {
 
@@ -46,13 +50,24 @@ private:
     uint64_t steps = 1;          // in one pass over the longest
   };
 
-  Status copy(const plan::Entry& entry, Reader& reader, uint64_t pass, uint64_t first, uint64_t count, uint64_t to);
+  /// Consecutive examples of one pass over a reader's source.
+  struct Piece {
+    uint64_t pass = 0;
+    uint64_t first = 0;
+    uint64_t count = 0;
+    uint64_t to = 0; // behind how many examples of the batch
+  };
+  std::vector<Piece> pieces(const Turn& turn, const Reader& reader, BatchKey key) const;
+  const uint32_t* orderOf(Reader& reader, uint64_t pass);
+  Status read(BatchKey key, ReadAhead::Bytes& bytes);
+  void readAhead();
 
   Machine& machine_;
   DataStore& store_;
   uint64_t seed_ = 0;
   uint64_t rounds_ = 1;
   std::vector<Turn> turns_;
+  std::unique_ptr<ReadAhead> ahead_; // last, as it reads what stands above
 };
 
 } // namespace dnn::runtime

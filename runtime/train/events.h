@@ -2,6 +2,7 @@
 //
 //   {"event":"start","program":"digits","seed":42,"epoch":0,"step":0,"threads":2,"examples":1437}
 //   {"event":"step","epoch":1,"step":1,"rows":64,"loss":2.41}
+//   {"event":"eval","epoch":1,"step":20,"te.loss":0.61}
 //   {"event":"epoch","epoch":1,"step":23,"loss":1.17,"te.loss":0.52,"te.acc":0.87,"seconds":0.012}
 //   {"event":"image","epoch":1,"step":23,"name":"te.samples","path":"run.te.samples.0001.png"}
 //   {"event":"checkpoint","epoch":1,"step":23,"path":"digits.ckpt"}

@@ -112,4 +112,14 @@ std::string text(const Metric& metric) {
                : format("%s %.4g", metric.name.c_str(), metric.value);
 }
 
+std::string text(const std::vector<Metric>& metrics) {
+  std::string all;
+  for (const Metric& metric : metrics) {
+    if (metric.values.empty()) {
+      all += (all.empty() ? "" : "  ") + text(metric);
+    }
+  }
+  return all;
+}
+
 } // namespace dnn::runtime

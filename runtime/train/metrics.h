@@ -35,5 +35,7 @@ bool smallerIsBetter(const std::string& name);
 
 /// "loss 0.2134", with a few significant digits.
 std::string text(const Metric& metric);
+/// Those that are single numbers, in a row.
+std::string text(const std::vector<Metric>& metrics);
 
 } // namespace dnn::runtime

@@ -17,6 +17,7 @@ struct Best {
 struct TrainState {
   uint64_t seed = 0;
   uint64_t step = 0;              // optimisation steps done, in all phases
+  uint64_t noted = 0;             // the step after which last was done what is done every so many steps
   uint32_t phase = 0;             // the one that runs, or the last one
   bool ended = false;             // the last phase is over; only if that makes a difference, see `bestTensors`
   uint64_t phaseStep = 0;         // steps done before the phase began

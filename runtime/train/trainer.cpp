@@ -21,6 +21,11 @@ namespace {
 
 unsigned long long u(uint64_t value) { return value; }
 
+/// `count`: how many steps, or epochs, are done.
+bool isDue(const plan::Every& every, uint64_t count, bool steps) {
+  return every.steps == steps && count % every.count == 0;
+}
+
 /// Whether `value` improves on the best one, which it then becomes. NaN never does.
 bool improves(Best& best, double value, bool largest, uint64_t epoch) {
   bool better = best.found ? (largest ? value > best.value : value < best.value) : value == value;
@@ -51,6 +56,19 @@ bool Trainer::phaseDone() const {
   return reached || outOfPatience();
 }
 
+bool Trainer::stepDue() const {
+  if (state_.noted == state_.step || phaseSteps() == 0) {
+    return false;
+  }
+  bool evaluates = std::any_of(phase().evals.begin(), phase().evals.end(), [&](uint32_t i) {
+    return isDue(plan_.entries[i].every, phaseSteps(), true);
+  });
+  bool saves = isDue(plan_.checkpoint.every, state_.step, true) ||
+               std::any_of(plan_.parts.begin(), plan_.parts.end(),
+                           [&](const plan::PartRule& rule) { return isDue(rule.every, state_.step, true); });
+  return evaluates || saves;
+}
+
 bool Trainer::stopped() const { return state_.step >= stepLimit_; }
 
 Status Trainer::step() {
@@ -76,10 +94,12 @@ Status Trainer::step() {
   examplesDone_ += rows;
   // All of the parameters where it costs little and where something may follow that takes them for a result.
   bool last = state_.position + batches_.turns() > batches_.stepsPerEpoch();
-  bool whole = rows >= watchRows || last || phaseDone() || stopped();
-  auto* check = whole ? checkFinite : checkFiniteShare;
-  if (Status status = check(machine_, entry, state_.step, state_.epoch + 1); !status.ok()) {
-    return status;
+  bool followed = last || phaseDone() || stopped() || stepDue();
+  Status finite = followed || rows >= watchRows
+                      ? checkFinite(machine_, entry, state_.step, state_.epoch + 1, followed)
+                      : checkFiniteShare(machine_, entry, state_.step, state_.epoch + 1);
+  if (!finite.ok()) {
+    return finite;
   }
   uint64_t before = 0; // numbers of the turns before
   for (uint64_t i = 0; i < turn; ++i) {
@@ -109,10 +129,10 @@ std::vector<Metric> Trainer::stepAverages() const {
   return all;
 }
 
-Status Trainer::evaluateDue(uint64_t epoch, std::vector<Metric>& metrics) {
+Status Trainer::evaluateDue(uint64_t count, bool steps, std::vector<Metric>& metrics,
+                            std::vector<Picture>& pictures) {
   for (uint32_t i : phase().evals) {
-    const Entry& entry = plan_.entries[i];
-    if (epoch % std::max(entry.every, 1u) != 0) {
+    if (!isDue(plan_.entries[i].every, count, steps)) {
       continue;
     }
     Evaluation found;
@@ -121,16 +141,39 @@ Status Trainer::evaluateDue(uint64_t epoch, std::vector<Metric>& metrics) {
     }
     noteEvaluation(i, found.metrics);
     metrics.insert(metrics.end(), found.metrics.begin(), found.metrics.end());
-    std::move(found.pictures.begin(), found.pictures.end(), std::back_inserter(pictures_));
+    std::move(found.pictures.begin(), found.pictures.end(), std::back_inserter(pictures));
   }
   return success();
+}
+
+Status Trainer::finishStep() {
+  // An interrupted evaluation leaves the state as the step has left it; resuming comes here again.
+  std::vector<Metric> metrics;
+  std::vector<Picture> pictures;
+  if (Status status = evaluateDue(phaseSteps(), true, metrics, pictures); !status.ok()) {
+    return status;
+  }
+  state_.noted = state_.step;
+  if (!metrics.empty()) {
+    progress_.line("step %llu  %s", u(state_.step), text(metrics).c_str());
+    if (Status status = logEvaluation(metrics, pictures); !status.ok()) {
+      return status;
+    }
+    if (Status status = noteBest(metrics, state_.epoch + 1); !status.ok()) {
+      return status;
+    }
+  }
+  if (Status status = saveParts(state_.step, true); !status.ok()) {
+    return status;
+  }
+  return saveDue(state_.step, true);
 }
 
 Status Trainer::finishEpoch() {
   // An interrupted evaluation leaves the state at the end of the epoch's last step; resuming evaluates again.
   std::vector<Metric> metrics = stepAverages();
   lastEpoch_ = metrics;
-  if (Status status = evaluateDue(state_.epoch + 1, metrics); !status.ok()) {
+  if (Status status = evaluateDue(state_.epoch + 1, false, metrics, pictures_); !status.ok()) {
     return status;
   }
   ++state_.epoch;
@@ -150,7 +193,7 @@ Status Trainer::finishEpoch() {
     events_.fields(metrics);
     events_.field("seconds", now - epochStart_);
     events_.end();
-    if (Status status = logPictures(std::exchange(pictures_, {})); !status.ok()) {
+    if (Status status = logPictures(std::exchange(pictures_, {}), format("%04llu", u(state_.phaseEpoch + state_.epoch))); !status.ok()) {
       return status;
     }
     if (Status status = events_.flush(); !status.ok()) {
@@ -158,47 +201,62 @@ Status Trainer::finishEpoch() {
     }
   }
   epochStart_ = now;
-  return noteMetrics(metrics);
+  return noteEpoch(metrics);
 }
 
-Status Trainer::noteMetrics(const std::vector<Metric>& metrics) {
+Status Trainer::noteBest(const std::vector<Metric>& metrics, uint64_t epoch) {
   if (const Metric* metric = findMetric(metrics, phase().patience.metric)) {
-    bool better = improves(state_.patience, metric->value, !smallerIsBetter(metric->name), state_.epoch);
+    bool better = improves(state_.patience, metric->value, !smallerIsBetter(metric->name), epoch);
     if (better && phase().patience.restoreBest) {
       const uint8_t* now = machine_.persistents();
       state_.bestTensors.assign(now, now + plan_.persistentBytes);
     }
   }
+  if (const Metric* metric = findMetric(metrics, phase().plateau.metric)) {
+    improves(state_.plateau, metric->value, !smallerIsBetter(metric->name), epoch);
+  }
+  const Metric* metric = findMetric(metrics, plan_.checkpoint.best);
+  bool better = metric != nullptr && improves(state_.best, metric->value, plan_.checkpoint.bestIsLargest,
+                                              state_.phaseEpoch + epoch);
+  return better && !checkpoint_.empty() ? save(checkpoint_ + ".best") : success();
+}
+
+bool Trainer::measuredBySteps(const std::string& metric) const {
+  return std::any_of(phase().evals.begin(), phase().evals.end(), [&](uint32_t i) {
+    const Entry& entry = plan_.entries[i];
+    return entry.every.steps && metric.rfind(entry.name + ".", 0) == 0;
+  });
+}
+
+Status Trainer::noteEpoch(const std::vector<Metric>& metrics) {
+  if (Status status = noteBest(metrics, state_.epoch); !status.ok()) {
+    return status;
+  }
   const plan::Plateau& plateau = phase().plateau;
-  if (const Metric* metric = findMetric(metrics, plateau.metric)) {
-    improves(state_.plateau, metric->value, !smallerIsBetter(metric->name), state_.epoch);
-    if (state_.epoch >= state_.plateau.epoch + plateau.epochs) {
-      uint8_t* at = machine_.persistent(plan_.persistents[plateau.persistent]);
-      int32_t count;
-      std::memcpy(&count, at, sizeof count);
-      ++count;
-      std::memcpy(at, &count, sizeof count);
-      state_.plateau.epoch = state_.epoch; // the next one begins here
-    }
+  bool measured = findMetric(metrics, plateau.metric) != nullptr || measuredBySteps(plateau.metric);
+  if (measured && state_.epoch >= state_.plateau.epoch + plateau.epochs) {
+    uint8_t* at = machine_.persistent(plan_.persistents[plateau.persistent]);
+    int32_t count;
+    std::memcpy(&count, at, sizeof count);
+    ++count;
+    std::memcpy(at, &count, sizeof count);
+    state_.plateau.epoch = state_.epoch; // the next one begins here
   }
   uint64_t epochs = state_.phaseEpoch + state_.epoch;
-  const Metric* metric = findMetric(metrics, plan_.checkpoint.best);
-  if (metric != nullptr && improves(state_.best, metric->value, plan_.checkpoint.bestIsLargest, epochs) &&
-      !checkpoint_.empty()) {
-    if (Status status = save(checkpoint_ + ".best"); !status.ok()) {
-      return status;
-    }
-  }
-  if (Status status = saveParts(false); !status.ok()) {
+  if (Status status = saveParts(epochs, false); !status.ok()) {
     return status;
   }
-  bool due = !plan_.checkpoint.path.empty() && epochs % std::max(plan_.checkpoint.everyEpochs, 1u) == 0;
-  if (due && !checkpoint_.empty()) {
-    Status status = save(checkpoint_);
-    saved_ = status.ok();
-    return status;
+  return saveDue(epochs, false);
+}
+
+/// The checkpoint, if it is due after so many steps or epochs.
+Status Trainer::saveDue(uint64_t count, bool steps) {
+  if (checkpoint_.empty() || plan_.checkpoint.path.empty() || !isDue(plan_.checkpoint.every, count, steps)) {
+    return success();
   }
-  return success();
+  Status status = save(checkpoint_);
+  saved_ = status.ok();
+  return status;
 }
 
 Status Trainer::nextPhase() {
@@ -241,14 +299,21 @@ std::string Trainer::partPath(const plan::PartRule& rule) const {
   return plan::variantPath(plan_, resolvePath(plan_.directory, rule.path));
 }
 
-Status Trainer::saveParts(bool all) {
-  uint64_t epochs = state_.phaseEpoch + state_.epoch;
+Status Trainer::saveParts(uint64_t count, bool steps) {
   for (const plan::PartRule& rule : plan_.parts) {
-    if (all || epochs % std::max(rule.everyEpochs, 1u) == 0) {
-      Status status = savePart(partPath(rule), plan_, machine_.persistents(), rule.part);
-      if (!status.ok()) {
+    if (isDue(rule.every, count, steps)) {
+      if (Status status = savePart(partPath(rule), plan_, machine_.persistents(), rule.part); !status.ok()) {
         return status;
       }
+    }
+  }
+  return success();
+}
+
+Status Trainer::saveAllParts() {
+  for (const plan::PartRule& rule : plan_.parts) {
+    if (Status status = savePart(partPath(rule), plan_, machine_.persistents(), rule.part); !status.ok()) {
+      return status;
     }
   }
   return success();
@@ -266,6 +331,12 @@ Status Trainer::saveBeforeEnd() {
 Status Trainer::loop() {
   while (true) {
     bool trains = !phase().turns.empty();
+    if (stepDue()) {
+      if (Status status = finishStep(); !status.ok()) {
+        return status;
+      }
+      continue;
+    }
     if (trains && state_.position == batches_.stepsPerEpoch()) {
       if (Status status = finishEpoch(); !status.ok()) {
         return status;
@@ -289,7 +360,7 @@ Status Trainer::loop() {
       return status;
     }
     if (InterruptGuard::requested()) {
-      Status status = checkFinite(machine_, plan_.entries[entry], state_.step, state_.epoch + 1);
+      Status status = checkFinite(machine_, plan_.entries[entry], state_.step, state_.epoch + 1, true);
       return status.ok() ? Status{ExitCode::Interrupted, ""} : status;
     }
   }
@@ -349,7 +420,7 @@ Status Trainer::run() {
   if (ended) {
     useBest();
   }
-  if (Status saved = saveParts(true); !saved.ok()) {
+  if (Status saved = saveAllParts(); !saved.ok()) {
     return saved;
   }
   if (!interrupted) {

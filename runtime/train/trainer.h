@@ -36,26 +36,37 @@ private:
   // trainer.cpp
   Status loop();
   Status step();
+  /// Is there something to do after the step that was done last, because of how many there were?
+  bool stepDue() const;
+  Status finishStep();
   Status finishEpoch();
   Status nextPhase();
-  Status noteMetrics(const std::vector<Metric>& metrics);
-  Status evaluateDue(uint64_t epoch, std::vector<Metric>& metrics);
+  /// Metrics of the phase's epoch `epoch`, from 1.
+  Status noteBest(const std::vector<Metric>& metrics, uint64_t epoch);
+  Status noteEpoch(const std::vector<Metric>& metrics);
+  bool measuredBySteps(const std::string& metric) const;
+  /// The evaluations that are due after so many epochs or, of those that go by them, steps.
+  Status evaluateDue(uint64_t count, bool steps, std::vector<Metric>& metrics, std::vector<Picture>& pictures);
   Status evaluateRest();
   std::vector<Metric> stepAverages() const;
   void useBest();
   Status save(const std::string& path);
-  Status saveParts(bool all);
+  Status saveParts(uint64_t count, bool steps);
+  Status saveAllParts();
   std::string partPath(const plan::PartRule& rule) const;
+  Status saveDue(uint64_t count, bool steps);
   Status saveBeforeEnd();
 
   // trainer_report.cpp
   void noteEvaluation(uint32_t entry, const std::vector<Metric>& metrics);
   void summarize();
   void logStart();
+  Status logEvaluation(const std::vector<Metric>& metrics, const std::vector<Picture>& pictures);
   void logPhase();
   void logStep(const plan::Entry& entry, uint64_t rows);
   void logEnd(const char* reason);
-  Status logPictures(const std::vector<Picture>& pictures);
+  /// `number`: ends the names of their files.
+  Status logPictures(const std::vector<Picture>& pictures, const std::string& number);
 
   const plan::Phase& phase() const { return plan_.phases[state_.phase]; }
   bool severalPhases() const { return plan_.phases.size() > 1; }

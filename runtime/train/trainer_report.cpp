@@ -45,14 +45,29 @@ void Trainer::logStep(const plan::Entry& entry, uint64_t rows) {
   events_.end();
 }
 
-Status Trainer::logPictures(const std::vector<Picture>& pictures) {
+Status Trainer::logEvaluation(const std::vector<Metric>& metrics, const std::vector<Picture>& pictures) {
+  if (!events_.isOpen()) {
+    return success();
+  }
+  events_.begin("eval");
+  logPhase();
+  events_.field("epoch", state_.epoch + 1);
+  events_.field("step", state_.step);
+  events_.fields(metrics);
+  events_.end();
+  if (Status status = logPictures(pictures, format("step%06llu", u(state_.step))); !status.ok()) {
+    return status;
+  }
+  return events_.flush();
+}
+
+Status Trainer::logPictures(const std::vector<Picture>& pictures, const std::string& number) {
   for (const Picture& picture : pictures) {
     std::string stem = events_.path();
     if (size_t dot = stem.rfind('.'); dot != std::string::npos && stem.find('/', dot) == std::string::npos) {
       stem.resize(dot);
     }
-    std::string path =
-        format("%s.%s.%04llu.png", stem.c_str(), picture.name.c_str(), u(state_.phaseEpoch + state_.epoch));
+    std::string path = format("%s.%s.%s.png", stem.c_str(), picture.name.c_str(), number.c_str());
     if (Status status = writePng(path, picture); !status.ok()) {
       return status;
     }
@@ -127,13 +142,7 @@ void Trainer::summarize() {
     progress_.line("the parameters are those after epoch %llu, with the best %s", u(state_.patience.epoch),
                    phase().patience.metric.c_str());
   }
-  std::string results;
-  for (const Metric& metric : latest_) {
-    if (!metric.values.empty()) {
-      continue; // for the event log
-    }
-    results += (results.empty() ? "" : "  ") + text(metric);
-  }
+  std::string results = text(latest_);
   if (!results.empty()) {
     progress_.line("%s", results.c_str());
   }

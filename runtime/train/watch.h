@@ -1,7 +1,8 @@
 // NaN and infinity stop a run in the step in which they appear. Looking at all parameters takes as long as half of a
 // step with one example, a hundredth of one with 32 or more. So steps with fewer examples look at the losses and at a
 // share of the parameters: a value that is not finite stays so, is found within `watchSteps` steps, and always before
-// anything is saved, evaluated or reported as the result.
+// anything is saved, evaluated or reported as the result. That is also when large tables are looked at of which a step
+// changes few rows.
 #pragma once
 
 #include "runtime/machine/machine.h"
@@ -14,8 +15,8 @@ inline constexpr uint64_t watchRows = 32;
 inline constexpr uint64_t watchSteps = 16;
 
 /// After a call of `entry`: ExitCode::Diverged with the step and the loss or the parameter's path if a watched one is
-/// not finite. `step` counts from 1.
-Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch);
+/// not finite. `step` counts from 1. `tables`: the large ones too, of which a step changes few rows.
+Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch, bool tables);
 
 /// The same of the losses and of the share of the parameters whose turn it is; of all if they are few. Which share
 /// depends on `step` alone.

@@ -556,12 +556,19 @@ private:
         sliced.push_back(value);
       }
     }
-    Op* scan = graph::createScan(*function_, {"t", steps}, chance(40), chance(50), initial, sliced, {});
+    bool ends = chance(20); // early, by its counter: differences must not change which steps run
+    if (ends) {
+      Op* running = append(OpKind::Comp, {}, {TensorType{DType::Bool, {}, std::nullopt}});
+      running->body = exprs().boolean(false);
+      initial.insert(initial.begin(), running->results[0]);
+    }
+    Op* scan = graph::createScan(*function_, {"t", steps}, chance(40), ends || chance(50), initial, sliced, {});
+    scan->ends = ends;
     if (chance(35)) {
       scan->saveEvery = randomSaveEvery(steps);
     }
     std::vector<Value*> outside = pool_;
-    for (size_t i = 0; i < graph::firstCapture(*scan); ++i) {
+    for (size_t i = ends ? 1 : 0; i < graph::firstCapture(*scan); ++i) {
       pool_.push_back(graph::carryOf(*scan, i)); // and the slices behind
       pool_.push_back(pool_.back());             // rather these than what stands outside
     }
@@ -570,7 +577,13 @@ private:
       addOp();
     }
     std::vector<Value*> nexts;
-    for (size_t i = 0; i < scan->carryCount; ++i) {
+    if (ends) {
+      Op* end = append(OpKind::Comp, {graph::counterOf(*scan)}, {TensorType{DType::Bool, {}, std::nullopt}});
+      ExprRef step = exprs().access(0, DType::I32, {});
+      end->body = apply(ScalarOp::Eq, {step, exprs().integer(between(0, 3))});
+      nexts.push_back(end->results[0]);
+    }
+    for (size_t i = nexts.size(); i < scan->carryCount; ++i) {
       bool keeps = chance(10); // or changes places with another one
       Value* other = graph::carryOf(*scan, static_cast<size_t>(between(0, static_cast<int>(scan->carryCount) - 1)));
       const TensorType& type = initial[i]->type;
@@ -593,8 +606,10 @@ private:
     }
     pool_ = std::move(outside);
     for (Value* result : scan->results) {
-      pool_.push_back(result);
-      limitLast();
+      if (result->type.dtype != DType::Bool) {
+        pool_.push_back(result);
+        limitLast();
+      }
     }
   }
 

@@ -273,6 +273,9 @@ private:
     for (const Copy& copy : entry.copies) {
       ir_.CreateMemCpy(addressOf(copy.to), llvm::Align(64), addressOf(copy.from), llvm::Align(64), copy.bytes);
     }
+    for (const RowCopyCode& copy : entry.rowCopies) {
+      emitRowCopy(copy);
+    }
     noteTicks(callNumber_);
     ir_.CreateRet(ir_.getInt32(0));
     if (code_->getNumIncomingValues() == 0) {
@@ -289,6 +292,8 @@ private:
     for (const CallCode& call : calls) {
       if (call.loop != nullptr) {
         emitLoop(*call.loop);
+      } else if (call.distinct) {
+        emitDistinct(*call.distinct);
       } else if (call.fill) {
         emitFill(entry_->descriptors.at(call.fill->buffer), call.fill->bits);
         noteTicks(callNumber_++);
@@ -297,6 +302,34 @@ private:
         noteTicks(callNumber_++);
       }
     }
+  }
+
+  void emitDistinct(const DistinctCode& code) {
+    auto* type = llvm::FunctionType::get(ir_.getVoidTy(), {ptr_, i64_, ptr_, ptr_, ptr_}, false);
+    llvm::FunctionCallee function = module_->getOrInsertFunction("dnn_distinct", type);
+    llvm::Value* count = ir_.CreateUDiv(bytesOf(code.extent), ir_.getInt64(4));
+    ir_.CreateCall(function,
+                   {addressOf(code.keys), count, addressOf(code.places), addressOf(code.rows), addressOf(code.count)});
+  }
+
+  void emitRowCopy(const RowCopyCode& code) {
+    llvm::Value* count = ir_.CreateZExt(ir_.CreateLoad(i32_, addressOf(code.count)), i64_);
+    llvm::Value* bytes = ir_.getInt64(code.bytes);
+    auto* start = ir_.GetInsertBlock();
+    auto* loop = newBlock("rows");
+    auto* done = newBlock("rows_copied");
+    ir_.CreateCondBr(ir_.CreateIsNull(count), done, loop);
+    ir_.SetInsertPoint(loop);
+    llvm::PHINode* i = ir_.CreatePHI(i64_, 2, "i");
+    i->addIncoming(ir_.getInt64(0), start);
+    llvm::Value* row = ir_.CreateZExt(ir_.CreateLoad(i32_, ir_.CreateInBoundsGEP(i32_, addressOf(code.rows), i)), i64_);
+    llvm::Value* to = ir_.CreateInBoundsGEP(i8_, addressOf(code.to), ir_.CreateMul(row, bytes));
+    llvm::Value* from = ir_.CreateInBoundsGEP(i8_, addressOf(code.from), ir_.CreateMul(i, bytes));
+    ir_.CreateMemCpy(to, llvm::MaybeAlign(), from, llvm::MaybeAlign(), bytes);
+    llvm::Value* next = ir_.CreateAdd(i, ir_.getInt64(1));
+    i->addIncoming(next, loop);
+    ir_.CreateCondBr(ir_.CreateICmpULT(next, count), loop, done);
+    ir_.SetInsertPoint(done);
   }
 
   void emitKernel(const CallCode& call) {
@@ -400,6 +433,24 @@ private:
         states[i].to = phi(firstTwo[i].first);
         states[i].other = phi(firstTwo[i].second);
       }
+    }
+    if (loop.ends) {
+      auto* ended = newBlock("ended");
+      auto* run = newBlock("run_step");
+      ir_.CreateCondBr(ir_.CreateIsNotNull(ir_.CreateLoad(ir_.getInt8Ty(), states[0].current)), ended, run);
+      ir_.SetInsertPoint(ended);
+      llvm::Value* left = ir_.CreateZExt(ir_.CreateSub(steps, k), i64_);
+      for (size_t i = loop.cursors.size() - loop.emitted; i < loop.cursors.size(); ++i) {
+        llvm::Value* bytes = bytesOf(loop.cursors[i].extent);
+        llvm::Value* before = loop.reversed ? ir_.getInt64(0) : ir_.CreateMul(ir_.CreateZExt(k, i64_), bytes);
+        llvm::Value* from = ir_.CreateInBoundsGEP(i8_, bases[i], before);
+        ir_.CreateMemSet(from, ir_.getInt8(0), ir_.CreateMul(left, bytes), llvm::MaybeAlign());
+      }
+      for (size_t i = 0; i < states.size(); ++i) {
+        copy(last[i], states[i].current, loop.carries[i].extent); // or it lies there already
+      }
+      ir_.CreateBr(after);
+      ir_.SetInsertPoint(run);
     }
     llvm::Value* number = loop.reversed ? ir_.CreateSub(ir_.CreateSub(steps, ir_.getInt32(1)), k) : k;
     if (loop.counter) {

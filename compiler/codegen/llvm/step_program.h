@@ -78,6 +78,15 @@ struct StepCopy {
   Extent extent;
 };
 
+/// dnn_distinct of the runtime, on i32 tensors.
+struct DistinctCode {
+  Address keys;
+  Extent extent; ///< of the keys
+  Address places;
+  Address rows;
+  Address count;
+};
+
 struct LoopCode;
 
 /// One call of a kernel, or what stands in its place.
@@ -85,12 +94,17 @@ struct CallCode {
   uint32_t kernel = 0; ///< index into StepProgram::kernels
   std::vector<CallArg> args;
   std::optional<Fill> fill;
+  std::optional<DistinctCode> distinct;
   std::shared_ptr<const LoopCode> loop;
 };
 
 struct LoopCode {
   Dim steps;
   bool reversed = false;          ///< the step's number runs from steps - 1 down to 0
+  /// The loop ends before a step in which the first carry's byte is not 0; what the last `emitted` cursors show in the
+  /// steps that are not run becomes 0.
+  bool ends = false;
+  uint32_t emitted = 0;
   std::optional<Address> counter; ///< an i32 that holds the step's number
   std::vector<Cursor> cursors;
   std::vector<CarryPointer> carries;
@@ -110,6 +124,15 @@ struct Copy {
   uint64_t bytes = 0;
 };
 
+/// Row i of `from` goes to row rows[i] of `to`, for i < count.
+struct RowCopyCode {
+  Place from;
+  Place rows;
+  Place count;
+  Place to;
+  uint64_t bytes = 0; ///< of one row
+};
+
 struct EntryCode {
   std::string name;
   std::vector<Symbol> symbols; ///< none, or the batch
@@ -117,7 +140,8 @@ struct EntryCode {
   std::vector<EnvStore> stores;
   uint32_t pointers = 0; ///< how many its loops have
   std::vector<CallCode> calls;
-  std::vector<Copy> copies; ///< done last, in order
+  std::vector<Copy> copies; ///< done when all is computed, in order
+  std::vector<RowCopyCode> rowCopies; ///< done last
 };
 
 struct StepProgram {

@@ -158,7 +158,7 @@ def tensors(path):
         return data[at - size : at].decode()
 
     string()
-    take("6QIB")
+    take("7QIB")
     for form in "Qdd":
         (count,) = take("I")
         take(f"{count}{form}")

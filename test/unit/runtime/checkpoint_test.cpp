@@ -83,7 +83,7 @@ TEST(Checkpoint, OtherFilesAndVersionsAreNamed) {
   EXPECT_EQ(parseError({'h', 'e', 'l', 'l', 'o'}), "`f` is not a checkpoint");
   std::vector<uint8_t> bytes = Fixture().bytes();
   bytes[8] = 1;
-  EXPECT_EQ(parseError(bytes), "`f` is a checkpoint of version 1; this program reads version 2");
+  EXPECT_EQ(parseError(bytes), "`f` is a checkpoint of version 1; this program reads version 3");
 }
 
 TEST(Checkpoint, AnotherNetworkIsRefusedWithThePathThatDiffers) {
