@@ -56,7 +56,8 @@ std::string printBinders(const std::vector<IndexBinder>& binders) {
 
 /// Compound expressions as operands stand in parentheses, so that the text shows the tree.
 std::string operand(const Expr& e) {
-  bool compound = getIf<Unary>(e) || getIf<Binary>(e) || getIf<If>(e) || getIf<Reduce>(e) || getIf<Fold>(e) || getIf<Scan>(e);
+  bool compound =
+      getIf<Unary>(e) || getIf<Binary>(e) || getIf<If>(e) || getIf<Reduce>(e) || getIf<Fold>(e) || getIf<Scan>(e);
   return compound ? "(" + print(e) + ")" : print(e);
 }
 
@@ -100,8 +101,7 @@ struct PrintExpr {
       c = c == '\n' ? ' ' : c; // an expression is one line
     }
     return "scan " + e.index.text + ": " + print(*e.extent) + (e.reverse ? " reverse" : "") +
-           (e.saveEvery ? " save every " + print(*e.saveEvery) : "") + " with " + carries +
-           " { " + body + "}";
+           (e.saveEvery ? " save every " + print(*e.saveEvery) : "") + " with " + carries + " { " + body + "}";
   }
   std::string operator()(const List& e) { return "[" + printList(e.items) + "]"; }
   std::string operator()(const Tuple& e) { return "(" + printList(e.items) + ")"; }

@@ -226,8 +226,8 @@ enum class Context : uint8_t { Fn, Layer, Optimizer, Vjp, Scan, Train, Phase, St
 struct Stmt {
   // Everywhere: Let, Const, Require; When (its blocks are of the context it stands in) everywhere but in Train and
   // Phase. Fn, Vjp, Predict, Generate: Return.   Layer: Return, Param, State, Update.   Optimizer: Return, State,
-  // Update. Scan: Next, Emit, Until.   Train, Phase: Data, Opt, LocalFn, Step, Eval, Run, Init.   Train: Predict, Track,
-  // Sweep, Phase, Checkpoint.   Step: Minimize, Log.   Eval: Log, Whole.   Whole: Log.
+  // Update. Scan: Next, Emit, Until.   Train, Phase: Data, Opt, LocalFn, Step, Eval, Run, Init.   Train: Predict,
+  // Track, Sweep, Phase, Checkpoint.   Step: Minimize, Log.   Eval: Log, Whole.   Whole: Log.
   using Node = std::variant<Let, Const, Param, State, Update, Require, When, Return, Next, Emit, Until, Data, Opt, Step,
                             Eval, Whole, Predict, Phase, Track, Init, Sweep, Minimize, Log, Run, Checkpoint, LocalFn>;
   SourceRange range;

@@ -100,6 +100,11 @@ void maskSteps(graph::Function& function) {
       changed = true;
     }
   }
+  graph::forEachOp(function.body, [](Op* op) {
+    if (op->ends) {
+      op->saveEvery = 0; // no gradient reads it again
+    }
+  });
   if (changed) {
     graph::refreshRegions(function);
   }

@@ -15,7 +15,7 @@
 
 namespace dnn::autodiff {
 
-/// Changes the scans that a loss of a `grad` depends on.
+/// Changes the scans that a loss of a `grad` depends on. The others that may end early save nothing.
 void maskSteps(graph::Function& function);
 
 } // namespace dnn::autodiff

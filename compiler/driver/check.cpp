@@ -4,8 +4,8 @@
 
 namespace dnn::driver {
 
-// Differentiation is the last stage that can refuse a program. Each combination of a sweep is one of its own; what is told
-// is what the first that is refused has, or what the first has.
+// Differentiation is the last stage that can refuse a program. Each combination of a sweep is one of its own; what is
+// told is what the first that is refused has, or what the first has.
 int checkCommand(const Options& options) {
   constexpr Pipeline::Stage last = Pipeline::Stage::Differentiate;
   Pipeline first(options);

@@ -452,8 +452,8 @@ Result<Outputs> Interpreter::run(Environment& environment) {
       outputs.outputs[op->symbol] = *impl_->slots.at(op->operands[0]).tensor;
     } else if (op->kind == OpKind::Update) {
       bool whole = op->operands.size() == 1;
-      updates[op->symbol] = whole ? *impl_->slots.at(op->operands[0]).tensor
-                                  : impl_->withRows(*op, environment.persistents);
+      updates[op->symbol] =
+          whole ? *impl_->slots.at(op->operands[0]).tensor : impl_->withRows(*op, environment.persistents);
     }
   }
   for (const Value* v : impl_->function.returns) {

@@ -364,8 +364,8 @@ void Verifier::checkUpdate(const Op& op) {
     bool fits = type.rank() > 0 && type.rank() == p->type.rank();
     if (fits) {
       whole.dims[0] = p->type.dims[0];
-      fits = whole.dims == p->type.dims && type.dtype == p->type.dtype && !p->type.bound &&
-             rows.dtype == DType::I32 && rows.dims == std::vector<Dim>{type.dims[0]} && rows.bound &&
+      fits = whole.dims == p->type.dims && type.dtype == p->type.dtype && !p->type.bound && rows.dtype == DType::I32 &&
+             rows.dims == std::vector<Dim>{type.dims[0]} && rows.bound &&
              (p->type.dims[0] - *rows.bound).min(function_->symbols) >= 0 &&
              op.operands[2]->type == TensorType{DType::I32, {}, std::nullopt};
     }

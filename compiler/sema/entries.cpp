@@ -277,7 +277,8 @@ std::optional<plan::Every> Instantiator::everyOf(const std::optional<ast::Every>
   if (!every->count) {
     return rhythm;
   }
-  std::optional<int64_t> count = evalStaticInt(*every->count, env, rhythm.steps ? "the number of steps" : "the number of epochs");
+  std::optional<int64_t> count =
+      evalStaticInt(*every->count, env, rhythm.steps ? "the number of steps" : "the number of epochs");
   if (count && (*count < 1 || *count > 1000000000)) {
     error<DiagId::option_out_of_range>(every->count->range, "every", *count, 1);
     return std::nullopt;

@@ -164,7 +164,8 @@ private:
     SourceRange range;
   };
   Value evalCall(const ast::Expr& e, const ast::Call& call, Env& env);
-  Value callValue(const Value& callee, std::vector<Argument> args, SourceRange calleeRange, SourceRange range, Env& env);
+  Value callValue(const Value& callee, std::vector<Argument> args, SourceRange calleeRange, SourceRange range,
+                  Env& env);
   std::optional<std::vector<Argument>> evalArgs(const ast::Call& call, Env& env);
   Value callFn(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
   /// A schedule at update t, with the epoch and the number of plateaus that it asks for besides.
@@ -221,7 +222,8 @@ private:
   /// `let`: the statement whose whole right side it is, if any; it may take the carries too.
   Value evalScan(const ast::Expr& e, const ast::Scan& scan, Env& env, const ast::Let* let);
   /// The results of a call, computed in a scan of one step that keeps nothing.
-  Value recomputed(const Value& callee, std::vector<Argument> args, SourceRange calleeRange, SourceRange range, Env& env);
+  Value recomputed(const Value& callee, std::vector<Argument> args, SourceRange calleeRange, SourceRange range,
+                   Env& env);
   Value scanResults(const ast::Expr& e, Scan node, const OpenScan& open, const ast::Let* let);
   std::optional<VarId> initialCarry(const ast::Carry& carry, Env& env);
   /// The same value as a variable of exactly this type, which differs in the bound at most.
@@ -474,7 +476,7 @@ private:
   };
   std::optional<WholeUse> whole_;                // of the eval that is made
   std::map<std::string, InstancePtr> instances_; // by path
-  std::map<std::string, InstanceList> lists_;                // by path
+  std::map<std::string, InstanceList> lists_;    // by path
   std::vector<ScopePtr> fileScopes_;
   std::vector<ScopePtr> trainScopes_;
   SourceRange returnRange_; // of the last `return` that ran

@@ -298,7 +298,8 @@ void Instantiator::runUntil(const ast::Stmt& stmt, const ast::Until& until, Env&
   }
   const TensorType wanted{DType::Bool, {}, std::nullopt};
   if (value->type != wanted) {
-    auto report = error<DiagId::type_mismatch>(until.condition->range, "what ends the scan", str(wanted), str(value->type));
+    auto report =
+        error<DiagId::type_mismatch>(until.condition->range, "what ends the scan", str(wanted), str(value->type));
     if (value->type.dtype == DType::Bool) {
       report.hint("say which of them count: `all[…]` or `any[…]`");
     }
@@ -306,7 +307,9 @@ void Instantiator::runUntil(const ast::Stmt& stmt, const ast::Until& until, Env&
     return;
   }
   if (open.until) {
-    error<DiagId::duplicate_until>(stmt.range).note(open.until->where, "the first one is here").hint("join them with `or`");
+    error<DiagId::duplicate_until>(stmt.range)
+        .note(open.until->where, "the first one is here")
+        .hint("join them with `or`");
     open.ok = false;
     return;
   }

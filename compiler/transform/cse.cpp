@@ -33,7 +33,7 @@ bool isPure(OpKind kind) {
   case OpKind::Scatter:
   case OpKind::Reshape:
   case OpKind::Concat: return true;
-  case OpKind::Input: // one each
+  case OpKind::Input:    // one each
   case OpKind::Distinct: // one for each table
   case OpKind::CallVjp:
   case OpKind::Grad:

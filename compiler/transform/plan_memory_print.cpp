@@ -110,7 +110,8 @@ private:
       return name.empty() ? text : "%" + name + " of " + text;
     }
     case OpKind::Scan: return "result " + std::to_string(result) + " of the scan at " + std::to_string(position);
-    case OpKind::Distinct: return "result " + std::to_string(result) + " of the distinct at " + std::to_string(position);
+    case OpKind::Distinct:
+      return "result " + std::to_string(result) + " of the distinct at " + std::to_string(position);
     case OpKind::Reshape: return "a view";
     case OpKind::Comp:
     case OpKind::Scatter:

@@ -1,6 +1,6 @@
-// sparse-updates: a table of which a step reads few rows has a gradient in these rows alone. Where an update leaves a row
-// without a gradient as it is, only the others are computed and written, and no gradient of the size of the table is
-// ever made:
+// sparse-updates: a table of which a step reads few rows has a gradient in these rows alone. Where an update leaves a
+// row without a gradient as it is, only the others are computed and written, and no gradient of the size of the table
+// is ever made:
 //
 //   %g = scatter add f32[V, 64] [n:N, k:64] at (%t[n], k) { … }
 //   %w1 = comp [v:V, k:64] : f32 { sub(%w[v, k], mul(0.1, %g[v, k])) }
@@ -12,9 +12,9 @@
 //   %w1 = comp [s:N, k:64] : f32 { sub(%w[%row[s], k], mul(0.1, %g[s, k])) }
 //   update @w = %w1 at %row, %count
 //
-// That an update leaves such rows alone is proved: with 0 for the gradient its new value simplifies to the old one (sgd,
-// adagrad; not momentum or adam, whose states change without a gradient too). Each sum has the same terms in the same
-// order as before, so the result is the same.
+// That an update leaves such rows alone is proved: with 0 for the gradient its new value simplifies to the old one
+// (sgd, adagrad; not momentum or adam, whose states change without a gradient too). Each sum has the same terms in the
+// same order as before, so the result is the same.
 #include "compiler/algebra/reindex.h"
 #include "compiler/algebra/simplify.h"
 #include "compiler/graph/element_count.h"
@@ -89,7 +89,8 @@ private:
       }
     }
     bool mixed = false;
-    graph::forEachNode(scatter.at[0], [&](ExprRef e) { mixed |= e->kind == ExprKind::Index && within.contains(e->index); });
+    graph::forEachNode(scatter.at[0],
+                       [&](ExprRef e) { mixed |= e->kind == ExprKind::Index && within.contains(e->index); });
     std::vector<uint32_t> rows;
     for (uint32_t i = 0; i < scatter.dims.size(); ++i) {
       if (!within.contains(i)) {
@@ -114,8 +115,8 @@ private:
         continue;
       }
       bool fits = op->kind == OpKind::Comp && std::ranges::all_of(op->operands, [&](const Value* v) {
-        return !cluster_.contains(v) || readsAtOwnPoint(*op, v);
-      });
+                    return !cluster_.contains(v) || readsAtOwnPoint(*op, v);
+                  });
       if (!fits) {
         return false;
       }
@@ -123,13 +124,14 @@ private:
       comps_.push_back(op);
     }
     // A region reads what it captures, an update of the gradient itself is no optimizer's.
-    return !updates_.empty() && std::ranges::none_of(updates_, [&](const Op* update) {
-      return update->operands[0] == gradient;
-    }) && std::ranges::none_of(cluster_, [&](const Value* v) {
-      return uses_.returned(v) || std::ranges::any_of(uses_.of(v), [&](const Op* user) {
-        return std::ranges::find(comps_, user) == comps_.end() && std::ranges::find(updates_, user) == updates_.end();
-      });
-    });
+    return !updates_.empty() &&
+           std::ranges::none_of(updates_, [&](const Op* update) { return update->operands[0] == gradient; }) &&
+           std::ranges::none_of(cluster_, [&](const Value* v) {
+             return uses_.returned(v) || std::ranges::any_of(uses_.of(v), [&](const Op* user) {
+                      return std::ranges::find(comps_, user) == comps_.end() &&
+                             std::ranges::find(updates_, user) == updates_.end();
+                    });
+           });
   }
 
   /// The updated tensor keeps the elements whose gradient is 0.
@@ -189,8 +191,8 @@ private:
     }
     const Dim tableRows = gradient->type.dims[0];
     std::optional<Dim> most = graph::linearElementCount(extents);
-    bool few = most && most->max(function_.symbols) <= tableRows.constant() / worthwhile &&
-               most->min(function_.symbols) >= 1;
+    bool few =
+        most && most->max(function_.symbols) <= tableRows.constant() / worthwhile && most->min(function_.symbols) >= 1;
     if (!few || !std::ranges::all_of(updates_, [&](const Op* u) { return staysWithoutGradient(*u, gradient); })) {
       return false;
     }

@@ -37,8 +37,8 @@ Best readBest(ByteReader& in) {
 }
 
 void writeState(ByteWriter& out, const TrainState& state) {
-  for (uint64_t number : {state.seed, state.step, state.noted, state.phaseStep, state.phaseEpoch, state.epoch,
-                          state.position}) {
+  for (uint64_t number :
+       {state.seed, state.step, state.noted, state.phaseStep, state.phaseEpoch, state.epoch, state.position}) {
     out.number(number);
   }
   out.number(state.phase);
@@ -59,8 +59,8 @@ void writeState(ByteWriter& out, const TrainState& state) {
 
 TrainState readState(ByteReader& in) {
   TrainState state;
-  for (uint64_t* number : {&state.seed, &state.step, &state.noted, &state.phaseStep, &state.phaseEpoch, &state.epoch,
-                           &state.position}) {
+  for (uint64_t* number :
+       {&state.seed, &state.step, &state.noted, &state.phaseStep, &state.phaseEpoch, &state.epoch, &state.position}) {
     *number = in.number<uint64_t>();
   }
   state.phase = in.number<uint32_t>();

@@ -183,8 +183,8 @@ struct Phase {
 };
 
 struct CheckpointRule {
-  std::string path; // "" = none
-  Every every; // steps and epochs of all phases
+  std::string path;          // "" = none
+  Every every;               // steps and epochs of all phases
   std::string best;          // "te.acc": keep the best too, beside the path with ".best"; "" = none
   bool bestIsLargest = true; // false for metrics named loss or error
 };

@@ -186,7 +186,8 @@ Status Batches::fill(const plan::Entry& entry, uint64_t epoch, uint64_t position
   }
   for (Reader& reader : turn.readers) {
     if (reader.data->fresh != nullptr) {
-      Status status = gatherBatch(machine_, entry, *reader.data, nullptr, 0, count, {reader.firstInput, 0, epoch, true});
+      Status status =
+          gatherBatch(machine_, entry, *reader.data, nullptr, 0, count, {reader.firstInput, 0, epoch, true});
       if (!status.ok()) {
         return status;
       }
@@ -202,8 +203,8 @@ Status Batches::fill(const plan::Entry& entry, uint64_t epoch, uint64_t position
     }
     for (const Piece& piece : pieces(turn, reader, key)) {
       const uint32_t* order = orderOf(reader, piece.pass);
-      Status status = gatherBatch(machine_, entry, *reader.data, order, piece.first, piece.count,
-                                  {reader.firstInput, piece.to});
+      Status status =
+          gatherBatch(machine_, entry, *reader.data, order, piece.first, piece.count, {reader.firstInput, piece.to});
       if (!status.ok()) {
         return status;
       }

@@ -60,9 +60,8 @@ bool Trainer::stepDue() const {
   if (state_.noted == state_.step || phaseSteps() == 0) {
     return false;
   }
-  bool evaluates = std::any_of(phase().evals.begin(), phase().evals.end(), [&](uint32_t i) {
-    return isDue(plan_.entries[i].every, phaseSteps(), true);
-  });
+  bool evaluates = std::any_of(phase().evals.begin(), phase().evals.end(),
+                               [&](uint32_t i) { return isDue(plan_.entries[i].every, phaseSteps(), true); });
   bool saves = isDue(plan_.checkpoint.every, state_.step, true) ||
                std::any_of(plan_.parts.begin(), plan_.parts.end(),
                            [&](const plan::PartRule& rule) { return isDue(rule.every, state_.step, true); });
@@ -95,9 +94,11 @@ Status Trainer::step() {
   // All of the parameters where it costs little and where something may follow that takes them for a result.
   bool last = state_.position + batches_.turns() > batches_.stepsPerEpoch();
   bool followed = last || phaseDone() || stopped() || stepDue();
-  Status finite = followed || rows >= watchRows
-                      ? checkFinite(machine_, entry, state_.step, state_.epoch + 1, followed)
-                      : checkFiniteShare(machine_, entry, state_.step, state_.epoch + 1);
+  auto* check = followed || rows >= watchRows ? checkFinite : checkFiniteShare;
+  Status finite = check(machine_, entry, state_.step, state_.epoch + 1);
+  if (finite.ok() && followed) {
+    finite = checkTensors(machine_, tables_, state_.step, state_.epoch + 1);
+  }
   if (!finite.ok()) {
     return finite;
   }
@@ -129,8 +130,7 @@ std::vector<Metric> Trainer::stepAverages() const {
   return all;
 }
 
-Status Trainer::evaluateDue(uint64_t count, bool steps, std::vector<Metric>& metrics,
-                            std::vector<Picture>& pictures) {
+Status Trainer::evaluateDue(uint64_t count, bool steps, std::vector<Metric>& metrics, std::vector<Picture>& pictures) {
   for (uint32_t i : phase().evals) {
     if (!isDue(plan_.entries[i].every, count, steps)) {
       continue;
@@ -193,7 +193,9 @@ Status Trainer::finishEpoch() {
     events_.fields(metrics);
     events_.field("seconds", now - epochStart_);
     events_.end();
-    if (Status status = logPictures(std::exchange(pictures_, {}), format("%04llu", u(state_.phaseEpoch + state_.epoch))); !status.ok()) {
+    if (Status status =
+            logPictures(std::exchange(pictures_, {}), format("%04llu", u(state_.phaseEpoch + state_.epoch)));
+        !status.ok()) {
       return status;
     }
     if (Status status = events_.flush(); !status.ok()) {
@@ -216,8 +218,8 @@ Status Trainer::noteBest(const std::vector<Metric>& metrics, uint64_t epoch) {
     improves(state_.plateau, metric->value, !smallerIsBetter(metric->name), epoch);
   }
   const Metric* metric = findMetric(metrics, plan_.checkpoint.best);
-  bool better = metric != nullptr && improves(state_.best, metric->value, plan_.checkpoint.bestIsLargest,
-                                              state_.phaseEpoch + epoch);
+  bool better = metric != nullptr &&
+                improves(state_.best, metric->value, plan_.checkpoint.bestIsLargest, state_.phaseEpoch + epoch);
   return better && !checkpoint_.empty() ? save(checkpoint_ + ".best") : success();
 }
 
@@ -360,7 +362,10 @@ Status Trainer::loop() {
       return status;
     }
     if (InterruptGuard::requested()) {
-      Status status = checkFinite(machine_, plan_.entries[entry], state_.step, state_.epoch + 1, true);
+      Status status = checkFinite(machine_, plan_.entries[entry], state_.step, state_.epoch + 1);
+      if (status.ok()) {
+        status = checkTensors(machine_, tables_, state_.step, state_.epoch + 1);
+      }
       return status.ok() ? Status{ExitCode::Interrupted, ""} : status;
     }
   }

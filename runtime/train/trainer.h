@@ -87,7 +87,8 @@ private:
   TrainState state_;
   Batches batches_;
 
-  uint64_t wantedEpochs_ = 0; // of the phase; one of the two is 0
+  std::vector<uint32_t> tables_; // that steps of the phase change row by row
+  uint64_t wantedEpochs_ = 0;    // of the phase; one of the two is 0
   uint64_t wantedSteps_ = 0;
   uint64_t stepLimit_ = UINT64_MAX; // of all phases
   std::string checkpoint_;          // "" = none
@@ -101,7 +102,7 @@ private:
   uint64_t firstStep_ = 0;
   bool saved_ = false;                                     // the checkpoint file holds the present state
   std::vector<Metric> latest_;                             // of each evaluation
-  std::vector<Metric> lastEpoch_; // of the steps
+  std::vector<Metric> lastEpoch_;                          // of the steps
   std::vector<std::pair<uint32_t, uint64_t>> evaluatedAt_; // entry, step
   std::vector<Picture> pictures_;                          // of the last step of each turn in the epoch
 };

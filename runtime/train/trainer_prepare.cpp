@@ -8,6 +8,7 @@
 #include "runtime/train/phase_data.h"
 
 #include <algorithm>
+#include <set>
 
 namespace dnn::runtime {
 
@@ -138,6 +139,14 @@ Status Trainer::loadPhase() {
   if (Status status = batches_.start(phase(), state_.seed); !status.ok()) {
     return status;
   }
+  std::set<uint32_t> tables;
+  for (const plan::Turn& turn : phase().turns) {
+    for (uint32_t entry : turn.cycle) {
+      const std::vector<uint32_t>& watched = plan_.entries[entry].watchedTables;
+      tables.insert(watched.begin(), watched.end());
+    }
+  }
+  tables_.assign(tables.begin(), tables.end());
   uint64_t stepsPerEpoch = std::max<uint64_t>(batches_.stepsPerEpoch(), 1);
   uint64_t epochs = wantedEpochs_ > 0 ? wantedEpochs_ : (wantedSteps_ + stepsPerEpoch - 1) / stepsPerEpoch;
   uint64_t steps = wantedSteps_ > 0 ? wantedSteps_ : wantedEpochs_ * stepsPerEpoch;

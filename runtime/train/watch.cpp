@@ -70,21 +70,23 @@ Status checkLosses(Machine& machine, const plan::Entry& entry, uint64_t step, ui
 
 } // namespace
 
-Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch, bool tables) {
+Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch) {
   if (Status status = checkLosses(machine, entry, step, epoch); !status.ok()) {
     return status;
   }
-  for (const auto* watched : {&entry.watchedPersistents, tables ? &entry.watchedTables : nullptr}) {
-    for (size_t i = 0; watched != nullptr && i < watched->size(); ++i) {
-      const plan::Persistent& tensor = machine.plan().persistents[(*watched)[i]];
-      uint64_t count = 0;
-      elementCount(tensor.dims, count);
-      uint64_t bad = countNonfinite(machine.persistent(tensor), tensor.dtype, count);
-      if (bad > 0) {
-        return diverged(step, epoch,
-                        format("%s of the %s values of `%s` are NaN or infinite", grouped(bad).c_str(),
-                               grouped(count).c_str(), tensor.path.c_str()));
-      }
+  return checkTensors(machine, entry.watchedPersistents, step, epoch);
+}
+
+Status checkTensors(Machine& machine, const std::vector<uint32_t>& indices, uint64_t step, uint64_t epoch) {
+  for (uint32_t index : indices) {
+    const plan::Persistent& tensor = machine.plan().persistents[index];
+    uint64_t count = 0;
+    elementCount(tensor.dims, count);
+    uint64_t bad = countNonfinite(machine.persistent(tensor), tensor.dtype, count);
+    if (bad > 0) {
+      return diverged(step, epoch,
+                      format("%s of the %s values of `%s` are NaN or infinite", grouped(bad).c_str(),
+                             grouped(count).c_str(), tensor.path.c_str()));
     }
   }
   return success();
@@ -110,7 +112,7 @@ Status checkFiniteShare(Machine& machine, const plan::Entry& entry, uint64_t ste
       uint64_t first = piece * length;
       const uint8_t* data = machine.persistent(tensor) + first * width;
       if (countNonfinite(data, tensor.dtype, std::min(length, count - first)) > 0) {
-        return checkFinite(machine, entry, step, epoch, false); // with the number of all
+        return checkFinite(machine, entry, step, epoch); // with the number of all
       }
     }
     before += pieces;

@@ -15,8 +15,10 @@ inline constexpr uint64_t watchRows = 32;
 inline constexpr uint64_t watchSteps = 16;
 
 /// After a call of `entry`: ExitCode::Diverged with the step and the loss or the parameter's path if a watched one is
-/// not finite. `step` counts from 1. `tables`: the large ones too, of which a step changes few rows.
-Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch, bool tables);
+/// not finite. `step` counts from 1.
+Status checkFinite(Machine& machine, const plan::Entry& entry, uint64_t step, uint64_t epoch);
+/// Of these tensors, by their number in the plan.
+Status checkTensors(Machine& machine, const std::vector<uint32_t>& indices, uint64_t step, uint64_t epoch);
 
 /// The same of the losses and of the share of the parameters whose turn it is; of all if they are few. Which share
 /// depends on `step` alone.

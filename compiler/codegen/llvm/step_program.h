@@ -100,7 +100,7 @@ struct CallCode {
 
 struct LoopCode {
   Dim steps;
-  bool reversed = false;          ///< the step's number runs from steps - 1 down to 0
+  bool reversed = false; ///< the step's number runs from steps - 1 down to 0
   /// The loop ends before a step in which the first carry's byte is not 0; what the last `emitted` cursors show in the
   /// steps that are not run becomes 0.
   bool ends = false;
@@ -140,7 +140,7 @@ struct EntryCode {
   std::vector<EnvStore> stores;
   uint32_t pointers = 0; ///< how many its loops have
   std::vector<CallCode> calls;
-  std::vector<Copy> copies; ///< done when all is computed, in order
+  std::vector<Copy> copies;           ///< done when all is computed, in order
   std::vector<RowCopyCode> rowCopies; ///< done last
 };
 

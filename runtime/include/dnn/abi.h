@@ -27,10 +27,10 @@ typedef void (*DnnBindFn)(uint8_t* persistent, uint8_t* arena);
 
 /* What a compiled program exports: in an executable the symbol `dnn_module`. */
 typedef struct DnnModule {
-  uint32_t abi_version;    /* DNN_ABI_VERSION */
-  uint32_t entry_count;    /* the same number and order as in the plan */
-  const uint8_t* plan;     /* the encoded plan, see runtime/plan/plan.h */
-  uint64_t plan_size;      /* bytes */
+  uint32_t abi_version; /* DNN_ABI_VERSION */
+  uint32_t entry_count; /* the same number and order as in the plan */
+  const uint8_t* plan;  /* the encoded plan, see runtime/plan/plan.h */
+  uint64_t plan_size;   /* bytes */
   DnnBindFn bind;
   const DnnEntryFn* entries;
   const struct DnnModule* next; /* the next combination of a sweep, or null */

@@ -22,11 +22,11 @@ TEST(Watch, ALargeParameterIsCountedInPiecesToItsLastValue) {
     Machine machine;
     ASSERT_TRUE(machine.load(program.module).ok());
     const plan::Entry& step = machine.plan().entries[FAKE_STEP];
-    EXPECT_EQ(checkFinite(machine, step, 1, 1, true).message, "");
+    EXPECT_EQ(checkFinite(machine, step, 1, 1).message, "");
     for (int64_t at : {int64_t{0}, int64_t{32767}, int64_t{32768}, count - 1}) {
       std::memset(machine.persistent(big) + 4 * at, 0xFF, 4); // a NaN
     }
-    EXPECT_EQ(checkFinite(machine, step, 7, 2, true).message,
+    EXPECT_EQ(checkFinite(machine, step, 7, 2).message,
               "step 7 (epoch 2): 4 of the 200,001 values of `net.big` are NaN or infinite; a smaller learning rate may "
               "help");
   }
