@@ -141,7 +141,9 @@ private:
   }
 
   ExprRef lowerNode(Scope&, const Scalar& s, const sema::Number& n) { return pool_.number(n.value, s.dtype); }
-  ExprRef lowerNode(Scope&, const Scalar& s, const sema::Integer& n) { return pool_.integer(n.value, s.dtype); }
+  ExprRef lowerNode(Scope&, const Scalar& s, const sema::Integer& n) {
+    return s.dtype == DType::Bool ? pool_.boolean(n.value != 0) : pool_.integer(n.value, s.dtype);
+  }
   ExprRef lowerNode(Scope& scope, const Scalar&, const sema::IndexRef& ref) { return indexOf(scope, ref.index); }
   ExprRef lowerNode(Scope&, const Scalar&, const sema::ExtentRef& ref) { return extentOf(ref.extent); }
   ExprRef lowerNode(Scope& scope, const Scalar& s, const sema::Cast& cast) {
