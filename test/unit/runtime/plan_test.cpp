@@ -32,8 +32,9 @@ Plan fullPlan() {
   plan.phases[0].patience = {5, "te.loss", true};
   plan.phases[0].plateau = {2, "te.loss", 1};
   plan.phases[0].inits = {{"net", "a.ckpt", "old"}};
-  plan.parts = {{"b.ckpt", "net.w", 3}};
-  plan.checkpoint = {"x.ckpt", 2, "te.acc", true};
+  plan.parts = {{"b.ckpt", "net.w", {3, true}}};
+  plan.checkpoint = {"x.ckpt", {2, false}, "te.acc", true};
+  plan.entries[1].watchedTables = {1};
   return plan;
 }
 
@@ -54,7 +55,10 @@ TEST(Plan, EncodingRoundTrips) {
   EXPECT_EQ(again.sources[1].splitSeed, 11u);
   EXPECT_EQ(again.sources[3].table, fullPlan().sources[3].table);
   EXPECT_EQ(again.entries[1].watchedPersistents, (std::vector<uint32_t>{0, 1}));
+  EXPECT_EQ(again.entries[1].watchedTables, (std::vector<uint32_t>{1}));
   EXPECT_EQ(again.checkpoint.best, "te.acc");
+  EXPECT_EQ(again.checkpoint.every.count, 2u);
+  EXPECT_TRUE(again.parts[0].every.steps);
   EXPECT_EQ(again.phases[0].patience.epochs, 5u);
   EXPECT_EQ(again.phases[0].inits[0].source, "old");
   EXPECT_EQ(again.parts[0].part, "net.w");

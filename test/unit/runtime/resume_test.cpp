@@ -11,7 +11,7 @@ namespace {
 plan::Plan shortPlan(const TemporaryFolder& folder) {
   plan::Plan plan = fakePlan();
   plan.phases[0].epochs = 3;
-  plan.checkpoint = {folder.path("a.ckpt"), 2, "d.loss", false};
+  plan.checkpoint = {folder.path("a.ckpt"), {2, false}, "d.loss", false};
   plan.phases[0].patience = {50, "d.loss", false};
   return plan;
 }
