@@ -88,7 +88,7 @@ CompiledProgram compileRegression() {
 
 TEST_F(Executable, TrainsToTheSameBytesAsInThisProcess) {
   CompiledProgram compiled = compileRegression();
-  Status linked = linkExecutable(compiled.objects, path("program"));
+  Status linked = linkExecutable(compiled.objects, {}, path("program"));
   ASSERT_TRUE(linked.ok()) << linked.error().message;
   for (const char* threads : {"1", "2"}) {
     EXPECT_EQ(shell(path("program") + " train --quiet --threads " + threads + " --checkpoint " +
@@ -112,7 +112,7 @@ TEST_F(Executable, TrainsToTheSameBytesAsInThisProcess) {
 
 TEST_F(Executable, IsSmallAndNeedsOnlyLibcAndLibm) {
   CompiledProgram compiled = compileRegression();
-  ASSERT_TRUE(linkExecutable(compiled.objects, path("program")).ok());
+  ASSERT_TRUE(linkExecutable(compiled.objects, {}, path("program")).ok());
   EXPECT_LE(fs::file_size(path("program")), 1u << 20);
   std::istringstream needed(output("ldd " + path("program")));
   for (std::string line; std::getline(needed, line);) {
@@ -124,14 +124,14 @@ TEST_F(Executable, IsSmallAndNeedsOnlyLibcAndLibm) {
 
 /// Halide numbers its symbols for the whole process, and kernels are compiled in any order on two threads.
 TEST_F(Executable, CompilingTwiceGivesTheSameBytes) {
-  ASSERT_TRUE(linkExecutable(compileRegression().objects, path("a")).ok());
-  ASSERT_TRUE(linkExecutable(compileRegression().objects, path("b")).ok());
+  ASSERT_TRUE(linkExecutable(compileRegression().objects, {}, path("a")).ok());
+  ASSERT_TRUE(linkExecutable(compileRegression().objects, {}, path("b")).ok());
   EXPECT_TRUE(readFile(path("a")) == readFile(path("b")));
 }
 
 TEST_F(Executable, AnUnwritablePlaceIsAnErrorThatNamesIt) {
   CompiledProgram compiled = compileRegression();
-  Status linked = linkExecutable(compiled.objects, path("no/such/folder/program"));
+  Status linked = linkExecutable(compiled.objects, {}, path("no/such/folder/program"));
   ASSERT_FALSE(linked.ok());
   EXPECT_NE(linked.error().message.find("no/such/folder/program"), std::string::npos) << linked.error().message;
 }
