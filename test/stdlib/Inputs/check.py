@@ -289,6 +289,9 @@ def optimizers():
         # The errors of 32 bits add up, and where x swings around 0 they are not small beside it.
         tolerance = {"relative": 2e-6 * steps, "absolute": 1e-6 if steps < 100 else 3e-5}
         expect(f"{steps} steps", predict("values", f"steps{steps}.ckpt"), [want], **tolerance)
+    # Behind the step in which the gradient becomes 0 nothing moves.
+    for steps, want in ((1, [0.9, 0.97]), (2, [0.9, 0.94]), (100, [0.9, 0.94])):
+        expect(f"lazy: {steps} steps", predict("lazy", f"steps{steps}.ckpt"), [[*want, 1, 2]])
     (first,) = predict("values", "steps1.ckpt")
     expect("adagrad, adam: the first step is lr", [[1 - first[4], 1 - first[6]]], [[0.1, 0.03]])
     (last,) = predict("values", "steps100.ckpt")
