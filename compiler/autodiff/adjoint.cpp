@@ -397,6 +397,7 @@ private:
       domain.operands.push_back(operand->type);
     }
     graph::RangeAnalysis ranges(domain);
+    TensorType roomy = x.type; // with a place more along dims that may have none
     for (size_t d = 0; d < at.size(); ++d) {
       // Outside of x a read has its fill value, which is constant: nothing is added, at a place that exists.
       ExprRef place = move(at[d]);
@@ -407,8 +408,12 @@ private:
             ScalarOp::And, {pool().apply(ScalarOp::Ge, {place, zero}), pool().apply(ScalarOp::Lt, {place, extent})});
         condition = condition == nullptr ? inside : b_.both(condition, inside);
         // The limit stands first: it is the bound that the range analysis then keeps.
-        place = pool().apply(ScalarOp::Min,
-                             {b_.sub(extent, pool().integer(1)), pool().apply(ScalarOp::Max, {place, zero})});
+        ExprRef last = b_.sub(extent, pool().integer(1));
+        if (x.type.dims[d].min(symbols()) < 1) {
+          last = extent;
+          roomy.dims[d] = x.type.dims[d] + Dim(1);
+        }
+        place = pool().apply(ScalarOp::Min, {last, pool().apply(ScalarOp::Max, {place, zero})});
       }
       target.push_back(place);
     }
@@ -422,7 +427,16 @@ private:
       Value* partial = emitter_.comp(kept, summed, Reduction::Add, body, operands, type, op_.loc);
       body = pool().access(operandPosition(operands, partial), type.dtype, indexRange(pool(), 0, kept.size()));
     }
-    return emitter_.scatter(x.type, kept, target, body, operands, op_.loc);
+    Value* sums = emitter_.scatter(roomy, kept, target, body, operands, op_.loc);
+    if (roomy.dims == x.type.dims) {
+      return sums;
+    }
+    std::vector<IndexVar> dims;
+    for (const Dim& extent : x.type.dims) {
+      dims.push_back({"i" + std::to_string(dims.size()), extent});
+    }
+    ExprRef element = pool().access(0, x.type.dtype, indexRange(pool(), 0, dims.size()));
+    return emitter_.comp(dims, {}, Reduction::None, element, {sums}, x.type, op_.loc);
   }
 
   Emitter& emitter_;
