@@ -121,6 +121,23 @@ bool isContraction(const Op& op, std::span<const Symbol> symbols) {
   return false;
 }
 
+bool isComputedFrom(const Value* v, const Op& op) {
+  return v->def == &op || std::ranges::any_of(v->def->operands, [&](const Value* o) { return isComputedFrom(o, op); });
+}
+
+Epilogue epilogueOf(const Analysis& analysis, const Op& op) {
+  Epilogue epilogue;
+  for (const Value* v : analysis.function.returns) {
+    bool own = v->def == &op;
+    epilogue.unmasked |= byteSize(v->type.dtype) < 4 || (!own && analysis.loadsOf(*v->def) != Loads::Forward);
+    if (!own && v->def->body != nullptr && isComputedFrom(v, op)) {
+      epilogue.cost += costOf(v->def->body);
+      epilogue.overwritten += analysis.isInPlace(v) ? 1 : 0;
+    }
+  }
+  return epilogue;
+}
+
 bool usesPointwise(const Op& user, const Value* v) {
   if (user.kind != OpKind::Comp || user.reduction != Reduction::None || user.dims.size() != v->type.rank()) {
     return false;

@@ -71,6 +71,17 @@ bool isElementwise(const graph::Op& op);
 bool isContraction(const graph::Op& op, std::span<const Symbol> symbols);
 /// Every access of user to v is at the user's own point, over exactly v's extents, and user has no reduction.
 bool usesPointwise(const graph::Op& user, const graph::Value* v);
+/// v is a result of op, or is computed from one.
+bool isComputedFrom(const graph::Value* v, const graph::Op& op);
+
+/// What a kernel's returns make of the result of one op.
+struct Epilogue {
+  double cost = 1;        ///< vector instructions for one vector of the result
+  double overwritten = 0; ///< how many inputs are overwritten in place
+  bool unmasked = false;  ///< some return has elements of a byte, or gathers
+};
+Epilogue epilogueOf(const Analysis& analysis, const graph::Op& op);
+
 /// For each position of the domain, whether e depends on it.
 std::vector<bool> indicesOf(graph::ExprRef e, size_t domainSize);
 

@@ -41,10 +41,7 @@ public:
       shape_.reduction *= static_cast<double>(analysis_.extentOf(*op_, rank() + q));
     }
     shape_.bytes = std::max(byteSize(op_->body->dtype), 4);
-    shape_.lanes = machine_.lanes(static_cast<int>(shape_.bytes));
-    while (shape_.lanes > 4 && static_cast<double>(shape_.lanes / 2) >= shape_.columns) {
-      shape_.lanes /= 2;
-    }
+    shape_.lanes = machine_.lanes(static_cast<int>(shape_.bytes), analysis_.extentOf(*op_, shape_.column));
     describeOperands();
     describeEpilogue();
     if (turned && !shape_.columnsContiguous) {
@@ -74,10 +71,6 @@ private:
     return op_ != nullptr;
   }
 
-  bool dependsOnAnchor(const Value* v) const {
-    return v->def == op_ || std::ranges::any_of(v->def->operands, [&](const Value* o) { return dependsOnAnchor(o); });
-  }
-
   /// Everything computed from the anchor is elementwise at its own point.
   bool usersFit() const {
     const Dim& columns = analysis_.dimOf(*op_, shape_.column);
@@ -87,7 +80,7 @@ private:
         return false;
       }
       for (const Value* operand : op->operands) {
-        if (dependsOnAnchor(operand) && !usesPointwise(*op, operand)) {
+        if (isComputedFrom(operand, *op_) && !usesPointwise(*op, operand)) {
           return false;
         }
       }
@@ -170,14 +163,11 @@ private:
   }
 
   void describeEpilogue() {
-    for (const Value* v : analysis_.function.returns) {
-      shape_.unmasked |= byteSize(v->type.dtype) < 4 || (v->def != op_ && analysis_.loadsOf(*v->def) != Loads::Forward);
-      if (v->def != op_ && v->def->body != nullptr && dependsOnAnchor(v)) {
-        shape_.epilogue += costOf(v->def->body);
-        shape_.inPlace |= analysis_.isInPlace(v);
-        shape_.overwritten += analysis_.isInPlace(v) ? 1 : 0;
-      }
-    }
+    Epilogue epilogue = epilogueOf(analysis_, *op_);
+    shape_.unmasked = epilogue.unmasked;
+    shape_.epilogue = epilogue.cost;
+    shape_.overwritten = epilogue.overwritten;
+    shape_.inPlace = epilogue.overwritten > 0;
   }
 };
 

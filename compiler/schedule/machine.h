@@ -19,6 +19,14 @@ struct Machine {
 
   /// Elements of this many bytes in one vector.
   int lanes(int elementBytes) const { return vectorBits / 8 / elementBytes; }
+  /// The same for a loop of so many columns: halved, down to 4, as long as half of them hold all columns.
+  int64_t lanes(int elementBytes, int64_t columns) const {
+    int64_t count = lanes(elementBytes);
+    while (count > 4 && count / 2 >= columns) {
+      count /= 2;
+    }
+    return count;
+  }
   bool operator==(const Machine&) const = default;
 };
 

@@ -31,8 +31,8 @@ public:
   std::optional<Schedule> run() {
     schedule_ = placeStages(analysis_, op_);
     auto home = std::ranges::find_if(schedule_.outputs, [&](const OutputSchedule& output) {
-      return std::ranges::any_of(output.returns,
-                                 [&](uint32_t index) { return dependsOnAnchor(analysis_.function.returns[index]); });
+      return std::ranges::any_of(
+          output.returns, [&](uint32_t index) { return isComputedFrom(analysis_.function.returns[index], *op_); });
     });
     if (home == schedule_.outputs.end()) {
       return std::nullopt;
@@ -76,10 +76,6 @@ private:
   bool inLanes() const { return plan_.accumulate == Accumulate::Lanes; }
   std::string home() const { return "out" + std::to_string(outputNumber_); }
   int64_t tileColumns() const { return inLanes() ? plan_.columns : plan_.columns * lanes_; }
-
-  bool dependsOnAnchor(const Value* v) const {
-    return v->def == op_ || std::ranges::any_of(v->def->operands, [&](const Value* o) { return dependsOnAnchor(o); });
-  }
 
   bool columnsFillTiles() const {
     const Dim& columns = analysis_.dimOf(*op_, shape_.column);

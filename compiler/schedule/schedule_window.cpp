@@ -83,10 +83,6 @@ private:
 
   static int64_t roundUp(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
-  bool dependsOnAnchor(const Value* v) const {
-    return v->def == &op_ || std::ranges::any_of(v->def->operands, [&](const Value* o) { return dependsOnAnchor(o); });
-  }
-
   void tile(StageSchedule& stage) const {
     stage.tile = {{dim(shape_.column), width()}};
     for (auto [d, size] : plan_.rows) {
@@ -114,8 +110,8 @@ private:
 
   bool scheduleDirect() {
     auto home = std::ranges::find_if(schedule_.outputs, [&](const OutputSchedule& output) {
-      return std::ranges::any_of(output.returns,
-                                 [&](uint32_t index) { return dependsOnAnchor(analysis_.function.returns[index]); });
+      return std::ranges::any_of(
+          output.returns, [&](uint32_t index) { return isComputedFrom(analysis_.function.returns[index], op_); });
     });
     if (home == schedule_.outputs.end()) {
       return false;

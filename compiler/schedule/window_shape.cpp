@@ -24,11 +24,7 @@ public:
       return std::nullopt;
     }
     shape_.bytes = byteSize(op_->body->dtype);
-    shape_.lanes = machine_.lanes(static_cast<int>(shape_.bytes));
-    int64_t columns = analysis_.extentOf(*op_, shape_.column);
-    while (shape_.lanes > 4 && shape_.lanes / 2 >= columns) {
-      shape_.lanes /= 2;
-    }
+    shape_.lanes = machine_.lanes(static_cast<int>(shape_.bytes), analysis_.extentOf(*op_, shape_.column));
     if (!collectOperands() || !usersFit()) {
       return std::nullopt;
     }
@@ -232,17 +228,13 @@ private:
     }
   }
 
-  bool dependsOnAnchor(const Value* v) const {
-    return v->def == op_ || std::ranges::any_of(v->def->operands, [&](const Value* o) { return dependsOnAnchor(o); });
-  }
-
   /// Everything computed from the anchor is elementwise at its own point.
   bool usersFit() const {
     bool ragged = analysis_.dimOf(*op_, shape_.column).constant() % (4 * shape_.lanes) != 0;
     for (const Op* op : analysis_.function.body.ops) {
       bool epilogue = false;
       for (const Value* operand : op->operands) {
-        if (dependsOnAnchor(operand)) {
+        if (isComputedFrom(operand, *op_)) {
           epilogue = true;
           if (!usesPointwise(*op, operand)) {
             return false;
@@ -257,14 +249,10 @@ private:
   }
 
   void describeEpilogue() {
-    for (const Value* v : analysis_.function.returns) {
-      bool own = v->def == op_;
-      shape_.unmasked |= byteSize(v->type.dtype) < 4 || (!own && analysis_.loadsOf(*v->def) != Loads::Forward);
-      if (!own && v->def->body != nullptr && dependsOnAnchor(v)) {
-        shape_.epilogue += costOf(v->def->body);
-        shape_.inPlace |= analysis_.isInPlace(v);
-      }
-    }
+    Epilogue epilogue = epilogueOf(analysis_, *op_);
+    shape_.unmasked = epilogue.unmasked;
+    shape_.epilogue = epilogue.cost;
+    shape_.inPlace = epilogue.overwritten > 0;
   }
 };
 

@@ -144,16 +144,13 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
   // One update: lane `lane` takes the point at base + lane, for all values of the domain.
   auto update = [&](const RDom& domain, const Expr& lane, const Expr& along, LoopNames names) {
     std::vector<Expr> indices = asExprs(vars), args = innermostFirst(asExprs(vars));
-    for (uint32_t d : how.clamped) {
-      indices[d] = Halide::clamp(indices[d], 0, extent(op.dims[d].extent) - 1);
-    }
     for (size_t q = 0; q < op.reduced.size(); ++q) {
       Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
       indices.push_back(q == lanes.reduced ? along : Expr(r));
       names.emplace(reducedLoop(q), r);
     }
     args.insert(args.begin(), lane);
-    Expr value = loweringPacked(op, how, vars, indices).lower(op.body);
+    Expr value = reductionBody(op, how, name, indices);
     if (!dependsOn(op.body, op.dims.size())) {
       value = mentioning(domain, value);
     }
