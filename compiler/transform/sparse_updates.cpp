@@ -14,7 +14,7 @@
 //
 // That an update leaves such rows alone is proved: with 0 for the gradient its new value simplifies to the old one
 // (sgd, adagrad; not momentum or adam, whose states change without a gradient too). Each sum has the same terms in the
-// same order as before, so the result is the same.
+// same order as before; kernels of another shape may round the update in another way.
 #include "compiler/algebra/reindex.h"
 #include "compiler/algebra/simplify.h"
 #include "compiler/graph/element_count.h"
