@@ -34,9 +34,9 @@ using graph::Op;
 using graph::OpKind;
 using graph::Value;
 
-class Folder {
+class AffineFolder {
 public:
-  explicit Folder(graph::Function& function) : function_(function), b_(function.module.exprs), constants_(function) {}
+  explicit AffineFolder(graph::Function& function) : function_(function), b_(function.module.exprs), constants_(function) {}
 
   Changed run() {
     graph::Uses uses(function_);
@@ -227,7 +227,7 @@ Result<Changed> foldAffine(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
     if (function->kind == graph::FunctionKind::Eval || function->kind == graph::FunctionKind::Predict) {
-      changed = Folder(*function).run() == Changed::Yes ? Changed::Yes : changed;
+      changed = AffineFolder(*function).run() == Changed::Yes ? Changed::Yes : changed;
     }
   }
   return changed;

@@ -53,9 +53,9 @@ bool isCopy(const Op& op) {
   return op.operands[0]->type == op.results[0]->type;
 }
 
-class State {
+class IndexFolder {
 public:
-  explicit State(graph::Function& function) : function_(function), b_(function.module.exprs) {}
+  explicit IndexFolder(graph::Function& function) : function_(function), b_(function.module.exprs) {}
 
   Changed run() {
     bool regions = false;
@@ -241,7 +241,7 @@ private:
 Result<Changed> foldIndexing(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
-    changed = changed | State(*function).run();
+    changed = changed | IndexFolder(*function).run();
   }
   return changed;
 }

@@ -35,9 +35,9 @@ struct WeightIndices {
   std::vector<uint32_t> outer;
 };
 
-class Folder {
+class LinearFolder {
 public:
-  explicit Folder(graph::Function& function) : function_(function), b_(function.module.exprs), constants_(function) {}
+  explicit LinearFolder(graph::Function& function) : function_(function), b_(function.module.exprs), constants_(function) {}
 
   Changed run() {
     graph::Uses uses(function_);
@@ -317,7 +317,7 @@ Result<Changed> foldLinear(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
     if (function->kind == graph::FunctionKind::Eval || function->kind == graph::FunctionKind::Predict) {
-      changed = Folder(*function).run() == Changed::Yes ? Changed::Yes : changed;
+      changed = LinearFolder(*function).run() == Changed::Yes ? Changed::Yes : changed;
     }
   }
   return changed;

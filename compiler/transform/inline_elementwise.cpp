@@ -82,9 +82,9 @@ private:
   std::unordered_set<const Value*> returned_;
 };
 
-class State {
+class ElementwiseInliner {
 public:
-  explicit State(graph::Function& function) : function_(function), b_(function.module.exprs), readers_(function) {
+  explicit ElementwiseInliner(graph::Function& function) : function_(function), b_(function.module.exprs), readers_(function) {
     noteBlock(function.body, nullptr);
   }
 
@@ -238,7 +238,7 @@ private:
 Result<Changed> inlineElementwise(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
-    changed = changed | State(*function).run();
+    changed = changed | ElementwiseInliner(*function).run();
   }
   return changed;
 }

@@ -182,9 +182,9 @@ private:
   std::unordered_map<ExprRef, ExprRef> visited_;
 };
 
-class State {
+class ValueReuser {
 public:
-  explicit State(graph::Function& function) : function_(function), b_(function.module.exprs), uses_(function) {}
+  explicit ValueReuser(graph::Function& function) : function_(function), b_(function.module.exprs), uses_(function) {}
 
   Changed run() { return run(function_.body); }
 
@@ -267,7 +267,7 @@ private:
 Result<Changed> reuseValues(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
-    changed = changed | State(*function).run();
+    changed = changed | ValueReuser(*function).run();
   }
   return changed;
 }

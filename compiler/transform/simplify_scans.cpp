@@ -18,9 +18,9 @@ using graph::Op;
 using graph::OpKind;
 using graph::Value;
 
-class State {
+class ScanSimplifier {
 public:
-  explicit State(graph::Function& function) : function_(function) {}
+  explicit ScanSimplifier(graph::Function& function) : function_(function) {}
 
   Changed run() {
     graph::forEachBlock(function_.body, [&](graph::Block& block) {
@@ -92,7 +92,7 @@ private:
 Result<Changed> simplifyScans(graph::Module& module) {
   Changed changed = Changed::No;
   for (const auto& function : module.functions) {
-    changed = changed | State(*function).run();
+    changed = changed | ScanSimplifier(*function).run();
   }
   return changed;
 }

@@ -11,7 +11,7 @@ namespace {
 
 using graph::OpKind;
 
-std::unique_ptr<graph::Module> parse(const std::string& text) {
+std::unique_ptr<graph::Module> moduleOf(const std::string& text) {
   auto module = graph::parseModule(text, "test.dnir");
   EXPECT_TRUE(module.ok()) << module.error().where << ": " << module.error().message;
   Status status = graph::verify(**module);
@@ -25,7 +25,7 @@ struct Planned {
   UpdatePlacements placements;
   MemoryPlan plan;
 
-  explicit Planned(const std::string& text) : module(parse(text)) {
+  explicit Planned(const std::string& text) : module(moduleOf(text)) {
     placements = placeUpdates(*module);
     EXPECT_TRUE(graph::verify(*module).ok());
     plan = planMemory(*module, placements);

@@ -19,7 +19,7 @@ Bytes file(const std::string& header, size_t valueBytes, int major = 1) {
   return Bytes(text.begin(), text.end());
 }
 
-std::string messageOf(const Bytes& bytes) {
+std::string npyErrorOf(const Bytes& bytes) {
   FileArray array;
   return readNpy(bytes.data(), bytes.size(), "f.npy", array).message;
 }
@@ -38,26 +38,26 @@ TEST(Npy, WhatIsWrittenIsRead) {
 }
 
 TEST(Npy, VersionTwoAndScalars) {
-  EXPECT_EQ(messageOf(file("{'descr': '<f8', 'fortran_order': False, 'shape': (), }\n", 8, 2)), "");
+  EXPECT_EQ(npyErrorOf(file("{'descr': '<f8', 'fortran_order': False, 'shape': (), }\n", 8, 2)), "");
 }
 
 TEST(Npy, WhatCannotBeReadIsNamed) {
-  EXPECT_EQ(messageOf(Bytes{1, 2, 3}), "`f.npy` is not a .npy file");
-  EXPECT_EQ(messageOf(file("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", 8)),
+  EXPECT_EQ(npyErrorOf(Bytes{1, 2, 3}), "`f.npy` is not a .npy file");
+  EXPECT_EQ(npyErrorOf(file("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", 8)),
             "`f.npy` has elements of type '<c8'; f2, f4, f8, i1 to i8, u1 to u8 and bool can be read");
-  EXPECT_EQ(messageOf(file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", 8)),
+  EXPECT_EQ(npyErrorOf(file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", 8)),
             "`f.npy` has elements of type '|O'; f2, f4, f8, i1 to i8, u1 to u8 and bool can be read");
-  EXPECT_EQ(messageOf(file("{'descr': '<f4', 'shape': (1,), }", 4)),
+  EXPECT_EQ(npyErrorOf(file("{'descr': '<f4', 'shape': (1,), }", 4)),
             "`f.npy` is damaged: its .npy header does not say its order");
-  EXPECT_EQ(messageOf(file("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 4)),
+  EXPECT_EQ(npyErrorOf(file("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 4)),
             "`f.npy` is truncated: its header announces 8 bytes of values, it has 4");
-  EXPECT_EQ(messageOf(file("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", 5)),
+  EXPECT_EQ(npyErrorOf(file("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", 5)),
             "`f.npy` is damaged: its header announces 4 bytes of values, it has 5");
-  EXPECT_EQ(messageOf(file("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", 4)),
+  EXPECT_EQ(npyErrorOf(file("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", 4)),
             "`f.npy` is damaged: its .npy header has no valid shape");
-  EXPECT_EQ(messageOf(file("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", 4)),
+  EXPECT_EQ(npyErrorOf(file("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", 4)),
             "`f.npy` is damaged: its .npy header has no valid shape");
-  EXPECT_EQ(messageOf(file("{}", 4, 4)), "`f.npy` is a .npy file of version 4; versions 1 to 3 can be read");
+  EXPECT_EQ(npyErrorOf(file("{}", 4, 4)), "`f.npy` is a .npy file of version 4; versions 1 to 3 can be read");
 }
 
 /// The values of a file with this type, shape and order, as type T.
@@ -93,13 +93,13 @@ TEST(Npy, TypesAreWidenedWithoutLoss) {
   EXPECT_EQ((read<int64_t, uint64_t>("<u8", "(1,)", {INT64_MAX}, FileType::I64)), (std::vector<int64_t>{INT64_MAX}));
   Bytes bytes = file("{'descr': '<u8', 'fortran_order': False, 'shape': (1,), }", 7);
   bytes.push_back(0x80);
-  EXPECT_EQ(messageOf(bytes), "`f.npy`, element 0: the value is 2^63 or more, which i64 does not hold");
+  EXPECT_EQ(npyErrorOf(bytes), "`f.npy`, element 0: the value is 2^63 or more, which i64 does not hold");
 }
 
 TEST(Npy, EveryTruncationIsRefused) {
   Bytes bytes = file("{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }\n", 3);
   for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_NE(messageOf(Bytes(bytes.begin(), bytes.begin() + static_cast<int64_t>(size))), "");
+    EXPECT_NE(npyErrorOf(Bytes(bytes.begin(), bytes.begin() + static_cast<int64_t>(size))), "");
   }
 }
 
