@@ -37,6 +37,8 @@ public:
       home_[ops_[i]] = position_[ops_[i]] = i;
       members_.push_back({ops_[i]});
       isContraction_.push_back(schedule::isContraction(*ops_[i], function_.symbols));
+      rank_.push_back(i);
+      ranked_.push_back(i);
     }
     // Epilogues first: an elementwise op saves the most beside the product that it finishes.
     for (Op* op : ops_) {
@@ -59,6 +61,9 @@ private:
   std::unordered_map<const Op*, size_t> home_;     // the group of each op of the block: index into members_
   std::vector<std::vector<Op*>> members_;          // in order; empty = joined to another
   std::vector<bool> isContraction_;                // the group holds a contraction
+  static constexpr size_t none = SIZE_MAX;
+  std::vector<size_t> rank_;   // of each group: larger than that of every group that it depends on
+  std::vector<size_t> ranked_; // the groups by rank, `none` where two became one
 
   /// Groups that define operands of op, the latest first: joining the latest is the least likely to make a cycle.
   std::vector<std::pair<size_t, const Value*>> producersOf(const Op& op) const {
@@ -117,59 +122,81 @@ private:
     }
   }
 
-  /// Whether `to` is reached from `from` by a path through at least one other group. What would take long to find out
-  /// counts as reached, so that the time of fusion stays linear in the depth of a network: groups that far apart have
-  /// the loss between them.
-  bool reachesAround(size_t from, size_t to) const {
+  /// The groups between `from` and `to` in the order of ranks that `to` depends on; none if one of them depends on
+  /// `from`. What would take long to find out counts as that, so that the time of fusion stays linear in the depth of a
+  /// network: groups that far apart have the loss between them.
+  std::optional<std::vector<size_t>> neededBetween(size_t from, size_t to) const {
     constexpr size_t maxSeen = 1000;
-    std::unordered_set<size_t> seen = {to};
+    std::unordered_set<size_t> seen;
     std::vector<size_t> work = {to};
-    size_t first = position_.at(members_[from].front());
-    for (const Op* op : members_[from]) {
-      first = std::min<size_t>(first, position_.at(op));
-    }
-    // Backwards along operands, which is what ops know; what stands before `from` is not reached from it.
-    auto isBefore = [&](size_t group) {
-      return std::ranges::all_of(members_[group], [&](const Op* op) { return position_.at(op) < first; });
-    };
     while (!work.empty()) {
-      if (seen.size() > maxSeen) {
-        return true;
-      }
       size_t group = work.back();
       work.pop_back();
       for (const Op* op : members_[group]) {
         for (const Value* v : op->operands) {
           auto home = home_.find(v->def);
-          if (home == home_.end()) {
-            continue; // from around the block
+          if (home == home_.end() || home->second == to) {
+            continue; // from around the block, or its own
           }
           size_t before = home->second;
           if (before == from && group != to) {
-            return true;
+            return std::nullopt;
           }
-          if (before != from && seen.insert(before).second && !isBefore(before)) {
+          if (rank_[before] > rank_[from] && seen.insert(before).second) {
             work.push_back(before);
           }
         }
       }
+      if (seen.size() > maxSeen) {
+        return std::nullopt;
+      }
     }
-    return false;
+    std::vector<size_t> needed(seen.begin(), seen.end());
+    std::ranges::sort(needed, {}, [&](size_t group) { return rank_[group]; });
+    return needed;
   }
 
   void join(size_t a, size_t b) {
-    if (members_[a].size() + members_[b].size() > maxOpsInGroup || reachesAround(a, b) || reachesAround(b, a)) {
+    if (members_[a].size() + members_[b].size() > maxOpsInGroup) {
+      return;
+    }
+    size_t early = rank_[a] < rank_[b] ? a : b, late = early == a ? b : a;
+    auto needed = neededBetween(early, late);
+    if (!needed) {
       return;
     }
     if (b < a) {
       std::swap(a, b);
     }
+    rankJoined(early, late, a, *needed);
     for (Op* op : members_[b]) {
       home_[op] = a;
       members_[a].push_back(op);
     }
     members_[b].clear();
     isContraction_[a] = isContraction_[a] || isContraction_[b];
+  }
+
+  /// Gives `joined`, which is one of early and late, the place behind the groups that late needs and before all others
+  /// between the two: these may need early, and none of the needed ones needs them.
+  void rankJoined(size_t early, size_t late, size_t joined, const std::vector<size_t>& needed) {
+    size_t first = rank_[early], end = rank_[late] + 1;
+    std::vector<size_t> order = needed;
+    order.push_back(joined);
+    std::unordered_set<size_t> placed(needed.begin(), needed.end());
+    for (size_t rank = first; rank < end; ++rank) {
+      size_t group = ranked_[rank];
+      if (group != none && group != early && group != late && !placed.contains(group)) {
+        order.push_back(group);
+      }
+    }
+    order.resize(end - first, none);
+    for (size_t i = 0; i < order.size(); ++i) {
+      ranked_[first + i] = order[i];
+      if (order[i] != none) {
+        rank_[order[i]] = first + i;
+      }
+    }
   }
 
   static std::string anchorOf(const std::vector<Op*>& members, bool contraction) {
