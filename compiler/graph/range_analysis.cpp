@@ -149,16 +149,15 @@ Range RangeAnalysis::ofApply(ExprRef e) {
   Range all = {Dim(limits.min), Dim(limits.max), limits.min, limits.max};
   auto arg = [&](size_t i) -> const Range& { return known_.at(e->args[i]); };
   if (e->op == ScalarOp::Div || e->op == ScalarOp::Mod) {
-    int64_t divisor = arg(1).min;
-    if (divisor != arg(1).max || divisor <= 0) {
+    const Range& divisor = arg(1);
+    if (divisor.min <= 0) {
       return all;
     }
     if (e->op == ScalarOp::Div) {
-      return fitted(ofDiv(arg(0), divisor), e->dtype);
+      return divisor.min == divisor.max ? fitted(ofDiv(arg(0), divisor.min), e->dtype) : all;
     }
-    int64_t last = divisor - 1;
-    bool unchanged = arg(0).min >= 0 && arg(0).max <= last;
-    return unchanged ? arg(0) : fitted({Dim(0), Dim(last), 0, last}, e->dtype);
+    bool unchanged = arg(0).min >= 0 && arg(0).max < divisor.min;
+    return unchanged ? arg(0) : fitted({Dim(0), divisor.upper - Dim(1), 0, divisor.max - 1}, e->dtype);
   }
   if (e->op == ScalarOp::Select) {
     return join(arg(1), arg(2));

@@ -246,7 +246,7 @@ private:
       std::string operator()(const IndexRef& i) { return self.indices_[i.index]; }
       std::string operator()(const ExtentRef& e) {
         std::string text = self.dim(e.extent);
-        return text.find(' ') != std::string::npos && level > 0 ? "(" + text + ")" : text;
+        return text.find_first_of(" *") != std::string::npos && level > 0 ? "(" + text + ")" : text;
       }
       std::string operator()(const Access& a) {
         std::string text = self.vars_[a.var];

@@ -195,16 +195,19 @@ private:
   Interval quotient(const Apply& apply) {
     Interval a = interval(apply.args[0]);
     Interval b = interval(apply.args[1]);
-    if (!b.lo || b.lo != b.hi || !b.lo->isStatic() || b.lo->constant() <= 0) {
+    std::span<const Symbol> symbols = function_.symbols();
+    if (!b.lo || !b.hi || b.lo->min(symbols) <= 0) {
+      return {};
+    }
+    if (apply.op == ScalarOp::Mod) {
+      bool same =
+          a.lo && a.hi && provedAtMost(Dim(0), *a.lo, symbols) && provedAtMost(*a.hi, *b.lo - Dim(1), symbols);
+      return same ? a : Interval{Dim(0), *b.hi - Dim(1)};
+    }
+    if (b.lo != b.hi || !b.lo->isStatic()) {
       return {};
     }
     int64_t divisor = b.lo->constant();
-    std::span<const Symbol> symbols = function_.symbols();
-    if (apply.op == ScalarOp::Mod) {
-      bool same =
-          a.lo && a.hi && provedAtMost(Dim(0), *a.lo, symbols) && provedAtMost(*a.hi, Dim(divisor - 1), symbols);
-      return same ? a : Interval{Dim(0), Dim(divisor - 1)};
-    }
     // floor((d·form + c) / d) = form + floor(c / d); a form that d does not divide is bounded by a number.
     auto divided = [&](const Dim& dim, int64_t worst) {
       Dim out(floorDiv(dim.constant(), divisor));
