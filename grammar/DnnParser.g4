@@ -104,7 +104,8 @@ initStmt: INIT path FROM STRING (AS STRING)?;
 sweepStmt: SWEEP sweepItem (COMMA sweepItem)*;
 sweepItem: name IN element;
 predictStmt: PREDICT name declList ARROW type block;
-minimizeStmt: MINIMIZE expr OVER targets (EXCEPT targets)? WITH name minimizeOption*;
+// The optimizer is a name; the front end checks it.
+minimizeStmt: MINIMIZE expr OVER targets (EXCEPT targets)? WITH expr minimizeOption*;
 minimizeOption: every | ACCUMULATE arithmetic | THROUGH expr (COMMA expr)*;
 targets: path (COMMA path)*;
 // Of two names the first is `image`; the front end checks it.

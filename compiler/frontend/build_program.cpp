@@ -69,12 +69,18 @@ ast::Predict AstBuilder::predict(P::PredictStmtContext& ctx) {
 
 ast::Minimize AstBuilder::minimize(P::MinimizeStmtContext& ctx) {
   ast::Minimize out;
-  out.loss = expr(*ctx.expr());
+  out.loss = expr(*ctx.expr(0));
   out.over = targets(*ctx.targets(0));
   if (ctx.EXCEPT() != nullptr) {
     out.except = targets(*ctx.targets(1));
   }
-  out.optimizer = name(*ctx.name());
+  ast::ExprPtr optimizer = expr(*ctx.expr(1));
+  if (const auto* ref = ast::getIf<ast::NameRef>(*optimizer)) {
+    out.optimizer = ref->name;
+  } else {
+    diags_.report<DiagId::optimizer_without_name>(optimizer->range)
+        .hint("declare one before the step: `opt o = sgd(lr = 0.1)`");
+  }
   auto once = [&](bool known, P::MinimizeOptionContext& option) {
     if (known) {
       diags_.report<DiagId::duplicate_statement>(rangeOf(option), option.getStart()->getText());
