@@ -13,10 +13,11 @@ namespace dnn::codegen {
 
 namespace {
 
-std::vector<KernelTask> makeTasks(const LoweredProgram& lowered, const schedule::Machine& machine) {
+std::vector<KernelTask> makeTasks(const LoweredProgram& lowered, const schedule::Machine& machine,
+                                  schedule::Sums sums) {
   std::vector<KernelTask> tasks;
   for (const schedule::Kernel& kernel : lowered.kernels.kernels) {
-    tasks.push_back({&kernel, kernel.function->name, schedule::chooseSchedule(kernel, machine)});
+    tasks.push_back({&kernel, kernel.function->name, schedule::chooseSchedule(kernel, machine, sums)});
   }
   return tasks;
 }
@@ -58,7 +59,7 @@ Result<Steps> compileToSteps(graph::Module& module, plan::Plan plan, const Compi
       .lowered = timed(options, "outline kernels, plan memory", [&] { return lowerProgram(module, std::move(plan)); })};
   result.lowered.plan.target = machine->target;
   result.lowered.plan.compilerVersion = "dnnc " DNNC_VERSION;
-  auto tasks = timed(options, "choose schedules", [&] { return makeTasks(result.lowered, *machine); });
+  auto tasks = timed(options, "choose schedules", [&] { return makeTasks(result.lowered, *machine, options.sums); });
   auto kernels = compileKernels(tasks, *machine, options);
   if (!kernels) {
     return kernels.error();
@@ -121,7 +122,7 @@ Result<std::string> emitKernels(graph::Module& module, plan::Plan plan, const Co
   }
   LoweredProgram lowered = lowerProgram(module, std::move(plan));
   std::string text;
-  for (const KernelTask& task : makeTasks(lowered, *machine)) {
+  for (const KernelTask& task : makeTasks(lowered, *machine, options.sums)) {
     std::string function = graph::print(*task.kernel->function);
     for (size_t start = 0; start < function.size();) {
       size_t end = function.find('\n', start);
@@ -175,7 +176,7 @@ Result<std::string> emitAssembly(graph::Module& module, plan::Plan plan, const C
     return halide.error();
   }
   std::string text;
-  for (const KernelTask& task : makeTasks(program->lowered, *machine)) {
+  for (const KernelTask& task : makeTasks(program->lowered, *machine, options.sums)) {
     auto kernel = (*halide)->assembly(*task.kernel, task.schedule, *machine, task.name);
     if (!kernel) {
       return kernel.error();

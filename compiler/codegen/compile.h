@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compiler/graph/graph.h"
+#include "compiler/schedule/schedule.h"
 #include "compiler/support/result.h"
 #include "runtime/plan/plan.h"
 
@@ -15,9 +16,10 @@ namespace dnn::codegen {
 
 struct CompileOptions {
   std::string target = "host"; ///< "host", "x86-64-v3" or "x86-64-v4"
-  int threads = 1;             ///< kernels compiled at the same time
-  std::string cacheFolder;     ///< compiled kernels on disk, see kernel_cache.h; "" = none
-  bool checked = false;        ///< kernels that check every access and argument, for tests
+  schedule::Sums sums = schedule::Sums::Fast;
+  int threads = 1;         ///< kernels compiled at the same time
+  std::string cacheFolder; ///< compiled kernels on disk, see kernel_cache.h; "" = none
+  bool checked = false;    ///< kernels that check every access and argument, for tests
   /// Told how long each part took, each kernel included (on the thread that compiled it).
   std::function<void(const std::string& what, double seconds)> observe;
   bool timed = false; ///< make CompiledProgram::timedSteps too

@@ -12,6 +12,7 @@ namespace dnn::driver {
 codegen::CompileOptions compileOptions(const Options& options) {
   codegen::CompileOptions compile;
   compile.target = options.target;
+  compile.sums = options.strict ? schedule::Sums::Direct : schedule::Sums::Fast;
   compile.timed = options.command == Command::Time;
   compile.threads = options.threads > 0 ? options.threads : runtime::availableCpus();
   if (options.useCache) {

@@ -69,6 +69,7 @@ void addCommonOptions(CLI::App& app, Options& options, std::string& diagnostics)
   app.add_flag("!--no-cache", options.useCache, "Compile every kernel again");
   app.add_option("--diagnostics", diagnostics, "How errors are printed: text or json")
       ->check(CLI::IsMember({"text", "json"}));
+  app.add_flag("--strict", options.strict, "Compute every sum term by term: slower, with smaller rounding errors");
   app.add_flag("--time-passes", options.timePasses, "Print how long each stage and pass took");
   app.add_flag("--verify-each", options.verifyEach, "Check the rules of the graph after every pass");
 }

@@ -32,6 +32,7 @@ struct Options {
   bool useCache = true;
   bool json = false; ///< diagnostics for tools
   bool timePasses = false;
+  bool strict = false;       ///< every sum term by term, without forms that round more (schedule/winograd.h)
   bool verifyEach = false;   ///< check the graph's rules after every pass
   bool randomInputs = false; ///< gradcheck: made-up inputs, not the first batch of the data
   int64_t steps = 0;         ///< time: how many to measure; 0 = for about a second

@@ -3,13 +3,32 @@
 #include "compiler/schedule/contraction.h"
 #include "compiler/schedule/templates.h"
 #include "compiler/schedule/window.h"
+#include "compiler/schedule/winograd.h"
 #include "compiler/support/assert.h"
 
 #include <sstream>
 
 namespace dnn::schedule {
 
-Schedule chooseSchedule(const Kernel& kernel, const Machine& machine) {
+namespace {
+
+/// The fast form, where there is one and the model finds it faster than the direct sum.
+std::optional<Schedule> scheduleFast(const Analysis& analysis, const Machine& machine, const WindowShape& window,
+                                     double directCycles) {
+  std::optional<WinogradShape> shape = winogradShape(window, analysis);
+  if (!shape) {
+    return std::nullopt;
+  }
+  std::vector<WinogradPlan> plans = winogradPlans(window, *shape, analysis, machine);
+  if (plans.empty() || plans.front().cycles >= directCycles) {
+    return std::nullopt;
+  }
+  return scheduleWinograd(analysis, machine, window, *shape, plans.front());
+}
+
+} // namespace
+
+Schedule chooseSchedule(const Kernel& kernel, const Machine& machine, Sums sums) {
   Analysis analysis(kernel);
   if (std::optional<Schedule> schedule = schedulePlain(analysis)) {
     return std::move(*schedule);
@@ -20,6 +39,11 @@ Schedule chooseSchedule(const Kernel& kernel, const Machine& machine) {
   if (std::optional<WindowShape> shape = windowShape(analysis, machine)) {
     std::vector<WindowPlan> plans = windowPlans(*shape, analysis, machine);
     if (!plans.empty()) {
+      if (sums == Sums::Fast) {
+        if (std::optional<Schedule> schedule = scheduleFast(analysis, machine, *shape, plans.front().cycles)) {
+          return std::move(*schedule);
+        }
+      }
       if (std::optional<Schedule> schedule = scheduleWindow(analysis, machine, *shape, plans.front())) {
         return std::move(*schedule);
       }
@@ -143,6 +167,18 @@ std::string print(const Schedule& schedule) {
       for (auto [d, extent] : blocks.padded) {
         out << "    i" << d << " extent " << extent << "\n";
       }
+    }
+    if (op.winograd) {
+      const Winograd& plan = *op.winograd;
+      printStage(out, name + "_weight_rows", plan.weightRows);
+      printStage(out, name + "_weight_points", plan.weightPoints);
+      printStage(out, name + "_data_rows", plan.dataRows);
+      printStage(out, name + "_data_points", plan.dataPoints);
+      printStage(out, name + "_tile", plan.tile);
+      printStage(out, name + "_products", plan.products);
+      printStage(out, name + "_result_rows", plan.resultRows);
+      out << "    blocks of " << plan.outputs << " × " << plan.outputs << ", products of " << plan.columns
+          << " columns\n";
     }
     printStage(out, name, op.stage);
     for (uint32_t d : op.clamped) {

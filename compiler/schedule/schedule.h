@@ -9,6 +9,7 @@
 #include "compiler/schedule/kernel.h"
 #include "compiler/schedule/machine.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -103,6 +104,7 @@ struct Halo {
   graph::ExprRef access = nullptr; ///< in `part`, or `part` itself
   /// For each subscript its first value and how many there are, where that is the same in every block.
   std::vector<std::optional<std::pair<int64_t, int64_t>>> bounds;
+  bool beyond = false; ///< places past the end are asked for, and repeat the last one
   StageSchedule stage;
 };
 
@@ -124,12 +126,37 @@ struct Blocks {
   std::vector<std::pair<uint32_t, int64_t>> padded; ///< dims of the buffers that are as long as whole tiles
 };
 
+/// A sum over a window of 3 × 3 as products of transformed blocks (winograd.h). The one halo is the data. The loops of
+/// its stages: the result's `iD` outside of the window and of the column, the channel's `rC`, `ty` and `tx` over
+/// blocks, `y` and `x` over places of the data, `u` and `v` over places in the window, `ky` and `kx` over products of a
+/// block.
+struct Winograd {
+  int64_t outputs = 4;             ///< m: results of a block along each dim
+  std::array<uint32_t, 2> dims{};  ///< of the result: those that the window slides along
+  std::array<uint32_t, 2> taps{};  ///< positions in Op::reduced: the places within the window
+  uint32_t channel = 0;            ///< position in Op::reduced
+  std::array<int64_t, 2> first{};  ///< where the window at place 0 begins
+  std::array<bool, 2> backwards{}; ///< the place in the window grows as the subscript falls
+  std::array<size_t, 2> subscripts{};
+  size_t channelSubscript = 0;
+  graph::ExprRef weights = nullptr; ///< the other factor
+  int64_t columns = 0;              ///< that the products are made for: whole tiles; the last one is repeated
+  StageSchedule weightRows;         ///< `opN_weight_rows`: transformed along `u`
+  StageSchedule weightPoints;       ///< `opN_weight_points`: along `v` too
+  StageSchedule dataRows;           ///< `opN_data_rows`: along `y`
+  StageSchedule dataPoints;         ///< `opN_data_points`: along `x` too
+  StageSchedule tile;               ///< `opN_tile`, definitions: start, the sum over channels
+  StageSchedule products;           ///< `opN_products`: the tiles
+  StageSchedule resultRows;         ///< `opN_result_rows`: transformed back along `ky`; the rest is inlined
+};
+
 struct OpSchedule {
   uint32_t op = 0; ///< position in the kernel function's body
   StageSchedule stage;
   std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
   std::vector<Halo> halos;
   std::optional<Blocks> blocks;
+  std::optional<Winograd> winograd;
   std::optional<Lanes> lanes;
   std::optional<Accumulator> accumulator;
   /// The body at each point of the one reduced index is computed into a buffer first: `opN_values`, with the loop `i0`.
@@ -154,8 +181,12 @@ struct Schedule {
   std::vector<OutputSchedule> outputs; ///< returns that are in none of these are written by their own op's stage
 };
 
+/// Which sums may be made otherwise than term by term, with larger rounding errors (winograd.h): none, or what the
+/// model finds faster.
+enum class Sums : uint8_t { Direct, Fast };
+
 /// Total: every kernel that the verifier accepts has a schedule. A pure function of its arguments.
-Schedule chooseSchedule(const Kernel& kernel, const Machine& machine);
+Schedule chooseSchedule(const Kernel& kernel, const Machine& machine, Sums sums = Sums::Fast);
 
 /// Deterministic text for `dnnc emit schedule` and for cache keys.
 std::string print(const Schedule& schedule);

@@ -515,6 +515,60 @@ KernelCase windows(Random& random) {
   return result;
 }
 
+/// A convolution with a window of 3 × 3 and enough channels for vectors, or the gradient of its input, in several
+/// orders of the dims, with what is computed before and after.
+KernelCase windowsOfThree(Random& random) {
+  static constexpr std::array sizes = {"8", "9", "12", "16", "17", "24", "33"};
+  Rows n = rows(random);
+  n.max = 1 + n.max % 9;
+  n.extent = n.extent == "N" ? "N" : number(n.max);
+  Text text(n.max);
+  std::string c = oneOf(random, sizes), o = oneOf(random, sizes);
+  bool backward = chance(random, 40), batch = chance(random, 85);
+  std::string items = batch ? "n:" + n.extent + ", " : "", extents = batch ? n.extent + ", " : "",
+              at = batch ? "n, " : "";
+  std::string dims = items, inExtents = extents, element = at, own = at;
+  for (const char* names : {"iu", "jv"}) {
+    int pad = pick(random, 0, 2), in = pick(random, std::max(1, 3 - 2 * pad), 17), out = in + 2 * pad - 2;
+    std::string i(1, names[0]), u(1, names[1]), shift = number(pad);
+    dims += i + ":" + number(backward ? in : out) + ", ";
+    inExtents += number(backward ? out : in) + ", ";
+    element += backward ? i + " - " + u + " + " + shift + ", " : i + " + " + u + " - " + shift + ", ";
+    own += i + ", ";
+  }
+  bool channelsFirst = !backward && batch && chance(random, 10);
+  std::string x, body;
+  if (channelsFirst) { // images [n, c, i, j]
+    x = text.input("f32[" + n.extent + ", " + c + ", " +
+                   inExtents.substr(extents.size(), inExtents.size() - extents.size() - 2) + "]");
+    element = x + "[n, c, " + element.substr(3, element.size() - 5) + "; 0.0]";
+  } else {
+    x = text.input("f32[" + inExtents + c + "]");
+    element = x + "[" + element + "c; 0.0]";
+  }
+  if (chance(random, 25)) {
+    element = "max(" + element + ", 0.0)";
+  }
+  std::string w = text.input("f32[3, 3, " + (backward ? o + ", " + c : c + ", " + o) + "]");
+  body = "mul(" + element + ", " + w + (backward ? "[u, v, o, c])" : "[u, v, c, o])");
+  dims += "o:" + o;
+  own += "o";
+  std::vector<std::string> returns = {text.op("comp [" + dims + "] add [" +
+                                              (backward ? "c:" + c + ", u:3, v:3" : "u:3, v:3, c:" + c) + "] : f32 { " +
+                                              body + " }")};
+  if (chance(random, 60)) {
+    std::string b = text.input("f32[" + o + "]");
+    std::string y = text.op("comp [" + dims + "] : f32 { " +
+                            activation(random, "add(" + returns[0] + "[" + own + "], " + b + "[o])") + " }");
+    if (chance(random, 50)) {
+      returns[0] = y;
+    } else {
+      returns.push_back(y);
+    }
+  }
+  return {"windows of three", text.done(returns), {}, {}};
+}
+
 KernelCase draws(Random& random) {
   Rows n = rows(random);
   Text text(n.max);
@@ -551,10 +605,11 @@ KernelCase views(Random& random) {
 
 KernelCase randomKernel(Random& random) {
   using Make = KernelCase (*)(Random&);
-  static constexpr std::pair<int, Make> families[] = {
-      {12, product}, {14, update},     {12, rowsOfSoftmax}, {10, elementwise}, {12, reductions}, {6, gatherAndScatter},
-      {4, accuracy}, {6, convolution}, {8, windows},        {4, draws},        {4, views},       {4, columnSums},
-      {4, rowByRow}};
+  static constexpr std::pair<int, Make> families[] = {{11, product},       {13, update},     {12, rowsOfSoftmax},
+                                                      {9, elementwise},    {11, reductions}, {6, gatherAndScatter},
+                                                      {4, accuracy},       {6, convolution}, {8, windows},
+                                                      {4, windowsOfThree}, {4, draws},       {4, views},
+                                                      {4, columnSums},     {4, rowByRow}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

@@ -154,7 +154,10 @@ Expr PipelineBuilder::drawn(const graph::Expr& e, const Expr& lo, const Expr& hi
   return draw(e.distribution, {seedLo_, seedHi_, step_}, site->second, lo, hi);
 }
 
-bool PipelineBuilder::isInline(const Op& op) const { return scheduleOf_.at(&op)->stage.placement == Placement::Inline; }
+bool PipelineBuilder::isInline(const Op& op) const {
+  const schedule::OpSchedule& how = *scheduleOf_.at(&op);
+  return how.stage.placement == Placement::Inline && !how.winograd;
+}
 
 RDom PipelineBuilder::domainOf(const std::vector<Expr>& extents, const std::string& name) const {
   Halide::Region region;
@@ -194,7 +197,9 @@ void PipelineBuilder::defineOp(uint32_t position) {
     if (how.values) {
       defineValues(op, *how.values, name + "_values");
     }
-    if (how.blocks) {
+    if (how.winograd) {
+      defineWinograd(op, how, name);
+    } else if (how.blocks) {
       defineBlocks(op, how, name);
     } else if (how.lanes) {
       defineLanes(op, how, name);

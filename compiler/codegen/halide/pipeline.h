@@ -71,6 +71,7 @@ private:
   void defineReduction(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineLanes(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineBlocks(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  void defineWinograd(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   /// The body of a reduction at these values of its indices; packs and halos in the place of what they hold.
   Halide::Expr reductionBody(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name,
                              const std::vector<Halide::Expr>& indices);

@@ -35,7 +35,7 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
       bool whole = halo.bounds[d] && type.dims[d].isStatic() &&
                    halo.bounds[d]->first + halo.bounds[d]->second <= type.dims[d].constant();
       // Columns are there for whole tiles; those past the end repeat the last one.
-      bool past = halo.bounds[d] && !whole;
+      bool past = halo.beyond || (halo.bounds[d] && !whole);
       places.push_back(past ? Halide::clamp(Expr(vars.back()), 0, size - 1) : Expr(vars.back()));
       if (subscript->kind == ExprKind::Index) {
         indices[subscript->index] = places.back();
