@@ -3,6 +3,7 @@
 #include "compiler/autodiff/expand_grad.h"
 #include "compiler/autodiff/mask_steps.h"
 #include "compiler/autodiff/split_scan.h"
+#include "compiler/autodiff/spread_scan.h"
 
 #include <algorithm>
 #include <map>
@@ -59,6 +60,15 @@ private:
           return status;
         }
         graph::refreshRegions(function_); // its gradients may capture more
+        if (std::optional<std::vector<Op*>> made = spreadScan(function_, *op, derived_)) {
+          // Before other gradients go through it.
+          auto place = block.ops.erase(block.ops.begin() + static_cast<std::ptrdiff_t>(i));
+          place = block.ops.insert(place, made->begin(), made->end());
+          graph::refreshRegions(function_);
+          before_.insert(before_.end(), made->begin(), made->end());
+          i += made->size() - 1;
+          continue;
+        }
       }
       if (op->kind != OpKind::Grad) {
         before_.push_back(op);

@@ -79,6 +79,42 @@ template <class F> void forEachChild(const ast::Expr& e, F&& visit) {
   std::visit(Visit{visit}, e.node);
 }
 
+/// Calls visit(const ast::Expr&) for each expression that a statement of a definition's body holds, in blocks too.
+template <class F> void forEachExpr(const ast::Block& block, F&& visit) {
+  for (const ast::StmtPtr& stmt : block.stmts) {
+    if (auto* let = std::get_if<ast::Let>(&stmt->node)) {
+      visit(*let->value);
+      if (let->each) {
+        visit(*let->each);
+      }
+    } else if (auto* constant = std::get_if<ast::Const>(&stmt->node)) {
+      visit(*constant->value);
+    } else if (auto* require = std::get_if<ast::Require>(&stmt->node)) {
+      visit(*require->condition);
+    } else if (auto* when = std::get_if<ast::When>(&stmt->node)) {
+      for (const ast::When::Branch& branch : when->branches) {
+        visit(*branch.condition);
+        forEachExpr(branch.body, visit);
+      }
+      if (when->otherwise) {
+        forEachExpr(*when->otherwise, visit);
+      }
+    } else if (auto* result = std::get_if<ast::Return>(&stmt->node)) {
+      for (const ast::ExprPtr& value : result->values) {
+        visit(*value);
+      }
+    } else if (auto* next = std::get_if<ast::Next>(&stmt->node)) {
+      visit(*next->value);
+    } else if (auto* emit = std::get_if<ast::Emit>(&stmt->node)) {
+      for (const ast::ExprPtr& value : emit->values) {
+        visit(*value);
+      }
+    } else if (auto* until = std::get_if<ast::Until>(&stmt->node)) {
+      visit(*until->condition);
+    }
+  }
+}
+
 /// The name that the expression is, as `x` or `*x`; null if it is another expression.
 inline const ast::Name* nameOf(const ast::Expr& e) {
   if (auto* ref = ast::getIf<ast::NameRef>(e)) {

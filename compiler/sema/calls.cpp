@@ -362,6 +362,19 @@ Value Instantiator::callFn(const FnValue& fn, std::vector<Argument> args, Source
   if (scalarParams && tensors) {
     return lift(fn, std::move(*ordered), range, env);
   }
+  if (env.element && takesGradient(fn)) {
+    // With its parameters as variables, so that the gradient may be one with respect to them.
+    std::vector<Value> used;
+    for (const Argument& arg : *ordered) {
+      used.push_back(arg.value);
+    }
+    return perElement(std::move(used), range, env, [&](Env& inside, const std::vector<Value>& values) {
+      for (size_t i = 0; i < values.size(); ++i) {
+        (*ordered)[i].value = values[i];
+      }
+      return callFn(fn, std::move(*ordered), range, inside);
+    });
+  }
   Frame frame;
   frame.kind = Frame::Kind::Fn;
   frame.path = callPath(env);

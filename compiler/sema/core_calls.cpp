@@ -61,6 +61,11 @@ Value Instantiator::callCore(const CoreFn& fn, const ast::Expr& e, const ast::Ca
       return Poison{};
     }
   }
+  bool ofWholeValues =
+      fn.kind == CoreFn::Kind::Grad || fn.kind == CoreFn::Kind::Reshape || fn.kind == CoreFn::Kind::Concat;
+  if (env.element && ofWholeValues) {
+    return evalPerElement(e, env, [&](Env& inside) { return callCore(fn, e, call, inside); });
+  }
   auto wants = [&](size_t count) {
     if (call.args.size() == count) {
       return true;
@@ -190,9 +195,6 @@ Value Instantiator::callReshape(const ast::Call& call, SourceRange range, Env& e
   if (!t || !dims) {
     return Poison{};
   }
-  if (env.element) {
-    return unsupported(range, "`reshape` of a value that belongs to one element");
-  }
   // The products as coefficient and symbols; a symbol with its coefficient stands for the batch.
   auto product = [](const std::vector<Dim>& of) -> std::optional<std::pair<int64_t, std::vector<Dim>>> {
     int64_t constant = 1;
@@ -232,9 +234,6 @@ Value Instantiator::callConcat(const ast::Call& call, SourceRange range, Env& en
   std::vector<VarId> parts;
   std::optional<int64_t> axis;
   std::optional<TensorType> type;
-  if (env.element) {
-    return unsupported(range, "`concat` of values that belong to one element");
-  }
   for (const ast::Arg& arg : call.args) {
     if (arg.name) {
       if (arg.name->text != "axis") {
@@ -345,9 +344,6 @@ Value Instantiator::callGrad(const ast::Call& call, SourceRange range, Env& env)
   std::optional<Tensor> wrt = evalTensor(*call.args[1].value, env);
   if (!loss || !wrt) {
     return Poison{};
-  }
-  if (env.element) {
-    return unsupported(range, "`grad` inside an indexed let");
   }
   if (!loss->type.isScalar() || !isFloat(loss->type.dtype)) {
     error<DiagId::loss_not_scalar>(call.args[0].value->range, str(loss->type));

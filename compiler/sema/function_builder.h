@@ -30,6 +30,7 @@ public:
   template <class Node> void emit(diag::SourceRange range, Node node) {
     emitTo(scans_.empty() ? function.body : scans_.back().body, range, std::move(node));
   }
+  void append(Statement stmt) { (scans_.empty() ? function.body : scans_.back().body).push_back(std::move(stmt)); }
   /// Outside of every scan.
   template <class Node> void emitOutside(diag::SourceRange range, Node node) {
     emitTo(function.body, range, std::move(node));

@@ -2,6 +2,7 @@
 // subscripts `k` and asks what they subscript; the first one gives the range, and evaluating the body checks that the
 // others agree. Only values that do not depend on the indices in question can be asked.
 #include "compiler/sema/ast_walk.h"
+#include "compiler/sema/core_functions.h"
 #include "compiler/sema/instantiator.h"
 #include "compiler/sema/ranges.h"
 
@@ -151,7 +152,17 @@ bool Instantiator::bindIndices(const std::vector<ast::IndexBinder>& binders,
     return known ? std::optional(known->value) : std::nullopt;
   };
 
+  // A gradient has the shape of what it is taken with respect to, whatever the loss is.
+  auto shapedLike = [&](const ast::Expr& base) -> const ast::Expr& {
+    auto* call = ast::getIf<ast::Call>(base);
+    auto* callee = call ? ast::getIf<ast::NameRef>(*call->callee) : nullptr;
+    std::optional<CoreFn> core =
+        callee && !env.scope->find(callee->name.text) ? findCoreFn(callee->name.text) : std::nullopt;
+    return core && core->kind == CoreFn::Kind::Grad && call->args.size() == 2 ? *call->args[1].value : base;
+  };
+
   auto ask = [&](const ast::Subscript& subscript) {
+    const ast::Expr& shape = shapedLike(*subscript.base);
     bool useful = false;
     for (const ast::ExprPtr& item : subscript.items) {
       auto* ref = ast::getIf<ast::NameRef>(*item);
@@ -159,14 +170,14 @@ bool Instantiator::bindIndices(const std::vector<ast::IndexBinder>& binders,
       useful |= (ref && wanted.contains(ref->name.text)) || (pack && wanted.contains(pack->name.text));
     }
     std::set<std::string> names;
-    collectNames(*subscript.base, names);
+    collectNames(shape, names);
     for (const std::string& name : names) {
       useful &= !unbound.contains(name);
     }
     if (!useful) {
       return;
     }
-    Value base = evalBase(*subscript.base, env);
+    Value base = evalBase(shape, env);
     auto* t = base.as<Tensor>();
     if (!t) {
       return;

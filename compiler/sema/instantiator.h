@@ -232,6 +232,20 @@ private:
   void runEmit(const ast::Emit& emit, Env& env);
   void runUntil(const ast::Stmt& stmt, const ast::Until& until, Env& env);
 
+  // --- per_element.cpp ---
+  /// What `evaluate` makes of whole values, for each element around the expression.
+  Value evalPerElement(const ast::Expr& e, Env& env, const std::function<Value(Env&)>& evaluate);
+  /// The same; `evaluate` also gets the values used, as variables of an element.
+  Value perElement(std::vector<Value> used, SourceRange range, Env& env,
+                   const std::function<Value(Env&, const std::vector<Value>&)>& evaluate);
+  /// An element that draws, read from a tensor of all: wherever it is computed, it is one draw.
+  Value ofEveryElement(const Value& value, SourceRange range);
+  std::vector<VarId> scanElements(std::vector<Statement> body, const std::vector<IndexId>& indices, VarId first,
+                                  std::vector<VarId> results, SourceRange range);
+  Tensor elementAt(VarId all, const std::vector<IndexId>& outer, const TensorType& type, SourceRange range);
+  /// Does the function, or one that it calls, take a gradient of its own values?
+  bool takesGradient(const FnValue& fn);
+
   // --- vjp.cpp ---
   Value callWithRule(const FnValue& fn, std::vector<Argument> args, SourceRange range, Env& env);
 
@@ -455,7 +469,8 @@ private:
   std::map<size_t, VarId> stepCounts_;                     // the number of the step from 1, by entry; when first used
   std::map<std::pair<size_t, std::string>, VarId> updateCounts_; // by entry and optimizer
   std::map<const ast::Minimize*, Mode> modes_;                   // in the step that is made
-  std::set<std::pair<size_t, PersistentId>> gathered_;           // sums of gradients that an entry has used
+  std::map<const ast::FnDecl*, bool> takesGradient_;
+  std::set<std::pair<size_t, PersistentId>> gathered_; // sums of gradients that an entry has used
   bool everyStepUpdates_ = true;
   std::optional<size_t> phase_; // whose statements run; none: those beside the phases
   std::vector<size_t> openSteps_;

@@ -197,7 +197,9 @@ private:
             (carries.empty() ? "" : " with ") + carries + " {\n";
     ++depth_;
     block(scan.body);
-    line("next " + list(nexts));
+    if (!nexts.empty()) {
+      line("next " + list(nexts));
+    }
     if (!emits.empty()) {
       line("emit " + list(emits));
     }

@@ -50,6 +50,8 @@ void collectFree(const ScalarPtr& s, std::set<IndexId>& bound, std::set<IndexId>
 struct Substitution {
   FunctionBuilder& function;
   std::map<IndexId, ScalarPtr> replace;
+  std::optional<VarId> step; // that draws count: these instead
+  std::vector<VarId> steps;
   std::unordered_map<const Scalar*, ScalarPtr> done;
 
   std::vector<ScalarPtr> all(const std::vector<ScalarPtr>& parts, bool& changed) {
@@ -98,6 +100,11 @@ struct Substitution {
           changed = true;
         }
       }
+      if (auto at = std::ranges::find(copy.steps, step.value_or(0)); step && at != copy.steps.end()) {
+        at = copy.steps.erase(at);
+        copy.steps.insert(at, steps.begin(), steps.end());
+        changed = true;
+      }
       return changed ? makeScalar(s->dtype, s->range, std::move(copy)) : s;
     }
     if (auto* reduce = std::get_if<Reduce>(&s->node)) {
@@ -139,7 +146,11 @@ std::set<IndexId> freeIndices(const ScalarPtr& root) {
 }
 
 ScalarPtr substitute(FunctionBuilder& function, const ScalarPtr& root, const std::map<IndexId, ScalarPtr>& replace) {
-  return replace.empty() ? root : Substitution{function, replace, {}}.run(root);
+  return replace.empty() ? root : Substitution{function, replace, std::nullopt, {}, {}}.run(root);
+}
+
+ScalarPtr withDrawSteps(FunctionBuilder& function, const ScalarPtr& root, VarId step, const std::vector<VarId>& steps) {
+  return Substitution{function, {}, step, steps, {}}.run(root);
 }
 
 bool literalsFit(const ScalarPtr& root, DType to) {

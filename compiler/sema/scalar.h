@@ -53,6 +53,9 @@ int64_t treeSize(const ScalarPtr& root, int64_t limit);
 /// do not change stay the same pointer.
 ScalarPtr substitute(FunctionBuilder& function, const ScalarPtr& root, const std::map<IndexId, ScalarPtr>& replace);
 
+/// The expression with the number of a step, where draws count it, replaced by these.
+ScalarPtr withDrawSteps(FunctionBuilder& function, const ScalarPtr& root, VarId step, const std::vector<VarId>& steps);
+
 /// Do all literals of the expression, and of what is computed from them, make sense in this type?
 bool literalsFit(const ScalarPtr& root, DType to);
 /// An expression made of literals, as one of this float or integer type.

@@ -9,6 +9,7 @@ Status differentiateAll(graph::Module& module, const PassOptions& options) {
   const std::array passes = {
       findPass("differentiate"), // first: it wants calls with their own rules, and the user's ops for its errors
       findPass("inline-calls"),  // the rules have been used
+      findPass("spread-scans"),  // calls kept some gradients of elements in loops
       findPass("dce"),
   };
   auto reports = runPasses(module, passes, options);

@@ -28,6 +28,7 @@ struct Tally {
   long programs = 0;
   long derivatives = 0;
   long notSmooth = 0;
+  long ofElements = 0;
   long failures = 0;
 };
 
@@ -143,6 +144,37 @@ void checkValues(Tally& tally, uint64_t seed, const RandomProgram& program, bool
   }
 }
 
+/// Gradients of elements, computed all at once, are those that a loop computes one after the other, optimised or not.
+void checkElementGrads(Tally& tally, uint64_t seed) {
+  RandomProgram program = dnn::test::makeRandomProgram(seed, {.wide = true, .ofElements = true});
+  Result<Pair> pair = makePair(program);
+  std::string wrong = pair ? "" : pair.error().message;
+  for (Module* module : {pair ? pair->plain.get() : nullptr, pair ? pair->optimized.get() : nullptr}) {
+    dnn::graph::Environment environment = program.environment;
+    auto outputs =
+        module ? dnn::graph::run(*module->findFunction("f"), environment) : Result<dnn::graph::Outputs>(dnn::Error{});
+    if (!outputs) {
+      wrong = wrong.empty() ? outputs.error().message : wrong;
+      continue;
+    }
+    for (const auto& [name, tensor] : outputs->outputs) {
+      if (!name.starts_with("spread")) {
+        continue;
+      }
+      ++tally.ofElements;
+      const auto& loop = outputs->outputs.at("loop" + name.substr(std::strlen("spread")));
+      for (int64_t i = 0; i < tensor.size(); ++i) {
+        if (wrong.empty() && std::isfinite(loop.get(i)) && !close(loop.get(i), tensor.get(i), true)) {
+          wrong = describe(name, i, loop.get(i), tensor.get(i));
+        }
+      }
+    }
+  }
+  if (!wrong.empty()) {
+    fail(tally, seed, "gradients of elements", wrong, program.module.get());
+  }
+}
+
 /// What is finite stays finite. Only where it is finite around the point too: at 0 = 1 - 1 rounding decides on which
 /// side of a pole or a root an expression is.
 void checkExtremes(Tally& tally, uint64_t seed) {
@@ -200,6 +232,7 @@ void checkProgram(Tally& tally, uint64_t seed) {
   }
   checkGradients(tally, seed, program);
   checkValues(tally, seed, program, options.wide);
+  checkElementGrads(tally, seed);
   checkExtremes(tally, seed);
 }
 
@@ -224,7 +257,8 @@ int main(int argc, char** argv) {
   for (long i = 0; i < count && tally.failures < enough; ++i) {
     checkProgram(tally, seed + static_cast<uint64_t>(i));
   }
-  std::printf("%ld programs, %ld derivatives compared, %ld of them at points that are not smooth, %ld failures\n",
-              tally.programs, tally.derivatives, tally.notSmooth, tally.failures);
+  std::printf("%ld programs, %ld derivatives compared, %ld of them at points that are not smooth, "
+              "%ld tensors of gradients of elements, %ld failures\n",
+              tally.programs, tally.derivatives, tally.notSmooth, tally.ofElements, tally.failures);
   return tally.failures == 0 ? 0 : 1;
 }

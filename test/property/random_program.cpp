@@ -45,6 +45,10 @@ public:
       addOp();
     }
     std::vector<Value*> wrt(pool_.begin(), pool_.begin() + static_cast<std::ptrdiff_t>(parameters));
+    if (options_.ofElements) {
+      addElementGrads(wrt);
+      return std::move(program_);
+    }
     Value* loss = addLoss();
     std::vector<Value*> gradients = addGrad(loss, wrt);
     if (options_.secondOrder) {
@@ -609,6 +613,58 @@ private:
       if (result->type.dtype != DType::Bool) {
         pool_.push_back(result);
         limitLast();
+      }
+    }
+  }
+
+  /// For each first index of a value, the gradients of Σ sin(its elements) times a weight that depends on the index: in
+  /// a scan that may be spread, and in one that stays a loop. The outputs "spread…" and "loop…" are equal.
+  void addElementGrads(const std::vector<Value*>& wrt) {
+    Value* value = pool_.back();
+    if (value->type.dims.empty()) {
+      return;
+    }
+    bool bySlice = chance(50);
+    double factor = real(-1, 1);
+    for (bool loop : {false, true}) {
+      std::vector<Value*> sliced = bySlice ? std::vector<Value*>{value} : std::vector<Value*>{};
+      Op* scan = graph::createScan(*function_, {"e", value->type.dims[0]}, false, true, {}, sliced, {});
+      scan->saveEvery = loop ? 1 : 0;
+      scans_.push_back(scan);
+      Value* read = bySlice ? graph::sliceOf(*scan, 0) : value;
+      Op* loss = append(OpKind::Comp, {read, graph::counterOf(*scan)}, {TensorType{dtype_, {}, std::nullopt}});
+      std::vector<ExprRef> at = algebra::indexRange(exprs(), 0, value->type.rank() - 1);
+      ExprRef counter = exprs().access(1, DType::I32, {});
+      for (size_t d = 1; d < value->type.rank(); ++d) {
+        loss->reduced.push_back({"k" + std::to_string(d), value->type.dims[d]});
+      }
+      loss->reduction = loss->reduced.empty() ? Reduction::None : Reduction::Add;
+      if (!bySlice) {
+        at.insert(at.begin(), counter);
+      }
+      ExprRef weight = apply(ScalarOp::Add, {number(factor), exprs().cast(dtype_, counter)});
+      loss->body = apply(ScalarOp::Mul, {apply(ScalarOp::Sin, {exprs().access(0, dtype_, at)}), weight});
+      graph::normalizeOperands(exprs(), *loss);
+      std::vector<Value*> operands = {loss->results[0]};
+      std::vector<TensorType> types;
+      for (Value* v : wrt) { // on each of which the loss depends
+        Op* more = append(OpKind::Comp, {operands[0], v, graph::counterOf(*scan)}, {loss->results[0]->type});
+        std::vector<ExprRef> first(v->type.rank(), exprs().integer(0));
+        std::optional<double> fill = first.empty() ? std::nullopt : std::optional<double>(0); // it may have no elements
+        ExprRef step = exprs().cast(dtype_, exprs().access(2, DType::I32, {}));
+        ExprRef term = apply(ScalarOp::Mul, {exprs().access(1, dtype_, first, fill), step});
+        more->body = apply(ScalarOp::Add, {exprs().access(0, dtype_, {}), apply(ScalarOp::Sin, {term})});
+        operands[0] = more->results[0];
+        operands.push_back(v);
+        types.push_back(v->type);
+      }
+      std::vector<Value*> gradients = append(OpKind::Grad, operands, types)->results;
+      scans_.pop_back();
+      graph::finishScan(*function_, *scan, {}, gradients);
+      function_->body.ops.push_back(scan);
+      for (size_t i = 0; i < wrt.size(); ++i) {
+        Op* output = function_->append(OpKind::Output, {scan->results[i]}, {}, {});
+        output->symbol = (loop ? "loop" : "spread") + std::to_string(i);
       }
     }
   }

@@ -11,6 +11,9 @@ namespace dnn::test {
 struct RandomProgramOptions {
   bool secondOrder = false; ///< the loss of a second grad contains the first one's results
   bool wide = false;        ///< f64, where folded constants are not rounded
+  /// Instead of the gradients of one loss, those of one for each element of a value: outputs "spread…", computed all at
+  /// once, and "loop…", one after the other. None where the last value is a scalar.
+  bool ofElements = false;
 };
 
 struct RandomProgram {
