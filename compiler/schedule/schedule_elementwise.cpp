@@ -9,8 +9,13 @@ int64_t taskSize(const Machine& machine, int64_t extent) {
   return std::max<int64_t>(1, (extent + tasks - 1) / tasks);
 }
 
+int64_t chainsOf(double cost) {
+  constexpr double longChain = 18; // an exponential
+  return cost >= longChain ? 2 : 1;
+}
+
 Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std::vector<Dim>& dims, int elementBytes,
-                     double cost, Loads loads) {
+                     double cost, Loads loads, int64_t chains) {
   Nest nest;
   int64_t lanes = machine.lanes(std::max(elementBytes, 4));
   double work = cost / static_cast<double>(lanes);
@@ -26,6 +31,9 @@ Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std
   }
   if (!vector) {
     return nest;
+  }
+  if (analysis.maxOf(dims[*vector]) >= 8 * chains * lanes) {
+    lanes *= chains;
   }
   auto name = [](size_t d) { return "i" + std::to_string(d); };
   std::string vectorLoop = name(*vector);

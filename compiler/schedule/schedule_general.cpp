@@ -194,7 +194,7 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
                          Nest{}};
     } else {
       how.stage.nests = {
-          elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), bodyCost(op), analysis.loadsOf(op))};
+          elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), bodyCost(op), analysis.loadsOf(op), chainsOf(bodyCost(op)))};
     }
   }
   for (OutputSchedule& output : schedule.outputs) {
@@ -211,7 +211,7 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
       loads = isElementwise(*v->def) ? std::max(loads, analysis.loadsOf(*v->def)) : loads;
     }
     const std::vector<Dim>& dims = analysis.function.returns[output.returns.front()]->type.dims;
-    Nest nest = elementwiseNest(analysis, machine, dims, bytes, cost, loads);
+    Nest nest = elementwiseNest(analysis, machine, dims, bytes, cost, loads, chainsOf(cost));
     // In place there is an empty definition first.
     bool inPlace = std::ranges::any_of(output.returns, [&](uint32_t index) {
       return index < analysis.kernel.inPlace.size() && analysis.kernel.inPlace[index].has_value();
