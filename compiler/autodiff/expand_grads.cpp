@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 namespace dnn::autodiff {
 
@@ -78,9 +79,7 @@ private:
       if (!made) {
         return made.error();
       }
-      for (size_t r = 0; r < op->results.size(); ++r) {
-        graph::replaceAllUses(function_, op->results[r], made->results[r]);
-      }
+      replaceResults(*op, made->results);
       auto place = block.ops.erase(std::ranges::find(block.ops, op)); // a counter may have come in front
       place = block.ops.insert(place, made->ops.begin(), made->ops.end());
       i = static_cast<size_t>(place - block.ops.begin()) + made->ops.size() - 1;
@@ -88,6 +87,31 @@ private:
     }
     before_.resize(outside);
     return success();
+  }
+
+  /// In one walk: a network has as many gradients as parameters.
+  void replaceResults(const Op& grad, const std::vector<Value*>& values) {
+    std::unordered_map<const Value*, Value*> replaced;
+    for (size_t r = 0; r < values.size(); ++r) {
+      replaced[grad.results[r]] = values[r];
+    }
+    graph::forEachOp(function_.body, [&](Op* op) {
+      bool any = false;
+      for (Value*& v : op->operands) {
+        if (auto found = replaced.find(v); found != replaced.end()) {
+          v = found->second;
+          any = true;
+        }
+      }
+      if (any && op->body != nullptr) {
+        graph::normalizeOperands(function_.module.exprs, *op); // it may have read both
+      }
+    });
+    for (Value*& v : function_.returns) {
+      auto found = replaced.find(v);
+      v = found == replaced.end() ? v : found->second;
+    }
+    graph::refreshRegions(function_);
   }
 
   Function& function_;

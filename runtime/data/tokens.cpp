@@ -3,6 +3,7 @@
 #include "runtime/support/text.h"
 
 #include <algorithm>
+#include <array>
 
 namespace dnn::runtime {
 
@@ -90,12 +91,25 @@ Status findVocabulary(std::string_view text, Unit unit, int64_t limit, std::stri
     return success();
   }
   std::unordered_map<std::string_view, uint64_t> counts;
+  std::array<std::pair<std::string_view, uint64_t>, 256> single; // most tokens of most texts: no hash for each
+  single.fill({});
   Status status = forEachToken(text, unit, name, [&](std::string_view token) {
-    ++counts[token];
+    if (token.size() == 1) {
+      auto& [first, count] = single[static_cast<uint8_t>(token[0])];
+      first = token;
+      ++count;
+    } else {
+      ++counts[token];
+    }
     return true;
   });
   if (!status.ok()) {
     return status;
+  }
+  for (const auto& [token, count] : single) {
+    if (count > 0) {
+      counts.emplace(token, count);
+    }
   }
   if (counts.empty()) {
     return failure(ExitCode::BadInput, "`%s` has no %s", std::string(name).c_str(),
@@ -171,8 +185,13 @@ Status readVocabulary(std::string_view text, Unit unit, std::string_view fileNam
 }
 
 Tokenizer::Tokenizer(const plan::Source& source) : source_(source) {
+  single_.fill(-1);
   for (size_t i = 0; i < source.vocabulary.size(); ++i) {
-    numbers_.emplace(source.vocabulary[i], static_cast<int32_t>(i));
+    const std::string& token = source.vocabulary[i];
+    numbers_.emplace(token, static_cast<int32_t>(i));
+    if (token.size() == 1) {
+      single_[static_cast<uint8_t>(token[0])] = static_cast<int32_t>(i);
+    }
   }
 }
 
@@ -182,6 +201,10 @@ Status Tokenizer::encode(std::string_view text, std::string_view name, std::vect
   Status status = forEachToken(text, rule.unit, name, [&](std::string_view token) {
     if (rule.unit == Unit::Byte) {
       tokens.push_back(static_cast<uint8_t>(token[0]));
+      return true;
+    }
+    if (int32_t known = token.size() == 1 ? single_[static_cast<uint8_t>(token[0])] : -1; known >= 0) {
+      tokens.push_back(known);
       return true;
     }
     auto found = numbers_.find(token);

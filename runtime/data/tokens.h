@@ -8,6 +8,7 @@
 #include "runtime/plan/plan.h"
 #include "runtime/support/status.h"
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -45,6 +46,7 @@ public:
 private:
   const plan::Source& source_;
   std::unordered_map<std::string_view, int32_t> numbers_;
+  std::array<int32_t, 256> single_; // of the tokens of one byte, by this byte; -1: none
 };
 
 } // namespace dnn::runtime
