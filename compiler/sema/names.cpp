@@ -57,6 +57,31 @@ size_t emitCount(const ast::Block& body) {
   return count;
 }
 
+/// The names that a statement gives to what stands behind it.
+std::vector<const ast::Name*> definedNames(const ast::Stmt& stmt) {
+  std::vector<const ast::Name*> names;
+  auto add = [&](const auto& node) {
+    using Node = std::decay_t<decltype(node)>;
+    if constexpr (std::is_same_v<Node, ast::Let>) {
+      for (const ast::Name& name : node.names) {
+        names.push_back(&name);
+      }
+    } else if constexpr (std::is_same_v<Node, ast::Sweep>) {
+      for (const ast::Sweep::Item& item : node.items) {
+        names.push_back(&item.name);
+      }
+    } else if constexpr (std::is_same_v<Node, ast::LocalFn>) {
+      names.push_back(&node.fn->signature.name);
+    } else if constexpr (std::is_same_v<Node, ast::Const> || std::is_same_v<Node, ast::Param> ||
+                         std::is_same_v<Node, ast::State> || std::is_same_v<Node, ast::Data> ||
+                         std::is_same_v<Node, ast::Opt> || std::is_same_v<Node, ast::Track>) {
+      names.push_back(&node.name);
+    }
+  };
+  std::visit(add, stmt.node);
+  return names;
+}
+
 class Checker {
 public:
   Checker(const std::set<std::string>& visible, diag::Diagnostics& diags) : diags_(diags) {
@@ -82,6 +107,7 @@ public:
 private:
   diag::Diagnostics& diags_;
   std::vector<std::set<std::string>> scopes_;
+  std::vector<std::pair<const ast::Block*, size_t>> blocks_; // those around the present statement, which it is of each
   /// A scan whose body is being checked.
   struct OpenScan {
     const ast::Scan* scan;
@@ -111,7 +137,26 @@ private:
     for (const std::set<std::string>& scope : scopes_) {
       candidates.insert(candidates.end(), scope.begin(), scope.end());
     }
-    diags_.report<DiagId::unknown_name>(name.range, name.text).hint(didYouMean(name.text, candidates));
+    auto report = diags_.report<DiagId::unknown_name>(name.range, name.text);
+    if (const ast::Name* later = definedLater(name.text)) {
+      report.note(later->range, "it is defined here, behind its use");
+    } else {
+      report.hint(didYouMean(name.text, candidates));
+    }
+  }
+
+  /// Where a statement that is still to come, of the present block or of one around it, defines the name; or null.
+  const ast::Name* definedLater(const std::string& name) const {
+    for (auto open = blocks_.rbegin(); open != blocks_.rend(); ++open) {
+      for (size_t i = open->second + 1; i < open->first->stmts.size(); ++i) {
+        for (const ast::Name* defined : definedNames(*open->first->stmts[i])) {
+          if (defined->text == name) {
+            return defined;
+          }
+        }
+      }
+    }
+    return nullptr;
   }
 
   void distinct(const std::vector<const ast::Name*>& names) {
@@ -212,9 +257,12 @@ private:
 
   void block(const ast::Block& block, std::set<std::string> names) {
     scopes_.push_back(std::move(names));
-    for (const ast::StmtPtr& stmt : block.stmts) {
-      std::visit([&](auto& node) { statement(node); }, stmt->node);
+    blocks_.emplace_back(&block, 0);
+    for (size_t i = 0; i < block.stmts.size(); ++i) {
+      blocks_.back().second = i;
+      std::visit([&](auto& node) { statement(node); }, block.stmts[i]->node);
     }
+    blocks_.pop_back();
     scopes_.pop_back();
   }
 
