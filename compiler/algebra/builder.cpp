@@ -96,6 +96,9 @@ ExprRef Builder::cast(DType to, ExprRef value) const {
   if (value->dtype == to) {
     return value;
   }
+  if (isStorageOnly(to) && value->kind == ExprKind::Cast && value->args[0]->dtype == to) {
+    return value->args[0]; // what an f32 was widened from; the other way around loses bits
+  }
   if (value->kind == ExprKind::Const && isFloat(to)) {
     return pool_.number(*constantValue(value), to);
   }

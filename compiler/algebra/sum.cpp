@@ -31,7 +31,7 @@ bool isRational(ExprRef e) {
   if (e->kind == ExprKind::Const) {
     return isFloat(e->dtype);
   }
-  if (e->kind != ExprKind::Apply || !isFloat(e->dtype)) {
+  if (e->kind != ExprKind::Apply || !isFloat(e->dtype) || isStorageOnly(e->dtype)) {
     return false;
   }
   return e->op == ScalarOp::Neg || e->op == ScalarOp::Add || e->op == ScalarOp::Sub || e->op == ScalarOp::Mul ||

@@ -118,7 +118,9 @@ public:
     std::vector<Contribution> result;
     for (const AccessAdjoint& read : *reads) {
       Value* x = op_.operands[read.access->operand];
-      result.push_back({x, adjointOfRead(*x, read)});
+      Value like;
+      like.type = gradientType(x->type);
+      result.push_back({x, adjointOfRead(like, read)});
     }
     return result;
   }

@@ -247,12 +247,13 @@ private:
     std::vector<ExprRef> rest = indexRange(b.pool(), 1, dims.size() - 1);
     ExprRef step = b.pool().access(0, DType::I32, {});
     ExprRef body = b.when(b.eq(b.pool().index(0), step), b.pool().access(1, dy->type.dtype, rest));
-    contribute(from.whole, emitter_.comp(dims, {}, Reduction::None, body, {counter, dy}, from.whole->type, op.loc));
+    contribute(from.whole,
+               emitter_.comp(dims, {}, Reduction::None, body, {counter, dy}, gradientType(from.whole->type), op.loc));
   }
 
   Status visitReshape(const Op& op) {
     Value* dy = adjointOfValue(op.results[0]);
-    Op* made = function_.createOp(OpKind::Reshape, {dy}, {op.operands[0]->type}, op.loc);
+    Op* made = function_.createOp(OpKind::Reshape, {dy}, {gradientType(op.operands[0]->type)}, op.loc);
     emitter_.made.push_back(made);
     contribute(op.operands[0], made->results[0]);
     return success();
@@ -269,7 +270,7 @@ private:
         std::vector<ExprRef> subscripts = indexRange(b.pool(), 0, dims.size());
         subscripts[op.axis] = b.add(subscripts[op.axis], graph::toExpr(b.pool(), {offset, {}}));
         ExprRef body = b.pool().access(0, dy->type.dtype, subscripts);
-        contribute(part, emitter_.comp(dims, {}, Reduction::None, body, {dy}, part->type, op.loc));
+        contribute(part, emitter_.comp(dims, {}, Reduction::None, body, {dy}, gradientType(part->type), op.loc));
       }
       offset = offset + part->type.dims[op.axis];
     }
@@ -286,7 +287,7 @@ private:
         continue;
       }
       Value* dy = adjointOfValue(result);
-      arguments.push_back(dy != nullptr ? dy : emitter_.fill(result->type, 0, op.loc));
+      arguments.push_back(dy != nullptr ? dy : emitter_.fill(gradientType(result->type), 0, op.loc));
     }
     Inlined inlined = inlineFunction(function_, *rule, arguments);
     emitter_.made.insert(emitter_.made.end(), inlined.ops.begin(), inlined.ops.end());
@@ -344,7 +345,7 @@ private:
         Value* last = graph::finalOf(op, i);
         Value* adjoint = adjointOfValue(last);
         carries.push_back(i);
-        initial.push_back(adjoint != nullptr ? adjoint : emitter_.fill(last->type, 0, op.loc));
+        initial.push_back(adjoint != nullptr ? adjoint : emitter_.fill(gradientType(last->type), 0, op.loc));
       }
     }
     for (size_t i = 0; i < graph::emitsOf(op).size(); ++i) {
@@ -375,7 +376,7 @@ private:
     for (size_t i : carries) {
       Value* carry = graph::carryOf(op, i);
       Value* adjoint = adjointOfValue(carry);
-      nexts.push_back(adjoint != nullptr ? adjoint : emitter_.fill(carry->type, 0, op.loc));
+      nexts.push_back(adjoint != nullptr ? adjoint : emitter_.fill(gradientType(carry->type), 0, op.loc));
     }
     std::vector<Value*> sliceAdjoints;
     std::vector<Value*> slicedValues;

@@ -1,6 +1,7 @@
 #include "compiler/autodiff/gradcheck.h"
 
 #include "compiler/autodiff/expand_grads.h"
+#include "compiler/autodiff/widen_storage.h"
 #include "compiler/support/assert.h"
 
 #include <algorithm>
@@ -44,6 +45,7 @@ Result<Differentiated> differentiatedCopy(const Module& module, const std::strin
     return parsed.error(); // names that the text form cannot carry
   }
   copy.module = std::move(*parsed);
+  widenStorage(*copy.module);
   copy.function = copy.module->findFunction(functionName);
   if (copy.function == nullptr) {
     return Error{"there is no function `" + functionName + "` to check", ""};
@@ -271,7 +273,13 @@ Result<GradcheckReport> gradcheck(const Module& module, const std::string& funct
   if (!prepared) {
     return prepared.error();
   }
-  Checker checker(*plain->function, *prepared->function, environment, options);
+  Environment widened = environment;
+  for (auto* tensors : {&widened.persistents, &widened.inputs}) {
+    for (auto& [name, tensor] : *tensors) {
+      tensor.dtype = computedAs(tensor.dtype);
+    }
+  }
+  Checker checker(*plain->function, *prepared->function, widened, options);
   GradcheckReport report;
   for (size_t i = 0; i < plain->checks.size(); ++i) {
     Result<GradcheckEntry> entry = checker.run(plain->checks[i], prepared->checks[i].gradient);

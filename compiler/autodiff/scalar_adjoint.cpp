@@ -181,7 +181,7 @@ private:
                        : success();
       }
       for (const Guarded& term : terms) {
-        contribute(from, {term.guard, b_.cast(from->dtype, term.value)});
+        contribute(from, {term.guard, b_.cast(computedAs(from->dtype), term.value)});
       }
       return success();
     }

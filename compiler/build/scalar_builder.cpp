@@ -42,6 +42,8 @@ Reduction reductionOf(Reduce::Kind kind) {
 ExprRef extreme(graph::ExprPool& pool, DType dtype, int sign) {
   switch (dtype) {
   case DType::F32: return pool.number(sign * static_cast<double>(std::numeric_limits<float>::max()), dtype);
+  case DType::BF16:
+  case DType::F16: break; // read as f32
   case DType::F64: return pool.number(sign * std::numeric_limits<double>::max(), dtype);
   case DType::I32:
     return pool.integer(sign < 0 ? std::numeric_limits<int32_t>::min() : std::numeric_limits<int32_t>::max(), dtype);

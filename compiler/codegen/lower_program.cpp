@@ -13,19 +13,6 @@ namespace {
 using graph::Op;
 using graph::OpKind;
 
-DType typeOf(plan::DType t) {
-  switch (t) {
-  case plan::DType::F32: return DType::F32;
-  case plan::DType::F64: return DType::F64;
-  case plan::DType::I32: return DType::I32;
-  case plan::DType::I64: return DType::I64;
-  case plan::DType::U8: return DType::U8;
-  case plan::DType::U32: return DType::U32;
-  case plan::DType::Bool: return DType::Bool;
-  }
-  DNN_UNREACHABLE("every type of the plan is a type of the graph");
-}
-
 bool fits(plan::Entry::Kind entry, graph::FunctionKind function) {
   switch (function) {
   case graph::FunctionKind::Init: return entry == plan::Entry::Kind::Init;
@@ -48,7 +35,7 @@ void addUnusedInputs(graph::Function& function, const plan::Entry& entry) {
       continue;
     }
     TensorType type;
-    type.dtype = typeOf(port.dtype);
+    type.dtype = port.dtype;
     if (port.batched) {
       DNN_ASSERT(!function.symbols.empty(), "an entry with batched inputs has a batch");
       type.dims.push_back(Dim::symbol(0));

@@ -2,6 +2,7 @@
 
 #include "compiler/graph/scan.h"
 #include "compiler/support/assert.h"
+#include "runtime/types/half.h"
 
 #include <algorithm>
 #include <bit>
@@ -165,6 +166,8 @@ private:
     switch (constant->dtype) {
     case DType::F32: return std::bit_cast<uint32_t>(static_cast<float>(constant->number));
     case DType::F64: return std::bit_cast<uint64_t>(constant->number);
+    case DType::BF16:
+    case DType::F16: return toBits(constant->dtype, static_cast<float>(constant->number));
     case DType::I32:
     case DType::U32: return static_cast<uint32_t>(constant->integer);
     case DType::I64: return static_cast<uint64_t>(constant->integer);

@@ -1,6 +1,5 @@
 #include "compiler/driver/data_files.h"
 
-#include "compiler/driver/plan_dtype.h"
 #include "runtime/data/dataset.h"
 #include "runtime/data/probe.h"
 
@@ -57,7 +56,7 @@ Result<sema::IdxInfo> FileProbe::probeIdx(const std::string& path) {
   if (runtime::Status status = runtime::probeIdx(resolve(path), probe); !status.ok()) {
     return Error{status.message, ""};
   }
-  return sema::IdxInfo{dtypeOf(probe.dtype), probe.dims};
+  return sema::IdxInfo{probe.dtype, probe.dims};
 }
 
 Result<plan::Source> FileProbe::probeSource(plan::Source source, int64_t limit, const std::string& vocabularyFile) {

@@ -1,7 +1,7 @@
 #include "compiler/driver/interpreted_program.h"
 
-#include "compiler/driver/plan_dtype.h"
 #include "compiler/support/assert.h"
+#include "runtime/types/half.h"
 
 #include <cstdio>
 #include <cstring>
@@ -37,13 +37,15 @@ void copyTensor(graph::Tensor& tensor, uint8_t* memory, bool load) {
   case DType::I32: return copyElements<int32_t>(tensor, memory, load);
   case DType::I64: return copyElements<int64_t>(tensor, memory, load);
   case DType::U32: return copyElements<uint32_t>(tensor, memory, load);
+  case DType::BF16: return copyElements<Bf16>(tensor, memory, load);
+  case DType::F16: return copyElements<F16>(tensor, memory, load);
   case DType::U8:
   case DType::Bool: return copyElements<uint8_t>(tensor, memory, load);
   }
 }
 
 graph::Tensor loadTensor(plan::DType dtype, std::vector<int64_t> dims, uint8_t* memory) {
-  graph::Tensor tensor = graph::Tensor::zeros(dtypeOf(dtype), std::move(dims));
+  graph::Tensor tensor = graph::Tensor::zeros(dtype, std::move(dims));
   copyTensor(tensor, memory, true);
   return tensor;
 }

@@ -4,6 +4,7 @@
 #include "compiler/graph/scalar_math.h"
 #include "compiler/support/assert.h"
 #include "runtime/random/philox.h"
+#include "runtime/types/half.h"
 
 #include <algorithm>
 #include <cmath>
@@ -264,6 +265,12 @@ void BodyProgram::execute(const Instruction& instruction, int count) {
     }
     return;
   }
+  case Code::Narrow:
+    for (int i = 0; i < count; ++i) {
+      auto single = static_cast<float>(floats(instruction.a)[i]);
+      floats(instruction.dst)[i] = static_cast<double>(rounded(instruction.dtype, single));
+    }
+    return;
   case Code::IntToFloat:
     for (int i = 0; i < count; ++i) {
       floats(instruction.dst)[i] = static_cast<double>(ints(instruction.a)[i]);

@@ -259,11 +259,13 @@ struct BodyProgram::Lowering {
   Register makeCast(ExprRef e, bool once) {
     Register from = lower(e->args[0]);
     bool fromFloat = isFloat(e->args[0]->dtype);
-    if (fromFloat && isFloat(e->dtype)) {
+    if (fromFloat && isFloat(e->dtype) && (!isStorageOnly(e->dtype) || e->args[0]->dtype == e->dtype)) {
       return from;
     }
     Instruction instruction{.dtype = e->dtype, .a = from};
-    if (isFloat(e->dtype)) {
+    if (isStorageOnly(e->dtype)) {
+      instruction.code = Code::Narrow;
+    } else if (isFloat(e->dtype)) {
       instruction.code = Code::IntToFloat;
     } else if (fromFloat) {
       instruction.code = e->dtype == DType::Bool ? Code::FloatToBool : Code::FloatToInt;
@@ -339,7 +341,9 @@ int64_t wrapTo(DType dtype, int64_t value) {
   case DType::Bool: return value != 0;
   case DType::I64:
   case DType::F32:
-  case DType::F64: return value;
+  case DType::F64:
+  case DType::BF16:
+  case DType::F16: return value;
   }
   DNN_UNREACHABLE("every element type wraps in some way");
 }

@@ -39,6 +39,7 @@ enum class Code : uint8_t {
   Logic,       // dst = op(a, b), bools
   SelectFloat, // dst = a ? b : c
   SelectInt,
+  Narrow, // dst = a rounded to dtype, which is storage-only
   IntToFloat,
   FloatToInt, // to dtype
   IntToInt,   // to dtype

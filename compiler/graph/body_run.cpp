@@ -20,7 +20,9 @@ int64_t smallestOf(DType dtype) {
   case DType::U32:
   case DType::Bool:
   case DType::F32:
-  case DType::F64: return 0;
+  case DType::F64:
+  case DType::BF16:
+  case DType::F16: return 0;
   }
   return 0;
 }
@@ -32,7 +34,9 @@ int64_t largestOf(DType dtype) {
   case DType::U32: return std::numeric_limits<uint32_t>::max();
   case DType::Bool:
   case DType::F32:
-  case DType::F64: return 1;
+  case DType::F64:
+  case DType::BF16:
+  case DType::F16: return 1;
   }
   return 1;
 }

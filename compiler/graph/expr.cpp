@@ -1,6 +1,7 @@
 #include "compiler/graph/expr.h"
 
 #include "compiler/support/assert.h"
+#include "runtime/types/half.h"
 
 #include <bit>
 #include <cmath>
@@ -54,7 +55,7 @@ double canonical(double value, DType dtype) {
   if (std::isnan(value)) {
     return std::numeric_limits<double>::quiet_NaN();
   }
-  return dtype == DType::F32 ? static_cast<double>(static_cast<float>(value)) : value;
+  return dtype == DType::F64 ? value : static_cast<double>(rounded(dtype, static_cast<float>(value)));
 }
 
 } // namespace
@@ -139,6 +140,9 @@ std::optional<DType> resultType(ScalarOp op, std::span<const ExprRef> args) {
     if (arg->dtype != type) {
       return std::nullopt;
     }
+  }
+  if (isStorageOnly(type) && op != ScalarOp::StopGrad) {
+    return std::nullopt;
   }
   switch (info.result) {
   case ScalarResult::Same: return type == DType::Bool ? std::nullopt : std::optional(type);

@@ -23,7 +23,7 @@ enum class ExprKind : uint8_t {
   Extent, ///< the run-time value of a linear form over the symbols, i32
   Access, ///< an element of a tensor operand
   Apply,  ///< a scalar operator
-  Cast,   ///< conversion of its one argument to dtype; float to integer truncates, to bool is `!= 0`
+  Cast,   ///< conversion of its one argument to dtype; float to integer truncates, to bool is `!= 0`, f32 to f16 rounds
   Draw,   ///< a random number, a pure function of (seed, step, site, coordinates)
 };
 

@@ -4,6 +4,7 @@
 #include "compiler/graph/scan.h"
 #include "compiler/graph/text.h"
 #include "compiler/support/assert.h"
+#include "runtime/types/half.h"
 
 #include <algorithm>
 
@@ -33,7 +34,8 @@ int64_t Tensor::size() const { return static_cast<int64_t>(isFloat(dtype) ? floa
 
 void Tensor::set(int64_t i, double value) {
   if (isFloat(dtype)) {
-    floats.at(static_cast<size_t>(i)) = value;
+    floats.at(static_cast<size_t>(i)) =
+        isStorageOnly(dtype) ? static_cast<double>(rounded(dtype, static_cast<float>(value))) : value;
   } else {
     ints.at(static_cast<size_t>(i)) = static_cast<int64_t>(value);
   }

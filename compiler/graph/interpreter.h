@@ -16,7 +16,7 @@
 
 namespace dnn::graph {
 
-/// A tensor with its elements in row-major order: `floats` for F32 and F64, `ints` for all other types.
+/// A tensor with its elements in row-major order: `floats` for floats, `ints` for all other types.
 struct Tensor {
   DType dtype = DType::F32;
   std::vector<int64_t> dims;

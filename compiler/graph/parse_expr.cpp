@@ -19,7 +19,9 @@ bool fitsIn(DType dtype, int64_t value) {
   case DType::I64: return true;
   case DType::Bool: return value == 0 || value == 1;
   case DType::F32:
-  case DType::F64: return true;
+  case DType::F64:
+  case DType::BF16:
+  case DType::F16: return true;
   }
   return false;
 }
@@ -130,7 +132,7 @@ ExprRef Parser::parseNumber(bool negative) {
   }
   DType dtype = DType::I32;
   bool typed = false;
-  for (DType t : {DType::F32, DType::F64, DType::I32, DType::I64, DType::U8, DType::U32}) {
+  for (DType t : {DType::BF16, DType::F16, DType::F32, DType::F64, DType::I32, DType::I64, DType::U8, DType::U32}) {
     if (text.ends_with(nameOf(t))) {
       dtype = t;
       typed = true;
@@ -152,11 +154,11 @@ ExprRef Parser::parseNumber(bool negative) {
     float single = 0;
     const char* end = text.data() + text.size();
     auto [stop, code] =
-        dtype == DType::F32 ? std::from_chars(text.data(), end, single) : std::from_chars(text.data(), end, value);
+        dtype == DType::F64 ? std::from_chars(text.data(), end, value) : std::from_chars(text.data(), end, single);
     if (code != std::errc() || stop != end) {
       lexer_.failAt(offset, "not a number of type " + std::string(nameOf(dtype)));
     }
-    return module_->exprs.number(sign * (dtype == DType::F32 ? static_cast<double>(single) : value), dtype);
+    return module_->exprs.number(sign * (dtype == DType::F64 ? value : static_cast<double>(single)), dtype);
   }
   uint64_t magnitude = 0;
   const char* end = text.data() + text.size();

@@ -339,8 +339,8 @@ private:
         text += (i ? ", " : "") + subscript(op, e->args[i], Tightness::Loose);
       }
       if (e->fill) {
-        text += "; " + (isFloat(e->dtype) ? printFloat(*e->fill, DType::F64 == e->dtype ? DType::F64 : DType::F32)
-                                          : std::to_string(static_cast<int64_t>(*e->fill)));
+        text += "; " +
+                (isFloat(e->dtype) ? printFloat(*e->fill, e->dtype) : std::to_string(static_cast<int64_t>(*e->fill)));
       }
       return text + "]";
     }

@@ -27,7 +27,9 @@ Limits limitsOf(DType dtype) {
   case DType::Bool: return {0, 1};
   case DType::I64:
   case DType::F32:
-  case DType::F64: return {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()};
+  case DType::F64:
+  case DType::BF16:
+  case DType::F16: return {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()};
   }
   DNN_UNREACHABLE("every element type has limits");
 }

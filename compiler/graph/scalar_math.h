@@ -71,7 +71,9 @@ inline int64_t truncate(double value, DType dtype) {
   case DType::I64:
   case DType::Bool:
   case DType::F32:
-  case DType::F64: low = -9223372036854775808.0, high = 9223372036854775808.0; break;
+  case DType::F64:
+  case DType::BF16:
+  case DType::F16: low = -9223372036854775808.0, high = 9223372036854775808.0; break;
   }
   double whole = std::trunc(value);
   if (whole >= low && whole < high) {

@@ -26,7 +26,8 @@ bool isIdentifier(std::string_view text) {
 }
 
 bool isNumberWord(std::string_view text) {
-  return text == "true" || text == "false" || text == "inf" || text == "nan" || text == "inff64" || text == "nanf64";
+  return text == "true" || text == "false" || text == "inf" || text == "nan" || text == "inff64" || text == "nanf64" ||
+         text == "infbf16" || text == "nanbf16" || text == "inff16" || text == "nanf16";
 }
 
 bool isReservedWord(std::string_view text) { return isNumberWord(text) || text == "let"; }
@@ -41,18 +42,20 @@ std::string printFloat(double value, DType dtype) {
   } else if (std::isinf(value)) {
     text = value < 0 ? "-inf" : "inf";
   } else {
-    text = dtype == DType::F32 ? shortest(static_cast<float>(value)) : shortest(value);
+    text = dtype == DType::F64 ? shortest(value) : shortest(static_cast<float>(value));
     if (text.find_first_of(".e") == std::string::npos) {
       text += ".0";
     }
   }
-  return dtype == DType::F64 ? text + "f64" : text;
+  return dtype == DType::F32 ? text : text + std::string(nameOf(dtype));
 }
 
 std::string printConstant(const Expr& constant) {
   switch (constant.dtype) {
   case DType::F32:
-  case DType::F64: return printFloat(constant.number, constant.dtype);
+  case DType::F64:
+  case DType::BF16:
+  case DType::F16: return printFloat(constant.number, constant.dtype);
   case DType::Bool: return constant.integer != 0 ? "true" : "false";
   case DType::I32: return std::to_string(constant.integer);
   case DType::I64:

@@ -19,7 +19,9 @@ bool isWhole(double value, DType dtype) {
   case DType::I64: return value == std::floor(value) && std::abs(value) <= 9007199254740992.0; // 2^53: exact in f64
   case DType::Bool: return value == 0 || value == 1;
   case DType::F32:
-  case DType::F64: return true;
+  case DType::F64:
+  case DType::BF16:
+  case DType::F16: return true;
   }
   return false;
 }
@@ -103,6 +105,11 @@ void Verifier::checkNode(const Op& op, ExprRef e, RangeAnalysis& ranges) {
   case ExprKind::Cast:
     if (e->args.size() != 1) {
       fail("a cast has one argument");
+    } else if (DType from = e->args[0]->dtype;
+               from != e->dtype &&
+               (isStorageOnly(from) ? e->dtype != DType::F32 : isStorageOnly(e->dtype) && from != DType::F32)) {
+      fail("a cast from " + std::string(nameOf(from)) + " to " + std::string(nameOf(e->dtype)) +
+           "; floats of 16 bits are cast from and to f32");
     }
     return;
   case ExprKind::Draw:

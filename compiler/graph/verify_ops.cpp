@@ -185,14 +185,14 @@ void Verifier::checkCompType(const Op& op) {
   case Reduction::Mul:
   case Reduction::Max:
   case Reduction::Min:
-    if (body != result || body == DType::Bool) {
+    if (body != result || body == DType::Bool || isStorageOnly(body)) {
       mismatch("this reduction has numbers of one type");
     }
     return;
   case Reduction::ArgMax:
   case Reduction::ArgMin: {
     std::optional<int64_t> points = maxElementCount(extentsOf(op.reduced), function_->symbols);
-    if (body == DType::Bool || result != DType::I32) {
+    if (body == DType::Bool || isStorageOnly(body) || result != DType::I32) {
       mismatch("this reduction has numbers and gives an i32");
     } else if (!points || *points > maxElements) {
       fail("the positions of its reduction do not fit an i32");
@@ -265,7 +265,7 @@ void Verifier::checkScatter(const Op& op) {
   if (failed()) {
     return;
   }
-  if (op.body->dtype != type.dtype || type.dtype == DType::Bool) {
+  if (op.body->dtype != type.dtype || type.dtype == DType::Bool || isStorageOnly(type.dtype)) {
     return fail("the body is " + std::string(nameOf(op.body->dtype)) + " and the result " +
                 std::string(nameOf(type.dtype)) + "; they are numbers of one type");
   }
@@ -440,9 +440,9 @@ void Verifier::checkGrad(const Op& op) {
     if (!isFloat(type.dtype)) {
       return fail(name(op.operands[i + 1]) + " is " + typeText(type) + "; only floats have a gradient");
     }
-    if (op.results[i]->type != type) {
+    if (TensorType wanted = gradientType(type); op.results[i]->type != wanted) {
       return fail("the gradient of " + name(op.operands[i + 1]) + " is " + typeText(op.results[i]->type) +
-                  " instead of " + typeText(type));
+                  " instead of " + typeText(wanted));
     }
   }
 }

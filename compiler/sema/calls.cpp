@@ -105,7 +105,7 @@ Value Instantiator::callValue(const Value& callee, std::vector<Argument> args, S
     if (!statics) {
       return Poison{};
     }
-    return std::make_shared<Instance>(Instance{*layer, std::move(*statics), range, "", nullptr});
+    return std::make_shared<Instance>(Instance{*layer, std::move(*statics), range, "", nullptr, {}});
   }
   if (auto* instance = callee.as<InstancePtr>(); instance && (*instance)->layer.decl) {
     return callLayer(*instance, std::move(args), range, env);
@@ -126,6 +126,10 @@ Value Instantiator::callValue(const Value& callee, std::vector<Argument> args, S
   if (auto* core = callee.as<CoreFn>(); core && core->kind == CoreFn::Kind::Scalar && args.size() == 1) {
     std::optional<Tensor> t = toTensor(args[0].value, args[0].range);
     return t ? applyOp(core->op, {*t}, {args[0].range}, range) : Value();
+  }
+  if (auto* core = callee.as<CoreFn>(); core && core->kind == CoreFn::Kind::Cast && args.size() == 1) {
+    std::optional<Tensor> t = toTensor(args[0].value, args[0].range);
+    return t ? callCast(core->dtype, *t, args[0].range, range) : Value();
   }
   if (auto* optimizer = callee.as<OptimizerDef>()) {
     std::optional<Statics> statics = bindStatics(optimizer->decl->signature, optimizer->scope, {}, args, range);

@@ -113,6 +113,9 @@ Value Instantiator::callCore(const CoreFn& fn, const ast::Expr& e, const ast::Ca
   };
   std::optional<double> a = number(values[0]);
   if (fn.kind == CoreFn::Kind::Cast) {
+    if (values[0].as<InstancePtr>() || values[0].as<InstanceList>()) {
+      return withStorage(values[0], fn.dtype, ranges[0]);
+    }
     if (a && fn.dtype == DType::F32) {
       return StaticFloat{*a};
     }
@@ -231,6 +234,7 @@ Value Instantiator::callReshape(const ast::Call& call, SourceRange range, Env& e
 }
 
 Value Instantiator::callConcat(const ast::Call& call, SourceRange range, Env& env) {
+  std::vector<std::pair<Tensor, SourceRange>> tensors;
   std::vector<VarId> parts;
   std::optional<int64_t> axis;
   std::optional<TensorType> type;
@@ -258,26 +262,32 @@ Value Instantiator::callConcat(const ast::Call& call, SourceRange range, Env& en
     if (!t) {
       return Poison{};
     }
-    if (*axis < 0 || *axis >= static_cast<int64_t>(t->type.rank())) {
-      error<DiagId::axis_out_of_range>(range, *axis, str(t->type));
+    tensors.emplace_back(std::move(*t), arg.value->range);
+  }
+  bool mixed = std::ranges::any_of(
+      tensors, [&](const auto& part) { return part.first.type.dtype != tensors[0].first.type.dtype; });
+  for (auto& [part, where] : tensors) {
+    const Tensor t = mixed ? widened(part, where) : part;
+    if (*axis < 0 || *axis >= static_cast<int64_t>(t.type.rank())) {
+      error<DiagId::axis_out_of_range>(range, *axis, str(t.type));
       return Poison{};
     }
     auto at = static_cast<size_t>(*axis);
     if (type) {
-      std::vector<Dim> dims = t->type.dims;
+      std::vector<Dim> dims = t.type.dims;
       if (dims.size() == type->rank()) {
         dims[at] = type->dims[at];
       }
-      if (dims != type->dims || t->type.dtype != type->dtype) {
-        error<DiagId::shape_mismatch>(arg.value->range, "`concat`", str(*type), str(t->type));
+      if (dims != type->dims || t.type.dtype != type->dtype) {
+        error<DiagId::shape_mismatch>(where, "`concat`", str(*type), str(t.type));
         return Poison{};
       }
-      type->dims[at] = type->dims[at] + t->type.dims[at];
+      type->dims[at] = type->dims[at] + t.type.dims[at];
     } else {
-      type = t->type;
+      type = t.type;
       type->bound.reset();
     }
-    parts.push_back(store(*t, "t", arg.value->range));
+    parts.push_back(store(t, "t", where));
   }
   if (parts.empty()) {
     error<DiagId::wrong_argument_count>(range, "concat", "an `axis` and some tensors", 0);
@@ -319,6 +329,36 @@ Value Instantiator::callRecompute(const ast::Call& call, Env& env) {
   return Recomputed{std::make_shared<const Value>(std::move(callee))};
 }
 
+Value Instantiator::withStorage(const Value& value, DType type, SourceRange range) {
+  if (computedAs(type) != DType::F32) {
+    error<DiagId::wrong_storage>(range, nameOf(type));
+    return Poison{};
+  }
+  if (auto* instance = value.as<InstancePtr>()) {
+    if (!(*instance)->path.empty()) {
+      error<DiagId::storage_of_named>(range, (*instance)->path)
+          .hint("say it where the instance is made: `let l = " + std::string(nameOf(type)) + "(" +
+                (*instance)->layer.decl->signature.name.text + "(…))`");
+      return Poison{};
+    }
+    auto own = std::make_shared<Instance>(**instance);
+    own->storage = own->storage.value_or(type); // what is nearer to the layer counts
+    return own;
+  }
+  auto* list = value.as<InstanceList>();
+  if (!list) {
+    return value; // a function of a chain
+  }
+  InstanceList own;
+  for (const Value& item : list->items) {
+    own.items.push_back(withStorage(item, type, range));
+    if (own.items.back().poisoned()) {
+      return Poison{};
+    }
+  }
+  return own;
+}
+
 Value Instantiator::callChain(const ast::Call& call, SourceRange range, Env& env) {
   if (call.args.empty()) {
     error<DiagId::wrong_argument_count>(range, "chain", "layers and functions", 0);
@@ -349,7 +389,7 @@ Value Instantiator::callGrad(const ast::Call& call, SourceRange range, Env& env)
     error<DiagId::loss_not_scalar>(call.args[0].value->range, str(loss->type));
     return Poison{};
   }
-  VarId lossVar = store(*loss, "loss", call.args[0].value->range);
+  VarId lossVar = store(widened(*loss, call.args[0].value->range), "loss", call.args[0].value->range);
   std::set<VarId> reached = dependencies(lossVar);
   if (!wrt->var || !reached.contains(*wrt->var)) {
     error<DiagId::loss_does_not_depend>(range, ast::print(*call.args[1].value));
@@ -366,7 +406,7 @@ Value Instantiator::callGrad(const ast::Call& call, SourceRange range, Env& env)
       return Poison{};
     }
   }
-  VarId result = out_->addVar("grad", wrt->type);
+  VarId result = out_->addVar("grad", gradientType(wrt->type));
   out_->emit(range, Grad{lossVar, {*wrt->var}, {result}});
   return variable(result);
 }

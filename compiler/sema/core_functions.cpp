@@ -19,7 +19,7 @@ const std::map<std::string, CoreFn>& table() {
     for (ScalarOp op : kNamedOps) {
       names[std::string(infoOf(op).spelling)] = {CoreFn::Kind::Scalar, op, DType::F32};
     }
-    for (DType t : {DType::F32, DType::F64, DType::I32, DType::I64, DType::U8, DType::U32}) {
+    for (DType t : {DType::F32, DType::F64, DType::I32, DType::I64, DType::U8, DType::U32, DType::BF16, DType::F16}) {
       names[std::string(nameOf(t))] = {CoreFn::Kind::Cast, ScalarOp::Add, t};
     }
     names["float"] = {CoreFn::Kind::Cast, ScalarOp::Add, DType::F32};

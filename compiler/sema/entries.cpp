@@ -8,23 +8,10 @@
 
 namespace dnn::sema {
 
-plan::DType planType(DType type) {
-  switch (type) {
-  case DType::F32: return plan::DType::F32;
-  case DType::F64: return plan::DType::F64;
-  case DType::I32: return plan::DType::I32;
-  case DType::I64: return plan::DType::I64;
-  case DType::U8: return plan::DType::U8;
-  case DType::U32: return plan::DType::U32;
-  case DType::Bool: return plan::DType::Bool;
-  }
-  return plan::DType::F32;
-}
-
 plan::Port portOf(const std::string& name, const TensorType& type) {
   plan::Port port;
   port.name = name;
-  port.dtype = planType(type.dtype);
+  port.dtype = type.dtype;
   for (size_t i = 0; i < type.dims.size(); ++i) {
     if (i == 0 && !type.dims[0].isStatic()) {
       port.batched = true;

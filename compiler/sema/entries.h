@@ -7,7 +7,6 @@
 
 namespace dnn::sema {
 
-plan::DType planType(DType type);
 /// A symbolic first dimension is the batch.
 plan::Port portOf(const std::string& name, const TensorType& type);
 

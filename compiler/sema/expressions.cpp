@@ -183,7 +183,7 @@ Value Instantiator::findPart(const Instance& instance, const std::string& part, 
     }
   }
   if (prefix) {
-    return std::make_shared<Instance>(Instance{{}, {}, range, path, instance.values});
+    return std::make_shared<Instance>(Instance{{}, {}, range, path, instance.values, {}});
   }
   error<DiagId::unknown_parameter>(partRange, path)
       .hint(parts.empty() ? "an instance has parameters from its first call on" : didYouMean(part, parts));
@@ -233,6 +233,7 @@ Value Instantiator::evalReduce(const ast::Expr& e, const ast::Reduce& reduce, En
   if (body->weak && reduce.kind == ast::ReduceKind::Mean) {
     convertTo(*body, DType::F32);
   }
+  body = widened(*body, reduce.body->range);
   DType type = body->type.dtype;
   if (logical != (type == DType::Bool) || (reduce.kind == ast::ReduceKind::Mean && !isFloat(type))) {
     std::string_view wanted = logical ? "bool" : reduce.kind == ast::ReduceKind::Mean ? "float" : "numeric";

@@ -106,7 +106,12 @@ private:
   /// Equal shapes, or scalars. `make` gets one element of each.
   Value pointwise(const std::vector<Tensor>& args, const std::vector<SourceRange>& ranges, std::string_view what,
                   SourceRange range, const std::function<ScalarPtr(std::vector<ScalarPtr>)>& make);
+  /// Literals take any type that holds them, and 16-bit floats become f32; nothing else converts by itself.
   bool convertTo(Tensor& t, DType to);
+  /// For what is stored into a place of this type: rounds f32 to floats of 16 bits besides.
+  bool storeAs(Tensor& t, DType to, SourceRange range);
+  /// 16-bit floats as f32; anything else as it is.
+  Tensor widened(const Tensor& t, SourceRange range);
 
   // --- tensors.cpp ---
   Tensor variable(VarId var);
@@ -198,6 +203,8 @@ private:
   Value callReshape(const ast::Call& call, SourceRange range, Env& env);
   Value callConcat(const ast::Call& call, SourceRange range, Env& env);
   Value callRecompute(const ast::Call& call, Env& env);
+  /// bf16(Dense(64)): the instance, whose parameters are kept in this type.
+  Value withStorage(const Value& value, DType type, SourceRange range);
   Value callChain(const ast::Call& call, SourceRange range, Env& env);
   Value callRepeat(const ast::Call& call, SourceRange range, Env& env);
   Value callGrad(const ast::Call& call, SourceRange range, Env& env);
@@ -261,7 +268,7 @@ private:
   void runState(const ast::Stmt& stmt, const ast::State& state, Env& env);
   void runUpdate(const ast::Stmt& stmt, const ast::Update& update, Env& env);
   std::optional<Value> runWhen(const ast::When& when, Env& env);
-  void assignPath(Value& value, const std::string& path, bool copy);
+  void assignPath(Value& value, const std::string& path, bool copy, std::optional<DType> storage);
   Value nameInstances(Value value, const ast::Name& name, Env& env);
   Value returned(const ast::Stmt& stmt, const std::vector<ast::ExprPtr>& values, Env& env);
 

@@ -190,6 +190,7 @@ void Instantiator::runMinimize(const ast::Stmt& stmt, const ast::Minimize& minim
   if (!loss || !parameters || !optimizer) {
     return;
   }
+  loss = widened(*loss, minimize.loss->range);
   auto mode = modes_.find(&minimize);
   if (mode != modes_.end() && mode->second == Mode::Rest) {
     return;
@@ -214,7 +215,7 @@ void Instantiator::runMinimize(const ast::Stmt& stmt, const ast::Minimize& minim
       continue;
     }
     grad.wrt.push_back(read.back());
-    grad.results.push_back(out_->addVar("d_" + p.path.substr(p.path.rfind('.') + 1), p.type));
+    grad.results.push_back(out_->addVar("d_" + p.path.substr(p.path.rfind('.') + 1), gradientType(p.type)));
   }
   if (!ok) {
     return;

@@ -120,6 +120,10 @@ bool Instantiator::convertTo(Tensor& t, DType to) {
     t.weak = false;
     return true;
   }
+  if (isStorageOnly(t.type.dtype) && to == DType::F32) {
+    t = widened(t, SourceRange{});
+    return true;
+  }
   // A literal takes any type that holds it; a float literal is no integer.
   if (!t.weak || to == DType::Bool || !literalsFit(t.body, to)) {
     return false;
@@ -130,8 +134,22 @@ bool Instantiator::convertTo(Tensor& t, DType to) {
   return true;
 }
 
+bool Instantiator::storeAs(Tensor& t, DType to, SourceRange range) {
+  if (!isStorageOnly(to) || t.type.dtype == to) {
+    return convertTo(t, to);
+  }
+  if (!convertTo(t, DType::F32)) {
+    return false;
+  }
+  t = *callCast(to, t, range, range).as<Tensor>();
+  return true;
+}
+
 bool Instantiator::unifyTypes(std::vector<Tensor>& args, const std::vector<SourceRange>& ranges, std::string_view what,
                               SourceRange range) {
+  for (size_t i = 0; i < args.size(); ++i) {
+    args[i] = widened(args[i], ranges[i]);
+  }
   // The type of the first operand that is no literal; among literals a float wins.
   std::optional<DType> type;
   size_t from = 0;

@@ -143,7 +143,7 @@ Value Instantiator::withValues(const ast::Let& let, const Value& base, Env& env)
       return Poison{};
     }
     const Persistent& p = program_.persistents[id];
-    if (!convertTo(*value, p.type.dtype) || value->type.dims != p.type.dims) {
+    if (!convertTo(*value, computedAs(p.type.dtype)) || value->type.dims != p.type.dims) {
       error<DiagId::type_mismatch>(let.each->range, "the value for `" + p.path + "`", str(p.type), str(value->type))
           .note(p.range, "`" + p.path + "` is declared here");
       return Poison{};

@@ -25,11 +25,12 @@ const Instance* findUnnamed(const Value& value) {
 } // namespace
 
 /// Instances that were given to a layer as statics belong to it, under the names of its statics; those of a list under
-/// its name and their numbers. `copy`: the instance may be somebody else's too.
-void Instantiator::assignPath(Value& value, const std::string& path, bool copy) {
+/// its name and their numbers. `copy`: the instance may be somebody else's too. `storage`: how the owner's parameters
+/// are kept.
+void Instantiator::assignPath(Value& value, const std::string& path, bool copy, std::optional<DType> storage) {
   if (auto* list = std::get_if<InstanceList>(&value.node)) {
     for (size_t i = 0; i < list->items.size(); ++i) {
-      assignPath(list->items[i], path + "." + std::to_string(i), copy);
+      assignPath(list->items[i], path + "." + std::to_string(i), copy, storage);
     }
     lists_[path] = *list;
     return;
@@ -42,9 +43,12 @@ void Instantiator::assignPath(Value& value, const std::string& path, bool copy) 
     *instance = std::make_shared<Instance>(**instance);
   }
   (*instance)->path = path;
+  if (!(*instance)->storage) {
+    (*instance)->storage = storage;
+  }
   instances_[path] = *instance;
   for (auto& [name, part] : (*instance)->statics) {
-    assignPath(part, path + "." + name, true);
+    assignPath(part, path + "." + name, true, (*instance)->storage);
   }
 }
 
@@ -67,7 +71,8 @@ Value Instantiator::nameInstances(Value value, const ast::Name& name, Env& env) 
     error<DiagId::duplicate_instance>(name.range, name.text).note(known->second, "the first one is here");
     return Poison{};
   }
-  assignPath(value, (env.frame->instance ? env.frame->instance->path + "." : "") + name.text, false);
+  const InstancePtr& owner = env.frame->instance;
+  assignPath(value, (owner ? owner->path + "." : "") + name.text, false, owner ? owner->storage : std::nullopt);
   return value;
 }
 
@@ -78,6 +83,10 @@ Tensor Instantiator::readPersistent(PersistentId id, SourceRange range) {
 
 void Instantiator::runParam(const ast::Stmt& stmt, const ast::Param& param, Env& env) {
   std::optional<TensorType> type = evalType(*param.type, env);
+  const DType declared = type ? type->dtype : DType::F32;
+  if (declared == DType::F32 && type) {
+    type->dtype = env.frame->instance->storage.value_or(declared);
+  }
   std::string path = env.frame->instance->path + "." + param.name.text;
   std::optional<PersistentId> id;
   if (Track* track = type ? trackOf(path) : nullptr) {
@@ -91,8 +100,14 @@ void Instantiator::runParam(const ast::Stmt& stmt, const ast::Param& param, Env&
     env.frame->statement = param.name.text;
     id = declare(plan::Persistent::Kind::Parameter, path, *type, stmt.range, *param.init, env);
   }
-  env.scope->bind(param.name.text, id ? Value(parameterValue(*id, values_.get(), stmt.range)) : Value(),
-                  param.name.range);
+  Value value = Poison{};
+  if (id) {
+    // The body sees the type that it declares, however the parameter is kept.
+    Tensor t = parameterValue(*id, values_.get(), stmt.range);
+    storeAs(t, declared, stmt.range);
+    value = variable(store(t, param.name.text, stmt.range));
+  }
+  env.scope->bind(param.name.text, std::move(value), param.name.range);
 }
 
 void Instantiator::runState(const ast::Stmt& stmt, const ast::State& state, Env& env) {
@@ -170,7 +185,7 @@ void Instantiator::updateWith(PersistentId id, const Value& value, SourceRange r
     return;
   }
   Tensor t = *found;
-  if (!convertTo(t, type.dtype) || t.type.dims != type.dims) {
+  if (!storeAs(t, type.dtype, range) || t.type.dims != type.dims) {
     error<DiagId::type_mismatch>(range, "the new value of `" + path + "`", str(type), str(t.type));
     return;
   }
@@ -203,8 +218,10 @@ void Instantiator::emitInitial(PersistentId id, const ast::Expr& initial, Env en
     call.path = path;
     Value whole = runBody(fn->decl->signature, fn->decl->body, fn->scope, fn->statics ? *fn->statics : none, {},
                           initial.range, call, env, &type);
-    if (auto* t = whole.as<Tensor>()) {
-      var = store(*t, name, initial.range);
+    if (auto* made = whole.as<Tensor>()) {
+      Tensor t = *made;
+      storeAs(t, type.dtype, initial.range); // its type was matched with what is wanted
+      var = store(t, name, initial.range);
     }
   } else {
     std::vector<IndexId> indices = freshIndices(type.dims, initial.range);
@@ -213,7 +230,7 @@ void Instantiator::emitInitial(PersistentId id, const ast::Expr& initial, Env en
     element.element = true;
     element.draws = &site;
     std::optional<Tensor> t = toTensor(forced(value, initial.range, element), initial.range);
-    bool fits = t && convertTo(*t, type.dtype) && (t->type.isScalar() || t->type.dims == type.dims);
+    bool fits = t && storeAs(*t, type.dtype, initial.range) && (t->type.isScalar() || t->type.dims == type.dims);
     if (t && !fits) {
       error<DiagId::type_mismatch>(initial.range, "the initial value of `" + path + "`", str(type), str(t->type));
     } else if (t && t->type.isScalar()) {
@@ -246,7 +263,7 @@ void Instantiator::runUpdate(const ast::Stmt& stmt, const ast::Update& update, E
     return; // the states of an instance that follows another are that one's
   }
   const TensorType type = program_.persistents[known->second].type;
-  if (!convertTo(*value, type.dtype) || value->type.dims != type.dims) {
+  if (!storeAs(*value, type.dtype, update.value->range) || value->type.dims != type.dims) {
     error<DiagId::type_mismatch>(update.value->range, "the new value of `" + update.name.text + "`", str(type),
                                  str(value->type));
     return;

@@ -146,13 +146,14 @@ void Instantiator::gather(const ast::Minimize& minimize, const std::string& opti
   std::string count = optimizer + ".examples/" + program_.persistents[parameters[0]].path;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const Persistent p = program_.persistents[parameters[i]];
+    const TensorType type = gradientType(p.type);
     PersistentId sum =
-        declareZero(plan::Persistent::Kind::OptimizerState, optimizer + ".sum/" + p.path, p.type, minimize.loss->range);
+        declareZero(plan::Persistent::Kind::OptimizerState, optimizer + ".sum/" + p.path, type, minimize.loss->range);
     if (!gathered_.emplace(entries_.size() - 1, sum).second) {
       error<DiagId::gathered_twice>(range, p.path, optimizer).hint("declare another optimizer for one of them");
       return;
     }
-    add(sum, binaryValue(ast::BinaryOp::Mul, gradients[i], examples(p.type.dtype), range, range, range));
+    add(sum, binaryValue(ast::BinaryOp::Mul, gradients[i], examples(type.dtype), range, range, range));
   }
   PersistentId id = declareZero(plan::Persistent::Kind::OptimizerState, count, {DType::F32, {}, std::nullopt}, range);
   add(id, examples(DType::F32));
@@ -177,7 +178,7 @@ void Instantiator::averageGathered(const ast::Minimize& minimize, const std::str
     const Persistent p = program_.persistents[parameters[i]];
     PersistentId sum = persistentIds_.at(optimizer + ".sum/" + p.path);
     Value average = binaryValue(ast::BinaryOp::Div, readPersistent(sum, range),
-                                callCast(p.type.dtype, examples, range, range), range, range, range);
+                                callCast(computedAs(p.type.dtype), examples, range, range), range, range, range);
     gradients[i] = variable(store(*average.as<Tensor>(), "d_" + lastPart(p.path), range));
     clear(sum);
   }
@@ -229,8 +230,9 @@ void Instantiator::passThrough(const ast::Minimize& minimize, const std::string&
       if (changed.poisoned() || !t) {
         return;
       }
-      if (t->type.dims != p.type.dims || t->type.dtype != p.type.dtype) {
-        error<DiagId::type_mismatch>(e->range, "the gradient of `" + p.path + "`", str(p.type), str(t->type));
+      if (t->type.dims != p.type.dims || t->type.dtype != computedAs(p.type.dtype)) {
+        error<DiagId::type_mismatch>(e->range, "the gradient of `" + p.path + "`", str(gradientType(p.type)),
+                                     str(t->type));
         return;
       }
       gradients[i] = variable(store(*t, "d_" + lastPart(p.path), e->range));

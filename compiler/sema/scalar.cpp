@@ -21,7 +21,18 @@ ScalarPtr makeExtent(Dim extent, diag::SourceRange range) {
   return makeScalar(DType::I32, range, ExtentRef{std::move(extent)});
 }
 ScalarPtr makeCast(DType to, ScalarPtr value, diag::SourceRange range) {
-  return value->dtype == to ? value : makeScalar(to, range, Cast{std::move(value)});
+  if (value->dtype == to) {
+    return value;
+  }
+  auto* inner = std::get_if<Cast>(&value->node);
+  if (isStorageOnly(to) && inner && inner->value->dtype == to) {
+    return inner->value; // widened and narrowed again
+  }
+  bool single = value->dtype == DType::F32 || to == DType::F32;
+  if (!single && (isStorageOnly(to) || isStorageOnly(value->dtype))) {
+    value = makeScalar(DType::F32, range, Cast{std::move(value)}); // floats of 16 bits convert from and to f32 alone
+  }
+  return makeScalar(to, range, Cast{std::move(value)});
 }
 
 ScalarPtr makeApply(ScalarOp op, std::vector<ScalarPtr> args, diag::SourceRange range) {
@@ -154,6 +165,9 @@ ScalarPtr withDrawSteps(FunctionBuilder& function, const ScalarPtr& root, VarId 
 }
 
 bool literalsFit(const ScalarPtr& root, DType to) {
+  if (isStorageOnly(to)) {
+    return false;
+  }
   if (auto* integer = std::get_if<Integer>(&root->node); integer && root->dtype != DType::Bool) {
     switch (to) {
     case DType::F32:
@@ -162,6 +176,8 @@ bool literalsFit(const ScalarPtr& root, DType to) {
     case DType::I32: return integer->value >= INT32_MIN && integer->value <= INT32_MAX;
     case DType::U32: return integer->value >= 0 && integer->value <= UINT32_MAX;
     case DType::U8: return integer->value >= 0 && integer->value <= UINT8_MAX;
+    case DType::BF16:
+    case DType::F16:
     case DType::Bool: return false;
     }
   }

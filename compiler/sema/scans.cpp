@@ -197,7 +197,7 @@ std::optional<VarId> Instantiator::initialCarry(const ast::Carry& carry, Env& en
   if (!t || !type) {
     return std::nullopt;
   }
-  bool fits = convertTo(*t, type->dtype);
+  bool fits = storeAs(*t, type->dtype, range);
   if (fits && t->type.isScalar() && !type->isScalar()) {
     Tensor filled = scalar(this->element(*t, {}, range));
     filled.type.dims = type->dims;
@@ -257,7 +257,7 @@ void Instantiator::runNext(const ast::Stmt& stmt, const ast::Next& next, Env& en
     return;
   }
   const TensorType type = out_->type(*open.initial[at]);
-  bool fits = convertTo(*value, type.dtype) && value->type.dims == type.dims;
+  bool fits = storeAs(*value, type.dtype, next.value->range) && value->type.dims == type.dims;
   VarId var = fits ? store(*value, next.name.text, next.value->range) : 0;
   TensorType have = fits ? out_->type(var) : value->type;
   fits = fits && (!type.bound || (have.bound && provedAtMost(*have.bound, *type.bound, out_->symbols())));

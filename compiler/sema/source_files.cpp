@@ -12,22 +12,9 @@ namespace dnn::sema {
 
 namespace {
 
-DType dtypeOf(plan::DType dtype) {
-  switch (dtype) {
-  case plan::DType::F32: return DType::F32;
-  case plan::DType::F64: return DType::F64;
-  case plan::DType::I32: return DType::I32;
-  case plan::DType::I64: return DType::I64;
-  case plan::DType::U8: return DType::U8;
-  case plan::DType::U32: return DType::U32;
-  case plan::DType::Bool: return DType::Bool;
-  }
-  return DType::F32;
-}
-
 /// The type of one example's field.
 TensorType rowType(const plan::Port& port) {
-  TensorType row{dtypeOf(port.dtype), {}, port.bound > 0 ? std::optional(Dim(port.bound)) : std::nullopt};
+  TensorType row{port.dtype, {}, port.bound > 0 ? std::optional(Dim(port.bound)) : std::nullopt};
   row.dims.assign(port.dims.begin(), port.dims.end());
   return row;
 }

@@ -2,6 +2,7 @@
 #include "compiler/sema/entries.h"
 #include "compiler/sema/instantiator.h"
 #include "compiler/sema/suggest.h"
+#include "runtime/types/half.h"
 
 #include <algorithm>
 #include <cstring>
@@ -25,6 +26,8 @@ bool appendValue(std::vector<uint8_t>& out, DType type, double number, std::opti
   switch (type) {
   case DType::F32: appendBytes(out, static_cast<float>(number)); return true;
   case DType::F64: appendBytes(out, number); return true;
+  case DType::BF16:
+  case DType::F16: appendBytes(out, toBits(type, static_cast<float>(number))); return true;
   case DType::I32:
     if (!integer || *integer < INT32_MIN || *integer > INT32_MAX) {
       return false;

@@ -152,8 +152,7 @@ Value Instantiator::evalSubscript(const ast::Expr& e, const ast::Subscript& subs
     return Poison{};
   }
   if (!subscript.fill) {
-    Tensor out = scalar(element(*t, std::move(values), e.range));
-    return out;
+    return widened(scalar(element(*t, std::move(values), e.range)), e.range);
   }
   std::optional<double> fill = evalStaticNumber(*subscript.fill, env, "a fill value");
   if (!fill) {
@@ -169,7 +168,7 @@ Value Instantiator::evalSubscript(const ast::Expr& e, const ast::Subscript& subs
     }
   }
   VarId var = store(*t, "t", subscript.base->range);
-  return scalar(makeScalar(t->type.dtype, e.range, Access{var, std::move(values), fill}));
+  return widened(scalar(makeScalar(t->type.dtype, e.range, Access{var, std::move(values), fill})), e.range);
 }
 
 bool Instantiator::checkSubscript(const ScalarPtr& value, const ast::Expr& item, const Dim& extent, size_t position,

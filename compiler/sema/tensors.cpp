@@ -22,6 +22,25 @@ ScalarPtr Instantiator::element(const Tensor& t, std::vector<ScalarPtr> subscrip
   return substitute(*out_, t.body, replace);
 }
 
+Tensor Instantiator::widened(const Tensor& t, SourceRange range) {
+  if (!isStorageOnly(t.type.dtype)) {
+    return t;
+  }
+  Tensor out = t;
+  if (t.var) {
+    out.indices = freshIndices(t.type.dims, range);
+    std::vector<ScalarPtr> subscripts;
+    for (IndexId index : out.indices) {
+      subscripts.push_back(makeIndex(index, range));
+    }
+    out.body = element(t, std::move(subscripts), range);
+    out.var.reset();
+  }
+  out.type.dtype = DType::F32;
+  out.body = makeCast(DType::F32, out.body, range);
+  return out;
+}
+
 VarId Instantiator::store(const Tensor& t, const std::string& name, SourceRange range) {
   if (t.var) {
     return *t.var;

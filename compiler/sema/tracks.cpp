@@ -3,6 +3,8 @@
 // both.
 #include "compiler/sema/instantiator.h"
 
+#include <utility>
+
 namespace dnn::sema {
 
 namespace {
@@ -76,10 +78,13 @@ PersistentId Instantiator::declareFollower(Track& track, const std::string& path
     return known->second;
   }
   PersistentId id = known->second;
-  const TensorType type = program_.persistents[leader].type;
+  // In f32, or a slow average of floats of 16 bits would never move.
+  const TensorType type = gradientType(program_.persistents[leader].type);
   program_.persistents.push_back({plan::Persistent::Kind::State, path, type, range, leader});
-  FunctionBuilder& init = entries_[0];
-  init.update(id, init.versions(leader).back(), range);
+  FunctionBuilder* caller = std::exchange(out_, &entries_[0]);
+  Tensor start = widened(variable(out_->versions(leader).back()), range);
+  out_->update(id, store(start, path.substr(path.rfind('.') + 1), range), range);
+  out_ = caller;
   track.pairs.emplace_back(id, leader);
   return id;
 }

@@ -82,7 +82,7 @@ std::optional<Program> Instantiator::instantiate(const ast::TrainDecl& train, co
     plan::Persistent out;
     out.kind = p.kind;
     out.path = p.path;
-    out.dtype = planType(p.type.dtype);
+    out.dtype = p.type.dtype;
     for (const Dim& d : p.type.dims) {
       out.dims.push_back(d.constant());
     }

@@ -16,8 +16,9 @@ std::optional<DType> Instantiator::evalDType(const ast::Name& name) {
   if (!type) {
     error<DiagId::unknown_element_type>(name.range, name.text)
         .hint(name.text == "float" ? "write `f32`"
-              : name.text == "int" ? "write `i32`"
-                                   : didYouMean(name.text, {"f32", "f64", "i32", "i64", "u8", "u32", "bool"}));
+              : name.text == "int"
+                  ? "write `i32`"
+                  : didYouMean(name.text, {"f32", "f64", "i32", "i64", "u8", "u32", "bool", "bf16", "f16"}));
   }
   return type;
 }
@@ -131,7 +132,9 @@ bool Instantiator::matchTensor(const ast::TensorType& type, SourceRange typeRang
   if (value.type.dtype != *dtype && !convertTo(value, *dtype)) {
     error<DiagId::type_mismatch>(valueRange, what, nameOf(*dtype), str(value.type))
         .note(typeRange, "it is declared here")
-        .hint(isFloat(*dtype) && isInteger(value.type.dtype) ? "convert with `float(…)`" : "");
+        .hint(isStorageOnly(*dtype)                            ? "round with `" + std::string(nameOf(*dtype)) + "(…)`"
+              : isFloat(*dtype) && isInteger(value.type.dtype) ? "convert with `float(…)`"
+                                                               : "");
     return false;
   }
   convertTo(value, *dtype);

@@ -109,6 +109,8 @@ struct Instance {
   std::string path; // "" until something names it
   /// `net with p = …`: called with these. Shared by the parts of such an instance.
   std::shared_ptr<const ParameterValues> values;
+  /// bf16(Layer(…)): how its f32 parameters, and those of its parts, are kept.
+  std::optional<DType> storage;
 };
 using InstancePtr = std::shared_ptr<Instance>; // shared: values are copied, an instance is one thing
 /// repeat(n, Layer(…)), chain(a, b, …): applied one after the other. Items are instances, lists and closures.
@@ -157,9 +159,10 @@ struct SourceField {
 };
 
 struct Value {
-  using Node = std::variant<Poison, StaticInt, StaticFloat, StaticBool, StaticStr, Tensor, TupleValue, ListValue,
-                            FnValue, ConstantSchedule, ScheduleFn, CoreFn, LayerDef, InstancePtr, InstanceList,
-                            Recomputed, OptimizerDef, OptimizerPtr, DimPack, IndexPack, ConstRef, SourceRef, SourceField>;
+  using Node =
+      std::variant<Poison, StaticInt, StaticFloat, StaticBool, StaticStr, Tensor, TupleValue, ListValue, FnValue,
+                   ConstantSchedule, ScheduleFn, CoreFn, LayerDef, InstancePtr, InstanceList, Recomputed, OptimizerDef,
+                   OptimizerPtr, DimPack, IndexPack, ConstRef, SourceRef, SourceField>;
   Node node;
 
   Value() = default;

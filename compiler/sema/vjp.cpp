@@ -163,7 +163,7 @@ Value Instantiator::callWithRule(const FnValue& fn, std::vector<Argument> args, 
       inputs.push_back(addInput(rule, signature.params[i].name.text, caller->type(argVars[i])));
     }
     for (size_t i = 0; i < resultTypes.size(); ++i) {
-      inputs.push_back(addInput(rule, vjp.params[i].text, resultTypes[i]));
+      inputs.push_back(addInput(rule, vjp.params[i].text, gradientType(resultTypes[i])));
     }
     auto [ruleIndices, ruleSubscripts] = liftedIndices();
     std::vector<Argument> bound = asArguments(inputs, ruleSubscripts);
@@ -199,9 +199,9 @@ Value Instantiator::callWithRule(const FnValue& fn, std::vector<Argument> args, 
       ok = false;
     }
     for (size_t i = 0; ok && i < items.size(); ++i) {
-      const TensorType want = caller->type(argVars[floats[i]]);
+      const TensorType want = gradientType(caller->type(argVars[floats[i]]));
       std::optional<Tensor> t = toTensor(items[i], vjp.range);
-      if (t && t->weak) {
+      if (t && (t->weak || isStorageOnly(t->type.dtype))) {
         convertTo(*t, want.dtype);
       }
       if (t && lifted && want.isScalar()) {

@@ -8,7 +8,8 @@
 //    of them, which costs less than another tensor;
 //  - or the reader's body, simplified, costs no more than before: something cancelled;
 //  - or all its readers together cost no more than before with the value, which then need not be computed;
-//  - or the reader is elementwise, and the value costs no more than the read of it: a sign, a factor.
+//  - or the reader is elementwise, and the value costs no more than the read of it: a sign, a factor;
+//  - or the value is a tensor of 16-bit floats, widened.
 // Whether what remains is stored or recomputed inside a kernel is for fusion to decide. Nothing is moved into the body
 // of a scan, where it would be computed in every step.
 #include "compiler/algebra/cost.h"
@@ -52,6 +53,11 @@ bool readsEachOnce(const Op& user, ExprRef access) {
   return indices.size() == needed;
 }
 
+/// A tensor of 16-bit floats as f32: whoever reads that reads half of the bytes, and widens them, instead.
+bool isWidening(ExprRef body) {
+  return body->kind == ExprKind::Cast && isStorageOnly(body->args[0]->dtype) && body->args[0]->kind == ExprKind::Access;
+}
+
 /// Who reads each value; kept up to date, since a program of thousands of ops is changed as often.
 class Readers {
 public:
@@ -84,7 +90,8 @@ private:
 
 class ElementwiseInliner {
 public:
-  explicit ElementwiseInliner(graph::Function& function) : function_(function), b_(function.module.exprs), readers_(function) {
+  explicit ElementwiseInliner(graph::Function& function)
+      : function_(function), b_(function.module.exprs), readers_(function) {
     noteBlock(function.body, nullptr);
   }
 
@@ -161,6 +168,7 @@ private:
     bool broadcast =
         onlyReader && accesses.size() == 1 && isElementwise(user) && valueCost <= arithmetic && !value.type.isScalar();
     bool cheap = (valueCost <= trivial && isElementwise(user)) || broadcast; // the body of a sum stays short
+    cheap |= isWidening(value.def->body);
     if (!once && !cheap && !shareOperands(user, *value.def)) {
       return false; // nothing can cancel
     }

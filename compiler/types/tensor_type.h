@@ -23,4 +23,10 @@ struct TensorType {
   std::string str(std::span<const Symbol> symbols) const;
 };
 
+/// Of a gradient with respect to a tensor of this type: f32 where the elements are floats of 16 bits.
+inline TensorType gradientType(TensorType type) {
+  type.dtype = computedAs(type.dtype);
+  return type;
+}
+
 } // namespace dnn

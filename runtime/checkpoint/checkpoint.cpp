@@ -87,7 +87,7 @@ bool readTensor(ByteReader& in, const uint8_t* bytes, CheckpointTensor& tensor) 
   tensor.dtype = in.number<plan::DType>();
   uint32_t rank = in.count(sizeof(int64_t));
   uint64_t count = 0;
-  if (!in.ok() || tensor.dtype > plan::DType::Bool) {
+  if (!in.ok() || tensor.dtype > lastDType) {
     return false;
   }
   for (uint32_t i = 0; i < rank; ++i) {

@@ -1,6 +1,7 @@
 #include "runtime/checkpoint/initial_values.h"
 
 #include "runtime/checkpoint/checkpoint.h"
+#include "runtime/data/elements.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/file.h"
 #include "runtime/support/text.h"
@@ -29,6 +30,24 @@ std::string listed(const std::vector<std::string>& paths) {
   return paths.size() > most ? text + format(" and %zu more", paths.size() - most) : text;
 }
 
+/// f32 and floats of 16 bits are taken for each other, rounded where they must be.
+bool convertible(plan::DType from, plan::DType to) {
+  return from == to || (isFloat(from) && isFloat(to) && computedAs(from) == computedAs(to));
+}
+
+void copyAs(plan::DType from, const uint8_t* values, const plan::Persistent& tensor, uint8_t* to) {
+  Column column;
+  column.dtype = tensor.dtype;
+  uint64_t count = 0;
+  uint64_t bad = 0;
+  elementCount(tensor.dims, count);
+  if (from == tensor.dtype) {
+    std::memcpy(to, values, byteCount(from, tensor.dims));
+  } else if (convertInto(fileType(from), values, count, column, bad)) {
+    std::memcpy(to, column.bytes.data(), column.bytes.size());
+  }
+}
+
 Status take(Machine& machine, const plan::InitRule& rule, const std::string& path, bool quiet) {
   std::vector<uint8_t> bytes;
   if (Status status = readFile(path, bytes); !status.ok()) {
@@ -53,7 +72,7 @@ Status take(Machine& machine, const plan::InitRule& rule, const std::string& pat
         std::find_if(stored.begin(), stored.end(), [&](const CheckpointTensor& t) { return t.path == wanted; });
     if (found == stored.end()) {
       missing.push_back(tensor.path);
-    } else if (found->dtype != tensor.dtype || found->dims != tensor.dims) {
+    } else if (!convertible(found->dtype, tensor.dtype) || found->dims != tensor.dims) {
       return failure(ExitCode::BadInput, "`%s` is %s in `%s` and %s here", tensor.path.c_str(),
                      describe(found->dtype, found->dims).c_str(), path.c_str(),
                      describe(tensor.dtype, tensor.dims).c_str());
@@ -72,14 +91,14 @@ Status take(Machine& machine, const plan::InitRule& rule, const std::string& pat
                    rule.source.c_str());
   }
   for (auto [tensor, source] : matched) {
-    std::memcpy(machine.persistent(*tensor), source->values, byteCount(tensor->dtype, tensor->dims));
+    copyAs(source->dtype, source->values, *tensor, machine.persistent(*tensor));
   }
   for (const plan::Persistent& tensor : machine.plan().persistents) {
     if (tensor.follows != plan::Persistent::kNone) {
       const plan::Persistent& leader = machine.plan().persistents[tensor.follows];
       bool loaded = std::any_of(matched.begin(), matched.end(), [&](auto& pair) { return pair.first == &leader; });
       if (loaded) {
-        std::memcpy(machine.persistent(tensor), machine.persistent(leader), byteCount(leader.dtype, leader.dims));
+        copyAs(leader.dtype, machine.persistent(leader), tensor, machine.persistent(tensor));
       }
     }
   }

@@ -2,6 +2,7 @@
 
 #include "runtime/support/extent.h"
 #include "runtime/support/text.h"
+#include "runtime/types/half.h"
 
 #include <algorithm>
 #include <charconv>
@@ -198,6 +199,23 @@ bool appendCell(std::string_view cell, int64_t bound, std::vector<uint8_t>& byte
   return true;
 }
 
+/// The same for floats of 16 bits; what only an f32 holds is no value of theirs.
+template <class T> bool appendHalf(std::string_view cell, std::vector<uint8_t>& bytes, std::string& problem) {
+  std::vector<uint8_t> single;
+  if (!appendCell<float>(cell, 0, single, problem)) {
+    return false;
+  }
+  float value;
+  std::memcpy(&value, single.data(), sizeof value);
+  T narrow(value);
+  if (!std::isfinite(static_cast<float>(narrow))) {
+    problem = format("%s is too large for the type of the field", printable(cell).c_str());
+    return false;
+  }
+  append(bytes, narrow);
+  return true;
+}
+
 bool appendTyped(std::string_view cell, plan::DType dtype, int64_t bound, std::vector<uint8_t>& bytes,
                  std::string& problem) {
   switch (dtype) {
@@ -208,6 +226,8 @@ bool appendTyped(std::string_view cell, plan::DType dtype, int64_t bound, std::v
   case plan::DType::U8: return appendCell<uint8_t>(cell, bound, bytes, problem);
   case plan::DType::U32: return appendCell<uint32_t>(cell, bound, bytes, problem);
   case plan::DType::Bool: return appendCell<uint8_t>(cell, 2, bytes, problem);
+  case plan::DType::BF16: return appendHalf<Bf16>(cell, bytes, problem);
+  case plan::DType::F16: return appendHalf<F16>(cell, bytes, problem);
   }
   return false;
 }

@@ -2,6 +2,7 @@
 
 #include "runtime/support/extent.h"
 #include "runtime/support/text.h"
+#include "runtime/types/half.h"
 
 #include <cmath>
 #include <cstring>
@@ -31,12 +32,21 @@ template <class Visit> auto withType(FileType type, Visit visit) {
   case FileType::U8: return visit(uint8_t{});
   case FileType::U32: return visit(uint32_t{});
   case FileType::Bool: return visit(bool{});
+  case FileType::BF16: return visit(Bf16{});
+  case FileType::F16: return visit(F16{});
   }
   return visit(uint8_t{});
 }
 
+template <class T> constexpr bool isHalf = std::is_same_v<T, Bf16> || std::is_same_v<T, F16>;
+
 template <class From, class To> bool convertOne(From value, To& result) {
-  if constexpr (std::is_same_v<To, bool>) {
+  if constexpr (isHalf<From>) {
+    return convertOne(static_cast<float>(value), result);
+  } else if constexpr (isHalf<To>) {
+    result = To(value);
+    return true;
+  } else if constexpr (std::is_same_v<To, bool>) {
     result = value == From{1};
     return value == From{0} || value == From{1};
   } else if constexpr (std::is_floating_point_v<To>) {
@@ -74,12 +84,16 @@ FileType fileType(DType dtype) {
   case DType::U8: return FileType::U8;
   case DType::U32: return FileType::U32;
   case DType::Bool: return FileType::Bool;
+  case DType::BF16: return FileType::BF16;
+  case DType::F16: return FileType::F16;
   }
   return FileType::U8;
 }
 
 DType widened(FileType type) {
   switch (type) {
+  case FileType::BF16:
+  case FileType::F16:
   case FileType::F32: return DType::F32;
   case FileType::F64: return DType::F64;
   case FileType::I8:
@@ -139,12 +153,12 @@ bool findBadValue(const Column& column, int64_t bound, uint64_t& bad, std::strin
     using T = decltype(zero);
     uint64_t count = column.bytes.size() / sizeof(T);
     const uint8_t* bytes = column.bytes.data();
-    if constexpr (std::is_floating_point_v<T>) {
+    if constexpr (std::is_floating_point_v<T> || isHalf<T>) {
       for (uint64_t i = 0; i < count; ++i) {
-        T value = load<T>(bytes + i * sizeof(T));
+        auto value = static_cast<double>(load<T>(bytes + i * sizeof(T)));
         if (!std::isfinite(value)) {
           bad = i;
-          reason = format("is %g; the values must be finite", static_cast<double>(value));
+          reason = format("is %g; the values must be finite", value);
           return true;
         }
       }
@@ -173,7 +187,9 @@ double numberAt(DType dtype, const uint8_t* values, uint64_t index) {
 std::string valueText(FileType type, const uint8_t* value) {
   return withType(type, [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_floating_point_v<T>) {
+    if constexpr (isHalf<T>) {
+      return shortest(static_cast<float>(load<T>(value)));
+    } else if constexpr (std::is_floating_point_v<T>) {
       return shortest(load<T>(value));
     } else if constexpr (std::is_same_v<T, bool>) {
       return std::string(*value != 0 ? "1" : "0");

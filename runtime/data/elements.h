@@ -11,7 +11,7 @@
 namespace dnn::runtime {
 
 /// Element types found in files: those of the language and the small integers that are widened when they are read.
-enum class FileType : uint8_t { F32, F64, I8, I16, I32, I64, U8, U32, Bool };
+enum class FileType : uint8_t { F32, F64, I8, I16, I32, I64, U8, U32, Bool, BF16, F16 };
 
 int byteSize(FileType type);
 FileType fileType(plan::DType dtype);

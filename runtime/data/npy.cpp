@@ -3,6 +3,7 @@
 #include "runtime/plan/bytes.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/text.h"
+#include "runtime/types/half.h"
 
 #include <algorithm>
 #include <cmath>
@@ -50,16 +51,6 @@ FileType typeOf(const Element& element) {
   }
 }
 
-/// The f32 with the value of a float16: 1 bit sign, 5 bits exponent, 10 bits fraction.
-float fromHalf(uint16_t bits) {
-  int exponent = bits >> 10 & 31;
-  int fraction = bits & 1023;
-  float size = exponent == 31  ? (fraction == 0 ? HUGE_VALF : NAN)
-               : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
-                               : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
-  return (bits & 0x8000) != 0 ? -size : size;
-}
-
 template <class From, class To, class Convert>
 void convertAll(const uint8_t* values, std::vector<uint8_t>& out, uint64_t count, Convert convert) {
   out.resize(count * sizeof(To));
@@ -74,7 +65,7 @@ void convertAll(const uint8_t* values, std::vector<uint8_t>& out, uint64_t count
 /// Copies the values, as elements of the array's type. `bad`: the first that does not fit.
 bool widen(const Element& element, const uint8_t* values, FileArray& array, uint64_t& bad) {
   if (element.kind == 'f' && element.width == 2) {
-    convertAll<uint16_t, float>(values, array.values, array.count, fromHalf);
+    convertAll<uint16_t, float>(values, array.values, array.count, fromF16);
     return true;
   }
   if (element.kind == 'u' && element.width == 2) {
@@ -273,6 +264,8 @@ std::vector<uint8_t> writeNpy(plan::DType dtype, const std::vector<int64_t>& dim
   case plan::DType::U8: spelling = "|u1"; break;
   case plan::DType::U32: spelling = "<u4"; break;
   case plan::DType::Bool: spelling = "|b1"; break;
+  case plan::DType::F16: spelling = "<f2"; break;
+  case plan::DType::BF16: spelling = "<f4"; break; // NumPy has no bf16
   }
   std::string shape;
   uint64_t count = 1;
@@ -294,7 +287,13 @@ std::vector<uint8_t> writeNpy(plan::DType dtype, const std::vector<int64_t>& dim
   out.number(uint8_t{0});
   out.number(static_cast<uint16_t>(header.size()));
   out.raw(header.data(), header.size());
-  out.raw(values, count * static_cast<uint64_t>(plan::byteSize(dtype)));
+  std::vector<uint8_t> widened;
+  if (dtype == plan::DType::BF16) {
+    convertAll<uint16_t, float>(values, widened, count, fromBf16);
+    out.raw(widened.data(), widened.size());
+  } else {
+    out.raw(values, count * static_cast<uint64_t>(plan::byteSize(dtype)));
+  }
   return bytes;
 }
 

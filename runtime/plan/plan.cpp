@@ -76,7 +76,7 @@ template <class Coder> void codeStrings(Coder& c, auto& strings) {
 template <class Coder> void codePersistent(Coder& c, auto& p) {
   c.kind(p.kind, Persistent::Kind::OptimizerState);
   c.string(p.path);
-  c.kind(p.dtype, DType::Bool);
+  c.kind(p.dtype, lastDType);
   codeDims(c, p.dims);
   c.number(p.offset);
   c.number(p.follows);
@@ -84,7 +84,7 @@ template <class Coder> void codePersistent(Coder& c, auto& p) {
 
 template <class Coder> void codePort(Coder& c, auto& p) {
   c.string(p.name);
-  c.kind(p.dtype, DType::Bool);
+  c.kind(p.dtype, lastDType);
   c.boolean(p.batched);
   codeDims(c, p.dims);
   c.number(p.bound);
@@ -211,19 +211,6 @@ template <class Coder> void codePlan(Coder& c, auto& p) {
 }
 
 } // namespace
-
-int byteSize(DType t) {
-  switch (t) {
-  case DType::F32:
-  case DType::I32:
-  case DType::U32: return 4;
-  case DType::F64:
-  case DType::I64: return 8;
-  case DType::U8:
-  case DType::Bool: return 1;
-  }
-  return 0;
-}
 
 std::string variantPath(const Plan& plan, const std::string& path) {
   if (plan.variant.empty() || path.empty()) {

@@ -2,15 +2,16 @@
 // encodes it into the executable (or hands the same bytes to the JIT), the runtime decodes it.
 #pragma once
 
+#include "runtime/types/dtype.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace dnn::plan {
 
-/// Element types, with the codes that checkpoints and the encoded plan use.
-enum class DType : uint8_t { F32 = 0, F64 = 1, I32 = 2, I64 = 3, U8 = 4, U32 = 5, Bool = 6 };
-int byteSize(DType t);
+using dnn::byteSize;
+using dnn::DType;
 
 /// A tensor that lives as long as the program: parameter, layer state or optimizer state.
 struct Persistent {

@@ -18,4 +18,6 @@ void dnn_distinct(const int32_t* keys, int64_t count, int32_t* places, int32_t* 
 
 /// How many of the elements are NaN or infinite; 0 when every one is finite. Saturates at 2^32 - 1.
 uint32_t dnn_count_nonfinite_f32(const float* data, int64_t count);
+/// The same of floats of 16 bits, whose exponent has these bits.
+uint32_t dnn_count_nonfinite_16(const uint16_t* data, int64_t count, uint16_t exponent);
 }

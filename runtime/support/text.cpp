@@ -41,18 +41,7 @@ Status failure(ExitCode code, const char* format, ...) {
   return status;
 }
 
-const char* name(plan::DType dtype) {
-  switch (dtype) {
-  case plan::DType::F32: return "f32";
-  case plan::DType::F64: return "f64";
-  case plan::DType::I32: return "i32";
-  case plan::DType::I64: return "i64";
-  case plan::DType::U8: return "u8";
-  case plan::DType::U32: return "u32";
-  case plan::DType::Bool: return "bool";
-  }
-  return "?";
-}
+const char* name(plan::DType dtype) { return nameOf(dtype).data(); } // of a literal, which ends with 0
 
 std::string describe(plan::DType dtype, const std::vector<int64_t>& dims) {
   std::string text = name(dtype);

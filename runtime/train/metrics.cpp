@@ -2,6 +2,7 @@
 
 #include "runtime/support/extent.h"
 #include "runtime/support/text.h"
+#include "runtime/types/half.h"
 
 #include <cmath>
 #include <cstring>
@@ -30,6 +31,8 @@ double readNumber(Machine& machine, const plan::Port& port, uint64_t index) {
   case plan::DType::U8:
   case plan::DType::Bool: return load<uint8_t>(at);
   case plan::DType::U32: return load<uint32_t>(at);
+  case plan::DType::BF16: return load<Bf16>(at);
+  case plan::DType::F16: return load<F16>(at);
   }
   return 0;
 }

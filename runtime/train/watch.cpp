@@ -17,39 +17,52 @@ namespace {
 
 /// A large tensor in pieces, each counted by one thread while it is still in that thread's cache.
 struct Pieces {
-  static constexpr int64_t length = 1 << 15;
-  const float* data;
-  int64_t count;
+  static constexpr uint64_t length = 1 << 15;
+  const uint8_t* data;
+  plan::DType dtype;
+  uint64_t count;
   std::atomic<uint64_t> found{0};
 };
 
-uint64_t countNonfiniteF32(const float* data, int64_t count) {
-  if (count < 2 * Pieces::length) {
-    return dnn_count_nonfinite_f32(data, count);
+uint64_t countPiece(const uint8_t* data, plan::DType dtype, uint64_t count) {
+  auto number = static_cast<int64_t>(count);
+  switch (dtype) {
+  case plan::DType::F32: return dnn_count_nonfinite_f32(reinterpret_cast<const float*>(data), number);
+  case plan::DType::BF16: return dnn_count_nonfinite_16(reinterpret_cast<const uint16_t*>(data), number, 0x7F80);
+  case plan::DType::F16: return dnn_count_nonfinite_16(reinterpret_cast<const uint16_t*>(data), number, 0x7C00);
+  case plan::DType::F64: {
+    uint64_t found = 0;
+    for (uint64_t i = 0; i < count; ++i) {
+      double value;
+      std::memcpy(&value, data + i * sizeof value, sizeof value);
+      found += std::isfinite(value) ? 0 : 1;
+    }
+    return found;
   }
-  Pieces pieces{data, count};
-  auto countPiece = [](void*, int piece, uint8_t* closure) {
-    auto* all = reinterpret_cast<Pieces*>(closure);
-    int64_t first = piece * Pieces::length;
-    all->found += dnn_count_nonfinite_f32(all->data + first, std::min(Pieces::length, all->count - first));
-    return 0;
-  };
-  auto number = static_cast<int>((count + Pieces::length - 1) / Pieces::length);
-  Pool::global().parallelFor(nullptr, countPiece, 0, number, reinterpret_cast<uint8_t*>(&pieces));
-  return pieces.found;
+  case plan::DType::I32:
+  case plan::DType::I64:
+  case plan::DType::U8:
+  case plan::DType::U32:
+  case plan::DType::Bool: return 0;
+  }
+  return 0;
 }
 
 uint64_t countNonfinite(const uint8_t* data, plan::DType dtype, uint64_t count) {
-  if (dtype == plan::DType::F32) {
-    return countNonfiniteF32(reinterpret_cast<const float*>(data), static_cast<int64_t>(count));
+  if (count < 2 * Pieces::length) {
+    return countPiece(data, dtype, count);
   }
-  uint64_t found = 0;
-  for (uint64_t i = 0; dtype == plan::DType::F64 && i < count; ++i) {
-    double value;
-    std::memcpy(&value, data + i * sizeof value, sizeof value);
-    found += std::isfinite(value) ? 0 : 1;
-  }
-  return found;
+  Pieces pieces{data, dtype, count};
+  auto countOne = [](void*, int piece, uint8_t* closure) {
+    auto* all = reinterpret_cast<Pieces*>(closure);
+    uint64_t first = static_cast<uint64_t>(piece) * Pieces::length;
+    uint64_t start = first * static_cast<uint64_t>(plan::byteSize(all->dtype));
+    all->found += countPiece(all->data + start, all->dtype, std::min(Pieces::length, all->count - first));
+    return 0;
+  };
+  auto number = static_cast<int>((count + Pieces::length - 1) / Pieces::length);
+  Pool::global().parallelFor(nullptr, countOne, 0, number, reinterpret_cast<uint8_t*>(&pieces));
+  return pieces.found;
 }
 
 Status diverged(uint64_t step, uint64_t epoch, const std::string& what) {

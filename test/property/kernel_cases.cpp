@@ -1,6 +1,8 @@
 #include "test/property/kernel_cases.h"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <functional>
 
 namespace dnn::test {
@@ -302,6 +304,10 @@ KernelCase elementwise(Random& random) {
     returns.push_back(text.op("comp " + dims + " : f64 { mul(f64(" + v + "), exp(-1.5f64)) }"));
   }
   if (chance(random, 30)) {
+    std::string type = chance(random, 50) ? "bf16" : "f16";
+    returns.push_back(text.op("comp " + dims + " : " + type + " { " + type + "(mul(0.25, " + v + ")) }"));
+  }
+  if (chance(random, 30)) {
     returns.push_back(text.op("comp " + dims + " : i32 { add(i32(" + v + "), mul(i, j) / 3 + (i + n) % 5) }"));
   }
   return {"elementwise", text.done(returns), {}, {}};
@@ -601,9 +607,52 @@ KernelCase views(Random& random) {
   return {"views", text.done({joined, sum}), {}, {}};
 }
 
-} // namespace
+/// The text with every read of the tensor widened to f32; none if it is used in another way than by reads of elements.
+std::optional<std::string> widenReads(const std::string& text, const std::string& name) {
+  std::string out;
+  size_t from = 0;
+  for (size_t at = text.find(name); at != std::string::npos; at = text.find(name, from)) {
+    size_t end = at + name.size();
+    out += text.substr(from, at - from);
+    from = end;
+    if (text.compare(end, 3, " = ") == 0 || (std::isdigit(static_cast<unsigned char>(text[end])) != 0)) {
+      out += name; // its definition, or a longer name
+      continue;
+    }
+    if (text[end] != '[') {
+      return std::nullopt;
+    }
+    int open = 0;
+    do {
+      open += text[from] == '[' ? 1 : text[from] == ']' ? -1 : 0;
+      ++from;
+    } while (open > 0);
+    std::optional<std::string> inner = widenReads(text.substr(end, from - end), name);
+    if (!inner) {
+      return std::nullopt;
+    }
+    out += "f32(" + name + *inner + ")";
+  }
+  return out + text.substr(from);
+}
 
-KernelCase randomKernel(Random& random) {
+/// Some of the f32 inputs become floats of 16 bits, unless a result overwrites them.
+void narrowInputs(Random& random, KernelCase& kernel) {
+  const char* type = chance(random, 50) ? "bf16" : "f16";
+  for (uint32_t i = 0; kernel.text.find("%x" + number(static_cast<int>(i)) + " = input") != std::string::npos; ++i) {
+    std::string name = "%x" + number(static_cast<int>(i));
+    std::string head = name + " = input \"" + number(static_cast<int>(i)) + "\" : ";
+    size_t at = kernel.text.find(head + "f32[");
+    bool overwritten = std::ranges::find(kernel.inPlace, std::optional<uint32_t>(i)) != kernel.inPlace.end();
+    std::optional<std::string> text = widenReads(kernel.text, name);
+    if (at != std::string::npos && !overwritten && text && chance(random, 60)) {
+      text->replace(text->find(head) + head.size(), 3, type);
+      kernel.text = *text;
+    }
+  }
+}
+
+KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {{11, product},       {13, update},     {12, rowsOfSoftmax},
                                                       {9, elementwise},    {11, reductions}, {6, gatherAndScatter},
@@ -618,6 +667,16 @@ KernelCase randomKernel(Random& random) {
     }
   }
   return product(random);
+}
+
+} // namespace
+
+KernelCase randomKernel(Random& random) {
+  KernelCase kernel = randomF32Kernel(random);
+  if (chance(random, 15)) {
+    narrowInputs(random, kernel);
+  }
+  return kernel;
 }
 
 } // namespace dnn::test

@@ -1,6 +1,7 @@
 #include "test/property/kernel_runner.h"
 
 #include "HalideRuntime.h"
+#include "runtime/types/half.h"
 
 #include <algorithm>
 #include <atomic>
@@ -131,6 +132,8 @@ void store(uint8_t* to, const graph::Tensor& from) {
     case DType::I32: put<int32_t>(to, from.get(i)); break;
     case DType::I64: put<int64_t>(to, from.get(i)); break;
     case DType::U32: put<uint32_t>(to, from.get(i)); break;
+    case DType::BF16: put<Bf16>(to, from.get(i)); break;
+    case DType::F16: put<F16>(to, from.get(i)); break;
     case DType::U8:
     case DType::Bool: put<uint8_t>(to, from.get(i)); break;
     }
@@ -144,6 +147,8 @@ double load(const uint8_t* from, DType dtype) {
   case DType::I32: return get<int32_t>(from);
   case DType::I64: return get<int64_t>(from);
   case DType::U32: return get<uint32_t>(from);
+  case DType::BF16: return get<Bf16>(from);
+  case DType::F16: return get<F16>(from);
   case DType::U8:
   case DType::Bool: return get<uint8_t>(from);
   }
@@ -159,6 +164,8 @@ halide_type_t halideType(DType dtype) {
   case DType::I64: return halide_type_t(halide_type_int, bits);
   case DType::U32:
   case DType::U8:
+  case DType::BF16:
+  case DType::F16:
   case DType::Bool: return halide_type_t(halide_type_uint, bits);
   }
   return {};

@@ -2,6 +2,7 @@
 
 #include "compiler/codegen/halide/scalar_math.h"
 #include "compiler/support/assert.h"
+#include "runtime/types/half.h"
 
 #include <algorithm>
 #include <cmath>
@@ -21,6 +22,8 @@ Halide::Type storageType(DType dtype) {
   case DType::U8:
   case DType::Bool: return Halide::UInt(8);
   case DType::U32: return Halide::UInt(32);
+  case DType::BF16:
+  case DType::F16: return Halide::UInt(16);
   }
   DNN_UNREACHABLE("every element type has a storage type");
 }
@@ -41,6 +44,9 @@ Expr constant(double value, DType dtype) {
   if (dtype == DType::F64 && !std::isfinite(value)) {
     uint64_t bits = std::isnan(value) ? 0x7ff8000000000000 : value > 0 ? 0x7ff0000000000000 : 0xfff0000000000000;
     return Halide::reinterpret<double>(Halide::Internal::make_const(Halide::UInt(64), bits));
+  }
+  if (isStorageOnly(dtype)) {
+    return Halide::Internal::make_const(storageType(dtype), toBits(dtype, static_cast<float>(value)));
   }
   if (isFloat(dtype)) {
     return Halide::Internal::make_const(storageType(dtype), value);
@@ -121,8 +127,41 @@ Expr ExprLowering::opaque(ExprRef e, const Expr& value) {
   return Halide::unsafe_promise_clamped(value, static_cast<int32_t>(range.min), static_cast<int32_t>(range.max));
 }
 
+namespace {
+
+/// The f32 of an element's bits.
+Expr widened(DType from, const Expr& bits) {
+  if (from == DType::BF16) {
+    return Halide::reinterpret<float>(Halide::cast<uint32_t>(bits) << 16);
+  }
+  return Halide::cast<float>(Halide::reinterpret(Halide::Float(16), bits)); // one instruction for a vector
+}
+
+/// The bits of an f32 as an element, rounded to the nearest, halves to the even one (runtime/types/half.h).
+Expr narrowed(DType to, const Expr& value) {
+  if (to == DType::F16) {
+    return Halide::reinterpret<uint16_t>(Halide::cast(Halide::Float(16), value));
+  }
+  Expr bits = Halide::reinterpret<uint32_t>(value);
+  Expr rounded = bits + Halide::cast<uint32_t>(0x7fff) + ((bits >> 16) & 1);
+  Expr isNan = (bits & Halide::cast<uint32_t>(0x7fffffff)) > Halide::cast<uint32_t>(0x7f800000);
+  return Halide::cast<uint16_t>(Halide::select(isNan, bits | Halide::cast<uint32_t>(0x400000), rounded) >> 16);
+}
+
+} // namespace
+
 Expr ExprLowering::lowerCast(ExprRef e) {
   const Expr& value = known_.at(e->args[0]);
+  DType from = e->args[0]->dtype;
+  if (from == e->dtype) {
+    return value;
+  }
+  if (isStorageOnly(from)) {
+    return widened(from, value);
+  }
+  if (isStorageOnly(e->dtype)) {
+    return narrowed(e->dtype, value);
+  }
   if (e->dtype == DType::Bool) {
     return value.type().is_bool() ? value
                                   : applyScalar(ScalarOp::Ne, {value, Halide::Internal::make_zero(value.type())});

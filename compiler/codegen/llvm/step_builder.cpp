@@ -25,6 +25,8 @@ uint8_t halideCode(DType t) {
   case DType::I64: return 0;
   case DType::U8:
   case DType::U32:
+  case DType::BF16: // kernels move floats of 16 bits as their bits
+  case DType::F16:
   case DType::Bool: return 1;
   }
   DNN_UNREACHABLE("every element type has a Halide type");

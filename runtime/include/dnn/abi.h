@@ -43,7 +43,9 @@ typedef struct DnnModule {
  *   void* halide_malloc(void* user_context, size_t bytes);   void halide_free(void* user_context, void* p);
  *   int halide_error…: never called by release kernels.
  *   void dnn_distinct(const int32_t* keys, int64_t count, int32_t* places, int32_t* rows, int32_t* found);
- *   uint32_t dnn_count_nonfinite_f32(const float* data, int64_t count);  0 when every element is finite */
+ *   uint32_t dnn_count_nonfinite_f32(const float* data, int64_t count);  0 when every element is finite
+ *   uint32_t dnn_count_nonfinite_16(const uint16_t* data, int64_t count, uint16_t exponent);  the same of 16-bit floats
+ */
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
 #include "compiler/support/assert.h"
 #include "compiler/transform/pass_manager.h"
 #include "runtime/pool/kernel_abi.h"
+#include "runtime/types/half.h"
 
 #include <gtest/gtest.h>
 
@@ -14,32 +15,10 @@ namespace dnn::codegen {
 
 namespace {
 
-plan::DType planType(DType t) {
-  switch (t) {
-  case DType::F32: return plan::DType::F32;
-  case DType::F64: return plan::DType::F64;
-  case DType::I32: return plan::DType::I32;
-  case DType::I64: return plan::DType::I64;
-  case DType::U8: return plan::DType::U8;
-  case DType::U32: return plan::DType::U32;
-  case DType::Bool: return plan::DType::Bool;
-  }
-  DNN_UNREACHABLE("every element type is one of the plan's");
-}
-
-DType graphType(plan::DType t) {
-  for (DType g : {DType::F32, DType::F64, DType::I32, DType::I64, DType::U8, DType::U32, DType::Bool}) {
-    if (planType(g) == t) {
-      return g;
-    }
-  }
-  DNN_UNREACHABLE("every type of the plan is one of the graph's");
-}
-
 plan::Port portOf(const std::string& name, const TensorType& type) {
   plan::Port port;
   port.name = name;
-  port.dtype = planType(type.dtype);
+  port.dtype = type.dtype;
   port.batched = !type.dims.empty() && !type.dims[0].isStatic();
   for (size_t d = port.batched ? 1 : 0; d < type.dims.size(); ++d) {
     port.dims.push_back(type.dims[d].constant());
@@ -65,6 +44,8 @@ void put(uint8_t* at, DType t, double value) {
   case DType::I32: putAs<int32_t>(at, value); break;
   case DType::I64: putAs<int64_t>(at, value); break;
   case DType::U32: putAs<uint32_t>(at, value); break;
+  case DType::BF16: putAs<Bf16>(at, value); break;
+  case DType::F16: putAs<F16>(at, value); break;
   case DType::U8:
   case DType::Bool: putAs<uint8_t>(at, value); break;
   }
@@ -77,6 +58,8 @@ double get(const uint8_t* at, DType t) {
   case DType::I32: return getAs<int32_t>(at);
   case DType::I64: return getAs<int64_t>(at);
   case DType::U32: return getAs<uint32_t>(at);
+  case DType::BF16: return getAs<Bf16>(at);
+  case DType::F16: return getAs<F16>(at);
   case DType::U8:
   case DType::Bool: return getAs<uint8_t>(at);
   }
@@ -123,7 +106,7 @@ plan::Plan planOf(const graph::Module& module) {
     plan::Persistent persistent;
     persistent.kind = static_cast<plan::Persistent::Kind>(p.kind);
     persistent.path = p.path;
-    persistent.dtype = planType(p.type.dtype);
+    persistent.dtype = p.type.dtype;
     for (const Dim& dim : p.type.dims) {
       persistent.dims.push_back(dim.constant());
     }
@@ -224,7 +207,7 @@ SideBySide::SideBySide(const std::string& text, const CompileOptions& options) :
   arena_ = aligned(compiled_.plan.arenaBytes);
   jit_->module().bind(base(persistent_), base(arena_));
   for (const plan::Persistent& p : compiled_.plan.persistents) {
-    environment_.persistents[p.path] = graph::Tensor::zeros(graphType(p.dtype), p.dims);
+    environment_.persistents[p.path] = graph::Tensor::zeros(p.dtype, p.dims);
   }
 }
 
@@ -233,7 +216,7 @@ graph::Tensor SideBySide::randomInput(const plan::Port& port, int64_t rows) {
   if (port.batched) {
     dims.insert(dims.begin(), rows);
   }
-  graph::Tensor t = graph::Tensor::zeros(graphType(port.dtype), dims);
+  graph::Tensor t = graph::Tensor::zeros(port.dtype, dims);
   std::normal_distribution<double> normal;
   for (int64_t i = 0; i < t.size(); ++i) {
     if (isFloat(t.dtype)) {
