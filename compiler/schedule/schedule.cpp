@@ -17,7 +17,9 @@ std::optional<Schedule> scheduleFast(const Analysis& analysis, const Machine& ma
                                      double directCycles) {
   std::optional<WinogradShape> shape = winogradShape(window, analysis);
   if (!shape) {
-    return std::nullopt;
+    std::vector<WinogradSumsPlan> sums = winogradSumsPlans(window, analysis, machine);
+    bool faster = !sums.empty() && sums.front().cycles < directCycles;
+    return faster ? scheduleWinogradSums(analysis, machine, window, sums.front()) : std::nullopt;
   }
   std::vector<WinogradPlan> plans = winogradPlans(window, *shape, analysis, machine);
   if (plans.empty() || plans.front().cycles >= directCycles) {
@@ -172,13 +174,26 @@ std::string print(const Schedule& schedule) {
       const Winograd& plan = *op.winograd;
       printStage(out, name + "_weight_rows", plan.weightRows);
       printStage(out, name + "_weight_points", plan.weightPoints);
-      printStage(out, name + "_data_rows", plan.dataRows);
-      printStage(out, name + "_data_points", plan.dataPoints);
+      printStage(out, name + "_data_rows", plan.data.rows);
+      printStage(out, name + "_data_points", plan.data.points);
       printStage(out, name + "_tile", plan.tile);
       printStage(out, name + "_products", plan.products);
       printStage(out, name + "_result_rows", plan.resultRows);
       out << "    blocks of " << plan.outputs << " × " << plan.outputs << ", products of " << plan.columns
           << " columns\n";
+    }
+    if (op.winogradSums) {
+      const WinogradSums& plan = *op.winogradSums;
+      printStage(out, name + "_data_rows", plan.data.rows);
+      printStage(out, name + "_data_points", plan.data.points);
+      printStage(out, name + "_factor_rows", plan.factorRows);
+      printStage(out, name + "_factor_points", plan.factorPoints);
+      printStage(out, name + "_tile", plan.tile);
+      printStage(out, name + "_pieces", plan.partial);
+      printStage(out, name + "_sums", plan.sums);
+      printStage(out, name + "_result_rows", plan.resultRows);
+      out << "    sums of " << plan.rows << " rows of " << plan.items << " items, " << plan.pieces << " pieces of "
+          << plan.pieceLength << " groups, " << plan.channels << " channels and " << plan.columns << " columns\n";
     }
     printStage(out, name, op.stage);
     for (uint32_t d : op.clamped) {

@@ -126,28 +126,52 @@ struct Blocks {
   std::vector<std::pair<uint32_t, int64_t>> padded; ///< dims of the buffers that are as long as whole tiles
 };
 
-/// A sum over a window of 3 × 3 as products of transformed blocks (winograd.h). The one halo is the data. The loops of
-/// its stages: the result's `iD` outside of the window and of the column, the channel's `rC`, `ty` and `tx` over
-/// blocks, `y` and `x` over places of the data, `u` and `v` over places in the window, `ky` and `kx` over products of a
-/// block.
+/// The operand that windows of 3 × 3 slide over, cut into blocks of `step` places along each dim and transformed
+/// (winograd.h). Block t reads step + 2 places from `first` + step·t on. Loops of the stages: the channel's, `ty` and
+/// `tx` over blocks, `x` over places, `kx` and `ky` over transformed elements, and those of the dims outside.
+struct WinogradData {
+  std::array<size_t, 2> subscripts{}; ///< of the one halo's access: rows and columns of the images
+  size_t channelSubscript = 0;
+  std::array<int64_t, 2> first{};
+  StageSchedule rows;   ///< `opN_data_rows`: transformed along the first dim
+  StageSchedule points; ///< `opN_data_points`: along both
+};
+
+/// A sum over a window of 3 × 3 as products of transformed blocks (winograd.h). The other dims of the data have the
+/// loops `iD`, the channel `rC`; `v` runs over places in the window.
 struct Winograd {
   int64_t outputs = 4;             ///< m: results of a block along each dim
   std::array<uint32_t, 2> dims{};  ///< of the result: those that the window slides along
   std::array<uint32_t, 2> taps{};  ///< positions in Op::reduced: the places within the window
   uint32_t channel = 0;            ///< position in Op::reduced
-  std::array<int64_t, 2> first{};  ///< where the window at place 0 begins
   std::array<bool, 2> backwards{}; ///< the place in the window grows as the subscript falls
-  std::array<size_t, 2> subscripts{};
-  size_t channelSubscript = 0;
+  WinogradData data;
   graph::ExprRef weights = nullptr; ///< the other factor
   int64_t columns = 0;              ///< that the products are made for: whole tiles; the last one is repeated
-  StageSchedule weightRows;         ///< `opN_weight_rows`: transformed along `u`
-  StageSchedule weightPoints;       ///< `opN_weight_points`: along `v` too
-  StageSchedule dataRows;           ///< `opN_data_rows`: along `y`
-  StageSchedule dataPoints;         ///< `opN_data_points`: along `x` too
+  StageSchedule weightRows;         ///< `opN_weight_rows`: transformed along the first dim of the window
+  StageSchedule weightPoints;       ///< `opN_weight_points`: along both
   StageSchedule tile;               ///< `opN_tile`, definitions: start, the sum over channels
   StageSchedule products;           ///< `opN_products`: the tiles
   StageSchedule resultRows;         ///< `opN_result_rows`: transformed back along `ky`; the rest is inlined
+};
+
+/// The sum over all places of products of the data around a place with a factor at it, for each of 3 × 3 distances: the
+/// gradient of the weights. Blocks of 4 × 4 places are transformed, their products are added up, and the sums are
+/// transformed back. Result [distance, distance, channel `iC`, column]; the places are the two last reduced indices,
+/// the first one, items with the loop `n`, is cut into contiguous pieces, each with sums of its own, which are added as
+/// a balanced tree. Items are taken in groups (`qn`), rows of blocks as well (`qy`).
+struct WinogradSums {
+  WinogradData data;
+  graph::ExprRef factor = nullptr;
+  int64_t rows = 1, items = 1;         ///< rows of blocks and items that are added up before they go to the sums
+  int64_t pieces = 1, pieceLength = 1; ///< of groups of items
+  int64_t channels = 0, columns = 0;   ///< whole tiles; the last ones are repeated
+  StageSchedule factorRows;            ///< `opN_factor_rows`, loops column, `x`, `ty`, `n`, `ky`
+  StageSchedule factorPoints;          ///< `opN_factor_points`, loops column, `tx`, `ty`, `n`, `kx`, `ky`
+  StageSchedule tile;                  ///< `opN_tile`, definitions: start, the sum over blocks: `rx`, `ry`, `rn`
+  StageSchedule partial;               ///< `opN_pieces`, definitions: start, the sum over groups; `s`: the pieces
+  StageSchedule sums;                  ///< `opN_sums`: of the pieces
+  StageSchedule resultRows;            ///< `opN_result_rows`
 };
 
 struct OpSchedule {
@@ -157,6 +181,7 @@ struct OpSchedule {
   std::vector<Halo> halos;
   std::optional<Blocks> blocks;
   std::optional<Winograd> winograd;
+  std::optional<WinogradSums> winogradSums;
   std::optional<Lanes> lanes;
   std::optional<Accumulator> accumulator;
   /// The body at each point of the one reduced index is computed into a buffer first: `opN_values`, with the loop `i0`.

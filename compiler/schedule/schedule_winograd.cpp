@@ -85,10 +85,10 @@ private:
     how.dims = shape_.dims;
     how.taps = shape_.taps;
     how.channel = shape_.channel;
-    how.first = shape_.first;
+    how.data.first = shape_.first;
     how.backwards = shape_.backwards;
-    how.subscripts = shape_.subscripts;
-    how.channelSubscript = shape_.channelSubscript;
+    how.data.subscripts = shape_.subscripts;
+    how.data.channelSubscript = shape_.channelSubscript;
     how.weights = window_.operands[shape_.weights].part;
     how.columns = columns();
   }
@@ -200,27 +200,27 @@ private:
 
   void transformData(Winograd& how) const {
     std::string outside = "ty"; // of the loops within a row of blocks
-    how.dataRows.placement = Placement::At;
-    how.dataRows.atStage = name("_data_points");
-    how.dataRows.atLoop = outside;
-    how.dataRows.tile = {{"x", across() * plan_.outputs + 2}};
+    how.data.rows.placement = Placement::At;
+    how.data.rows.atStage = name("_data_points");
+    how.data.rows.atLoop = outside;
+    how.data.rows.tile = {{"x", across() * plan_.outputs + 2}};
     Nest rows;
     rows.splits.push_back({channel(), "vector", "lane", window_.lanes, Tail::RoundUp});
     rows.vectorized = {"lane"};
     rows.unrolled = {"ky"};
     rows.order = {"lane", "ky", "vector", "x"};
-    how.dataRows.nests = {std::move(rows)};
+    how.data.rows.nests = {std::move(rows)};
 
-    how.dataPoints.placement = Placement::At;
-    how.dataPoints.atStage = out_;
-    how.dataPoints.atLoop = "block";
-    how.dataPoints.tile = {{"tx", across()}, {"ty", down()}};
+    how.data.points.placement = Placement::At;
+    how.data.points.atStage = out_;
+    how.data.points.atLoop = "block";
+    how.data.points.tile = {{"tx", across()}, {"ty", down()}};
     Nest all;
     all.splits.push_back({channel(), "vector", "lane", window_.lanes, Tail::RoundUp});
     all.vectorized = {"lane"};
     all.unrolled = {"kx"};
     all.order = {"lane", "kx", "vector", "tx", "ky", outside};
-    how.dataPoints.nests = {std::move(all)};
+    how.data.points.nests = {std::move(all)};
   }
 
   void multiply(Winograd& how) const {

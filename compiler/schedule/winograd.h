@@ -46,4 +46,23 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
 std::optional<Schedule> scheduleWinograd(const Analysis& analysis, const Machine& machine, const WindowShape& window,
                                          const WinogradShape& shape, const WinogradPlan& plan);
 
+/// The gradient of the weights of such a sum: Σ data[…, i + u + first, …, c] · factor[…, i, …, o], for three u along
+/// each of two dims. The same transforms with the roles changed: 36 products for blocks of 4 × 4 places instead of 144.
+struct WinogradSumsPlan {
+  size_t data = 0;                ///< of WindowShape::operands
+  std::array<int64_t, 2> first{}; ///< where the place 0 at distance 0 reads
+  std::array<size_t, 2> subscripts{};
+  size_t channelSubscript = 0;
+  int64_t vectors = 1, channels = 1; ///< of a register tile
+  int64_t rows = 1, items = 1;       ///< rows of blocks and items that go through the cache together
+  double cycles = 0;
+};
+
+/// The fastest by the model first; none if the sum has another form, or elements of another type than f32.
+std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const Analysis& analysis,
+                                                const Machine& machine);
+
+std::optional<Schedule> scheduleWinogradSums(const Analysis& analysis, const Machine& machine,
+                                             const WindowShape& window, const WinogradSumsPlan& plan);
+
 } // namespace dnn::schedule

@@ -575,6 +575,43 @@ KernelCase windowsOfThree(Random& random) {
   return {"windows of three", text.done(returns), {}, {}};
 }
 
+/// The gradient of the weights of a convolution with a window of 3 × 3, long enough to be summed in blocks, with the
+/// update.
+KernelCase weightsOfThree(Random& random) {
+  static constexpr std::array sizes = {"8", "9", "12", "16", "17", "24"};
+  int most = pick(random, 5, 20);
+  std::string n = chance(random, 60) ? "N" : number(most), c = oneOf(random, sizes), o = oneOf(random, sizes);
+  Text text(most);
+  std::string data = n, factor = n, element = "n", places = "n", reduced = "n:" + n;
+  for (const char* names : {"iu", "jv"}) {
+    int pad = pick(random, 0, 2), in = pick(random, 9, 19), out = in + 2 * pad - 2;
+    std::string i(1, names[0]), u(1, names[1]);
+    data += ", " + number(in);
+    factor += ", " + number(out);
+    element += ", " + i + " + " + u + " - " + number(pad);
+    places += ", " + i;
+    reduced += ", " + i + ":" + number(out);
+  }
+  std::string x = text.input("f32[" + data + ", " + c + "]"), d = text.input("f32[" + factor + ", " + o + "]");
+  std::string at = x + "[" + element + ", c; 0.0]", other = d + "[" + places + ", o]";
+  if (chance(random, 25)) {
+    at = "max(" + at + ", 0.0)";
+  }
+  std::string dims = "[u:3, v:3, c:" + c + ", o:" + o + "]";
+  std::string sum = text.op("comp " + dims + " add [" + reduced + "] : f32 { mul(" + at + ", " + other + ") }");
+  if (chance(random, 40)) {
+    return {"weights of three", text.done({sum}), {}, {}};
+  }
+  std::string p = text.input("f32[3, 3, " + c + ", " + o + "]");
+  std::string updated =
+      text.op("comp " + dims + " : f32 { sub(" + p + "[u, v, c, o], mul(0.125, " + sum + "[u, v, c, o])) }");
+  KernelCase result{"weights of three", text.done({updated}), {}, {}};
+  if (chance(random, 60)) {
+    result.inPlace = {2};
+  }
+  return result;
+}
+
 KernelCase draws(Random& random) {
   Rows n = rows(random);
   Text text(n.max);
@@ -654,11 +691,10 @@ void narrowInputs(Random& random, KernelCase& kernel) {
 
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
-  static constexpr std::pair<int, Make> families[] = {{11, product},       {13, update},     {12, rowsOfSoftmax},
-                                                      {9, elementwise},    {11, reductions}, {6, gatherAndScatter},
-                                                      {4, accuracy},       {6, convolution}, {8, windows},
-                                                      {4, windowsOfThree}, {4, draws},       {4, views},
-                                                      {4, columnSums},     {4, rowByRow}};
+  static constexpr std::pair<int, Make> families[] = {
+      {11, product},         {12, update},  {12, rowsOfSoftmax}, {9, elementwise}, {11, reductions},
+      {6, gatherAndScatter}, {4, accuracy}, {6, convolution},    {8, windows},     {3, windowsOfThree},
+      {2, weightsOfThree},   {4, draws},    {4, views},          {4, columnSums},  {4, rowByRow}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

@@ -65,6 +65,16 @@ schedule::Schedule scheduleOf(const Job& job, const schedule::Machine& machine, 
       }
     }
   }
+  std::vector<schedule::WinogradSumsPlan> sums;
+  if (window) {
+    sums = winogradSumsPlans(*window, analysis, machine);
+  }
+  if (!sums.empty() && random() % 4 != 0) {
+    const schedule::WinogradSumsPlan& plan = sums[random() % sums.size()];
+    if (std::optional<schedule::Schedule> schedule = scheduleWinogradSums(analysis, machine, *window, plan)) {
+      return std::move(*schedule);
+    }
+  }
   if (window && random() % 2 == 0) {
     std::vector<schedule::WindowPlan> plans = schedule::windowPlans(*window, analysis, machine);
     if (!plans.empty()) {
@@ -103,7 +113,7 @@ void compile(Job& job, const schedule::Machine& machine) {
   schedule::Schedule schedule = scheduleOf(job, machine, random);
   job.schedule = schedule::print(schedule);
   for (const schedule::OpSchedule& op : schedule.ops) {
-    job.fastSums |= op.winograd && op.winograd->outputs == 4;
+    job.fastSums |= (op.winograd && op.winograd->outputs == 4) || op.winogradSums;
   }
   for (bool checked : {false, true}) {
     auto object = codegen::compileKernel(job.kernel, schedule, machine, {checked}, nameOf(job, checked ? "c" : "r"));

@@ -156,7 +156,7 @@ Expr PipelineBuilder::drawn(const graph::Expr& e, const Expr& lo, const Expr& hi
 
 bool PipelineBuilder::isInline(const Op& op) const {
   const schedule::OpSchedule& how = *scheduleOf_.at(&op);
-  return how.stage.placement == Placement::Inline && !how.winograd;
+  return how.stage.placement == Placement::Inline && !how.winograd && !how.winogradSums;
 }
 
 RDom PipelineBuilder::domainOf(const std::vector<Expr>& extents, const std::string& name) const {
@@ -199,6 +199,8 @@ void PipelineBuilder::defineOp(uint32_t position) {
     }
     if (how.winograd) {
       defineWinograd(op, how, name);
+    } else if (how.winogradSums) {
+      defineWinogradSums(op, how, name);
     } else if (how.blocks) {
       defineBlocks(op, how, name);
     } else if (how.lanes) {

@@ -7,6 +7,7 @@
 
 #include "Halide.h"
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -72,6 +73,15 @@ private:
   void defineLanes(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineBlocks(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineWinograd(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  void defineWinogradSums(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  /// The transformed data of either; `varOf`: the loop over a dim outside of the images, which are `outside`.
+  Halide::Func defineWinogradData(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name,
+                                  const schedule::WinogradData& plan, int64_t step, const Halide::Var& channel,
+                                  const std::vector<Halide::Var>& outside,
+                                  const std::function<Halide::Var(uint32_t)>& varOf);
+  /// A stage with one definition, whose loops are its variables.
+  Halide::Func definePure(const std::string& name, const std::vector<Halide::Var>& vars,
+                          const std::vector<Halide::Expr>& values, const schedule::StageSchedule& schedule);
   /// The body of a reduction at these values of its indices; packs and halos in the place of what they hold.
   Halide::Expr reductionBody(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name,
                              const std::vector<Halide::Expr>& indices);

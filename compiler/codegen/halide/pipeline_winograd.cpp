@@ -52,33 +52,97 @@ Values transformedBack(int64_t outputs, const Values& p) {
           difference + 8.0f * farDifference + p[5]};
 }
 
-LoopNames loopsOf(const std::vector<Var>& vars) { return dimLoops(vars); }
+/// The transform of a factor of the sum of products: four elements → six.
+Values transformedFactor(const Values& f) {
+  Expr even = f[0] + f[2], odd = f[1] + f[3], farEven = f[0] + 4.0f * f[2], farOdd = 2.0f * f[1] + 8.0f * f[3];
+  return {0.25f * f[0],
+          (-1.0f / 6) * (even + odd),
+          (-1.0f / 6) * (even - odd),
+          (1.0f / 24) * (farEven + farOdd),
+          (1.0f / 24) * (farEven - farOdd),
+          f[3]};
+}
+
+/// Six sums of products → three results.
+Values transformedSums(const Values& p) {
+  Expr sum = p[1] + p[2], farSum = p[3] + p[4];
+  return {p[0] + sum + farSum, p[1] - p[2] + 2.0f * (p[3] - p[4]), sum + 4.0f * farSum + p[5]};
+}
 
 } // namespace
 
-void PipelineBuilder::defineWinograd(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
-  const schedule::Winograd& plan = *how.winograd;
+Func PipelineBuilder::definePure(const std::string& name, const std::vector<Var>& vars, const std::vector<Expr>& values,
+                                 const schedule::StageSchedule& schedule) {
+  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  if (values.size() == 1) {
+    stage.func(vars) = values[0];
+  } else {
+    stage.func(vars) = Halide::Tuple(values);
+  }
+  Func func = stage.func;
+  addStage(name, std::move(stage), schedule);
+  return func;
+}
+
+Func PipelineBuilder::defineWinogradData(const Op& op, const schedule::OpSchedule& how, const std::string& name,
+                                         const schedule::WinogradData& plan, int64_t step, const Var& channel,
+                                         const std::vector<Var>& outside, const std::function<Var(uint32_t)>& varOf) {
   const schedule::Halo& halo = how.halos.at(0);
   const Func& data = stages_.at(name + "_halo0").func;
+  int32_t m = static_cast<int32_t>(step), points = m + 2;
+  Var ty("ty"), tx("tx"), x("x"), ky("ky"), kx("kx");
+  // In the coordinates of the halo.
+  auto place = [&](const Expr& row, const Expr& col) {
+    Values args(halo.access->args.size());
+    for (size_t s = 0; s < args.size(); ++s) {
+      graph::ExprRef subscript = halo.access->args[s];
+      if (s == plan.subscripts[0]) {
+        args[s] = row;
+      } else if (s == plan.subscripts[1]) {
+        args[s] = col;
+      } else if (s == plan.channelSubscript) {
+        args[s] = channel;
+      } else {
+        args[s] = subscript->kind == ExprKind::Index
+                      ? Expr(varOf(subscript->index))
+                      : lowering(op, Values(op.dims.size() + op.reduced.size())).lower(subscript);
+      }
+    }
+    return fromStorage(data(innermostFirst(args)), halo.part->dtype);
+  };
+  auto with = [&](std::vector<Var> first, std::initializer_list<Var> last) {
+    first.insert(first.end(), outside.begin(), outside.end());
+    first.insert(first.end(), last.begin(), last.end());
+    return first;
+  };
+  Values down, across;
+  for (int32_t p = 0; p < points; ++p) {
+    down.push_back(place(ty * m + p + static_cast<int32_t>(plan.first[0]), x + static_cast<int32_t>(plan.first[1])));
+  }
+  std::vector<Var> rowVars = with({channel, x, ty}, {ky});
+  Func rows = definePure(name + "_data_rows", rowVars, {Halide::mux(ky, transformedData(step, down))}, plan.rows);
+  for (int32_t p = 0; p < points; ++p) {
+    Values args(rowVars.begin(), rowVars.end());
+    args[1] = tx * m + p;
+    across.push_back(rows(args));
+  }
+  return definePure(name + "_data_points", with({channel, tx, ty}, {kx, ky}),
+                    {Halide::mux(kx, transformedData(step, across))}, plan.points);
+}
+
+void PipelineBuilder::defineWinograd(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
+  const schedule::Winograd& plan = *how.winograd;
   int32_t m = static_cast<int32_t>(plan.outputs), points = m + 2;
   size_t rank = op.dims.size();
   Var column(dimLoop(rank - 1)), channel(reducedLoop(plan.channel));
-  Var ty("ty"), tx("tx"), x("x"), v("v"), ky("ky"), kx("kx");
+  Var ty("ty"), tx("tx"), v("v"), ky("ky"), kx("kx");
   std::vector<Var> outside; // dims of the result outside of the window, innermost first
   for (size_t d = rank - 3; d-- > 0;) {
     outside.emplace_back(dimLoop(d));
   }
   auto define = [&](const char* suffix, const std::vector<Var>& vars, const Values& value,
                     const schedule::StageSchedule& schedule) {
-    Stage stage{Func(name_ + "_" + name + suffix), {loopsOf(vars)}};
-    if (value.size() == 1) {
-      stage.func(vars) = value[0];
-    } else {
-      stage.func(vars) = Halide::Tuple(value);
-    }
-    Func func = stage.func;
-    addStage(name + suffix, std::move(stage), schedule);
-    return func;
+    return definePure(name + suffix, vars, value, schedule);
   };
   auto with = [&](std::vector<Var> first, std::initializer_list<Var> last) {
     first.insert(first.end(), outside.begin(), outside.end());
@@ -105,42 +169,14 @@ void PipelineBuilder::defineWinograd(const Op& op, const schedule::OpSchedule& h
   Func weights = define("_weight_points", {column, channel, kx, ky}, {Halide::mux(kx, transformedWeights(m, row3))},
                         plan.weightPoints);
 
-  // Data, in the coordinates of the halo: block t of results reads from first + m·t on.
-  auto place = [&](const Expr& row, const Expr& col) {
-    std::vector<Expr> args(halo.access->args.size());
-    for (size_t s = 0; s < args.size(); ++s) {
-      graph::ExprRef subscript = halo.access->args[s];
-      if (s == plan.subscripts[0]) {
-        args[s] = row;
-      } else if (s == plan.subscripts[1]) {
-        args[s] = col;
-      } else if (s == plan.channelSubscript) {
-        args[s] = channel;
-      } else {
-        args[s] = subscript->kind == ExprKind::Index ? Expr(Var(dimLoop(subscript->index)))
-                                                     : lowering(op, Values(rank + op.reduced.size())).lower(subscript);
-      }
-    }
-    return fromStorage(data(innermostFirst(args)), halo.part->dtype);
-  };
-  Values down, across;
-  for (int32_t p = 0; p < points; ++p) {
-    down.push_back(place(ty * m + p + static_cast<int32_t>(plan.first[0]), x + static_cast<int32_t>(plan.first[1])));
-  }
-  std::vector<Var> rowVars = with({channel, x, ty}, {ky});
-  Func rows = define("_data_rows", rowVars, {Halide::mux(ky, transformedData(m, down))}, plan.dataRows);
-  for (int32_t p = 0; p < points; ++p) {
-    Values args(rowVars.begin(), rowVars.end());
-    args[1] = tx * m + p;
-    across.push_back(rows(args));
-  }
   std::vector<Var> dataVars = with({channel, tx, ty}, {kx, ky});
-  Func transformed = define("_data_points", dataVars, {Halide::mux(kx, transformedData(m, across))}, plan.dataPoints);
+  Func transformed = defineWinogradData(op, how, name, plan.data, plan.outputs, channel, outside,
+                                        [](uint32_t index) { return Var(dimLoop(index)); });
 
   // Products.
   RDom domain = domainOf({extent(op.reduced[plan.channel].extent)}, "r");
   std::vector<Var> productVars = with({column, tx, ty}, {kx, ky});
-  Stage sum{Func(name_ + "_" + name + "_tile"), {loopsOf(productVars), loopsOf(productVars)}};
+  Stage sum{Func(name_ + "_" + name + "_tile"), {dimLoops(productVars), dimLoops(productVars)}};
   sum.loops[1]->emplace(reducedLoop(plan.channel), domain.x);
   Values dataArgs(dataVars.begin(), dataVars.end());
   dataArgs[0] = domain.x;
@@ -175,6 +211,95 @@ void PipelineBuilder::defineWinograd(const Op& op, const schedule::OpSchedule& h
   }
   Stage result{Func(name_ + "_" + name), {dimLoops(vars)}};
   result.func(innermostFirst(vars)) = Halide::mux(col % m, transformedBack(m, horizontal));
+  addStage(name, std::move(result), how.stage);
+}
+
+void PipelineBuilder::defineWinogradSums(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
+  const schedule::WinogradSums& plan = *how.winogradSums;
+  constexpr int32_t step = 4, points = 6;
+  int32_t rowsTogether = static_cast<int32_t>(plan.rows), itemsTogether = static_cast<int32_t>(plan.items);
+  Var column(dimLoop(3)), channel(dimLoop(2));
+  Var n("n"), ty("ty"), tx("tx"), x("x"), ky("ky"), kx("kx");
+  Func data = defineWinogradData(op, how, name, plan.data, step, channel, {n}, [&](uint32_t) { return n; });
+
+  // The factor, zero where there is no place or item.
+  auto factor = [&](const Expr& row) {
+    Expr items = extent(op.reduced[0].extent), height = extent(op.reduced[1].extent),
+         width = extent(op.reduced[2].extent);
+    std::vector<Expr> indices(op.dims.size() + op.reduced.size());
+    indices[3] = Halide::min(column, extent(op.dims[3].extent) - 1);
+    indices[4] = Halide::clamp(n, 0, items - 1);
+    indices[5] = Halide::clamp(row, 0, height - 1);
+    indices[6] = Halide::clamp(x, 0, width - 1);
+    return Halide::select(n < items && row < height && x < width, lowering(op, indices).lower(plan.factor), 0.0f);
+  };
+  Values factorRows =
+      transformedFactor({factor(ty * step), factor(ty * step + 1), factor(ty * step + 2), factor(ty * step + 3)});
+  Func rows = definePure(name + "_factor_rows", {column, x, ty, n, ky}, {Halide::mux(ky, factorRows)}, plan.factorRows);
+  Values across;
+  for (int32_t p = 0; p < step; ++p) {
+    across.push_back(rows(column, tx * step + p, ty, n, ky));
+  }
+  Func factors = definePure(name + "_factor_points", {column, tx, ty, n, kx, ky},
+                            {Halide::mux(kx, transformedFactor(across))}, plan.factorPoints);
+
+  // The sum over a group of blocks, then over the groups of a piece.
+  Var qy("qy"), qn("qn"), s("s");
+  Expr down = (extent(op.reduced[1].extent) + step - 1) / step;
+  RDom blocks = domainOf({(extent(op.reduced[2].extent) + step - 1) / step, rowsTogether, itemsTogether}, "r");
+  std::vector<Var> tileVars = {column, channel, kx, ky, qy, qn, s};
+  Stage sum{Func(name_ + "_" + name + "_tile"), {dimLoops(tileVars), dimLoops(tileVars)}};
+  sum.loops[1]->emplace("rx", blocks[0]);
+  sum.loops[1]->emplace("ry", blocks[1]);
+  sum.loops[1]->emplace("rn", blocks[2]);
+  Expr row = qy * rowsTogether + blocks[1];
+  Expr item = (s * static_cast<int32_t>(plan.pieceLength) + qn) * itemsTogether + blocks[2];
+  sum.func(tileVars) = 0.0f;
+  sum.func(tileVars) += data(channel, blocks[0], row, item, kx, ky) * factors(column, blocks[0], row, item, kx, ky);
+  Func tile = sum.func;
+  addStage(name + "_tile", std::move(sum), plan.tile);
+
+  Expr groups = Halide::Internal::simplify((down + rowsTogether - 1) / rowsTogether);
+  RDom q = domainOf({groups, static_cast<int32_t>(plan.pieceLength)}, "q");
+  q.where((s * static_cast<int32_t>(plan.pieceLength) + q[1]) * itemsTogether < extent(op.reduced[0].extent));
+  std::vector<Var> pieceVars = {column, channel, kx, ky, s};
+  Stage partial{Func(name_ + "_" + name + "_pieces"), {dimLoops(pieceVars), dimLoops(pieceVars)}};
+  partial.loops[1]->emplace("qy", q[0]);
+  partial.loops[1]->emplace("qn", q[1]);
+  partial.func(pieceVars) = 0.0f;
+  partial.func(pieceVars) += mentioning(q, tile(column, channel, kx, ky, q[0], q[1], s));
+  partial.func.bound(column, 0, static_cast<int32_t>(plan.columns))
+      .bound(channel, 0, static_cast<int32_t>(plan.channels))
+      .bound(kx, 0, points)
+      .bound(ky, 0, points)
+      .bound(s, 0, static_cast<int32_t>(plan.pieces));
+  Values parts;
+  for (int32_t piece = 0; piece < plan.pieces; ++piece) {
+    parts.push_back(partial.func(column, channel, kx, ky, piece));
+  }
+  addStage(name + "_pieces", std::move(partial), plan.partial);
+  while (parts.size() > 1) { // a balanced tree
+    Values sums;
+    for (size_t i = 0; i < parts.size(); i += 2) {
+      sums.push_back(i + 1 < parts.size() ? parts[i] + parts[i + 1] : parts[i]);
+    }
+    parts = std::move(sums);
+  }
+  Func sums = definePure(name + "_sums", {column, channel, kx, ky}, {parts[0]}, plan.sums);
+
+  // Back.
+  Values vertical, horizontal;
+  for (int32_t p = 0; p < points; ++p) {
+    vertical.push_back(sums(column, channel, kx, p));
+  }
+  Func back = definePure(name + "_result_rows", {column, channel, kx}, transformedSums(vertical), plan.resultRows);
+  std::vector<Var> vars = dimVars(4);
+  for (int32_t p = 0; p < points; ++p) {
+    horizontal.push_back(Halide::mux(
+        vars[0], Values{back(column, channel, p)[0], back(column, channel, p)[1], back(column, channel, p)[2]}));
+  }
+  Stage result{Func(name_ + "_" + name), {dimLoops(vars)}};
+  result.func(innermostFirst(vars)) = Halide::mux(vars[1], transformedSums(horizontal));
   addStage(name, std::move(result), how.stage);
 }
 
