@@ -227,12 +227,30 @@ private:
     }
     Result<std::vector<Contribution>> parts = adjointOf(emitter_, op, dy, varied, strict);
     if (!parts) {
-      return at(op, parts.error().message);
+      const Op* position = positionBehind(op);
+      return position == nullptr ? at(op, parts.error().message)
+                                 : at(*position, "an argmax or argmin is a position, which has no derivative; use "
+                                                 "stop_grad or a function with its "
+                                                 "own vjp");
     }
     for (const Contribution& part : *parts) {
       contribute(part.to, part.value);
     }
     return success();
+  }
+
+  /// The argmax or argmin that integers on the way to op come from; nullptr if it is something else.
+  const Op* positionBehind(const Op& op) const {
+    for (const Value* v : op.operands) {
+      if (isFloat(v->type.dtype) || !varied_.contains(v) || v->def->kind != OpKind::Comp) {
+        continue;
+      }
+      bool position = v->def->reduction == Reduction::ArgMax || v->def->reduction == Reduction::ArgMin;
+      if (const Op* found = position ? v->def : positionBehind(*v->def)) {
+        return found;
+      }
+    }
+    return nullptr;
   }
 
   /// The slice of step t reaches the elements with the number t of the whole.

@@ -120,6 +120,19 @@ std::string summarise(const antlr4::misc::IntervalSet& expected, bool inType,
   return words.empty() ? "something else" : join(words);
 }
 
+/// Is it between the brackets of an indexed let?
+bool inIndices(antlr4::Parser* parser) {
+  auto* context = dynamic_cast<antlr4::ParserRuleContext*>(parser->getContext());
+  if (context != nullptr && context->getRuleIndex() == DnnParser::RuleName) {
+    context = dynamic_cast<antlr4::ParserRuleContext*>(context->parent);
+  }
+  bool binder = context != nullptr && context->getRuleIndex() == DnnParser::RuleBinder;
+  auto* let = binder ? dynamic_cast<antlr4::ParserRuleContext*>(context->parent) : context;
+  return let != nullptr && let->getRuleIndex() == DnnParser::RuleLetStmt &&
+         (binder || dynamic_cast<DnnParser::LetStmtContext*>(let)->ASSIGN() == nullptr) &&
+         !dynamic_cast<DnnParser::LetStmtContext*>(let)->binder().empty();
+}
+
 } // namespace
 
 std::string ErrorStrategy::describe(const antlr4::Token& token) const {
@@ -212,6 +225,10 @@ void ErrorStrategy::reportError(antlr4::Parser* parser, const antlr4::Recognitio
     report.hint("a conditional value is `if c then a else b`; a conditional block is `when c { … }`");
   } else if (has(expected, DnnLexer::ASSIGN) && type == DnnLexer::EQ) {
     report.hint("one `=` defines, two compare");
+  } else if (inIndices(parser)) {
+    report.hint(
+        "the indices of a `let` are new names, so that every element is defined; what differs from place to place "
+        "is an `if` behind the `=`");
   }
 }
 

@@ -77,6 +77,28 @@ layer Best(x: f32[N, K]) -> f32[N, K] {{
   let y[n, k] = max[j] x[n, j] * w[j, k]
   return y
 }}
+layer Window(x: f32[N, K]) -> f32[N, K] {{
+  let c = Conv1d(1, k = 3, pad = same)
+  let v = reshape(x, [N, K, 1])
+  return reshape(c(v), [N, K])
+}}
+layer Gates(x: f32[N, K]) -> f32[N, K] {{
+  let r = GRU(1)
+  let v = reshape(x, [N, K, 1])
+  return reshape(r(v), [N, K])
+}}
+layer Bag(x: f32[N, K], t: i32[N] < 5) -> f32[N, K] {{
+  param e: f32[5, 2] ~ normal(std = 0.5)
+  let y[n, k] = x[n, k] + sum[j: 2] e[(t[n] + j * k) % 5, k % 2]
+  return y
+}}
+layer Sorted(x: f32[N, K]) -> f32[N, K] {{
+  param a: f32[K] ~ normal(std = 0.5)
+  let s = sort(x)
+  let best = top_k(2)(x)
+  let y[n, k] = s[n, k] * a[k] + best[n, 1]
+  return y
+}}
 """
 
 ACTIVATIONS = ["tanh", "sigmoid", "softplus", "gelu", "silu", "mish", "elu()", "identity"]
@@ -90,16 +112,17 @@ THROUGH = ["clip_value(0.5)", "clip_norm(0.7)", "clip_global_norm(0.8)"]
 
 def net(rng, name):
     """The layer's text and how it is called."""
-    width = rng.choice([3, 4])
+    width = rng.choice([3, 4, 4, 4])  # few shapes, so that programs share kernels
     lines, last = [], "x"
     for i in range(rng.randint(1, 3)):
-        kind = rng.randrange(9)
+        kind = rng.randrange(14)
         layer = [
             f"Dense({width}, act = {rng.choice(ACTIVATIONS)})", "Scale()", "Filter()", f"Gated({width})", "Norm()", "Steps()",
-            f"Pick({width})", "Best()", f"Dense({width}, act = tanh, bias = false)",
+            f"Pick({width})", "Best()", f"Dense({width}, act = tanh, bias = false)", "Window()", "Gates()", "Bag()", "Sorted()",
+            "BatchNorm(eps = 0.1)",
         ][kind]
-        call = f"l{i}({last}, t)" if kind == 6 else f"l{i}({last})"
-        same = kind in (1, 2, 4, 5, 7)
+        call = f"l{i}({last}, t)" if kind in (6, 11) else f"l{i}({last})"
+        same = kind not in (0, 3, 6, 8)
         shown = f"{call} + {last}" if same and rng.random() < 0.4 else f"softmax({call})" if rng.random() < 0.1 else call
         lines += [f"  let l{i} = {layer}", f"  let y{i} = noise({shown})"]
         last = f"y{i}"
@@ -117,11 +140,17 @@ def program(rng, nets, noisy):
             f"mse(n{i}(x, t), z)", f"softmax_xent(n{i}(x, t), c)", f"mean(bce_logits(n{i}(x, t), z))",
             f"mean(sq(tanh(n{i}(x, t)) - z))", f"mean(softplus(n{i}(x, t))) + 0.1 * mean(sq(n{i}(x, t)))",
         ]).replace("softmax_xent(", "mean(softmax_xent(").replace(", c)", ", c))")
-        lr = rng.choice([0.03, 0.1, 0.3])
+        lr = 0.1  # constants are part of kernels: few of them
         extra = rng.choice(["", "", " every 2 steps", " accumulate 2"])
         through = (["shaken()"] if noisy else []) + ([rng.choice(THROUGH)] if rng.random() < 0.3 else [])
         body += [f"  let n{i} = Net{i}()", f"  opt o{i} = {rng.choice(OPTIMIZERS).format(lr=lr)}"]
-        step.append(f"    minimize {loss} over n{i} with o{i}{extra}" + (f" through {', '.join(through)}" if through else ""))
+        behind = f" through {', '.join(through)}" if through else ""
+        if rng.random() < 0.2:
+            body += [f"  opt h{i} = {rng.choice(OPTIMIZERS).format(lr=lr)}"]
+            step.append(f"    minimize {loss} over n{i}.head with h{i}{behind}")
+            step.append(f"    minimize {loss} over n{i} except n{i}.head with o{i}{extra}{behind}")
+        else:
+            step.append(f"    minimize {loss} over n{i} with o{i}{extra}{behind}")
     return text + f"""
 train p {{
 {chr(10).join(body)}
