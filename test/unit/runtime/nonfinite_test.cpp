@@ -23,3 +23,14 @@ TEST(Nonfinite, EveryKindIsFoundAtEveryPlace) {
     }
   }
 }
+
+TEST(Nonfinite, FloatsOf16Bits) {
+  std::vector<uint16_t> values(333, 0x7BFF); // the largest f16, and a finite bf16
+  EXPECT_EQ(dnn_count_nonfinite_16(values.data(), 333, 0x7C00), 0u);
+  EXPECT_EQ(dnn_count_nonfinite_16(values.data(), 333, 0x7F80), 0u);
+  values[7] = 0xFC00; // -infinity, and a finite bf16
+  values[8] = 0x7C01; // NaN
+  values[332] = 0x7F80;
+  EXPECT_EQ(dnn_count_nonfinite_16(values.data(), 333, 0x7C00), 3u);
+  EXPECT_EQ(dnn_count_nonfinite_16(values.data(), 333, 0x7F80), 1u);
+}
