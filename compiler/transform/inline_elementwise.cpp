@@ -158,6 +158,9 @@ private:
     if (!isElementwise(*value.def) || usedInPlaces(user, value) || scanOf_.at(&user) != scanOf_.at(value.def)) {
       return false;
     }
+    if (isWidening(user.body)) {
+      return false; // its readers take it in, and find the value kept in 16 bits
+    }
     std::vector<ExprRef> accesses = accessesOf(user, value);
     bool onlyReader = readers_.of(&value).size() == 1 && !readers_.returned(&value);
     bool once = onlyReader && accesses.size() == 1 && readsEachOnce(user, accesses[0]);
