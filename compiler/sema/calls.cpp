@@ -549,12 +549,18 @@ Value Instantiator::runBody(const ast::Signature& signature, const ast::Block& b
   if (!ok) {
     return Poison{};
   }
-  // The outer calls tell the way; a recursion would fill pages.
+  // The outer calls tell the way; a recursion, each call of which stands in the one before, would fill pages.
   constexpr int kTraced = 16;
   std::optional<diag::Diagnostics::TraceScope> trace;
-  if (depth_ <= kTraced) {
+  bool again = std::ranges::find(openCalls_, range) != openCalls_.end();
+  if (depth_ <= kTraced && !again) {
     trace.emplace(diags_, range, callText(signature, statics));
   }
+  openCalls_.push_back(range);
+  struct Closed {
+    std::vector<SourceRange>& calls;
+    ~Closed() { calls.pop_back(); }
+  } closed{openCalls_};
   if (!bindWheres(signature, env)) {
     return Poison{};
   }

@@ -501,7 +501,8 @@ private:
   std::map<std::string, InstanceList> lists_;    // by path
   std::vector<ScopePtr> fileScopes_;
   std::vector<ScopePtr> trainScopes_;
-  SourceRange returnRange_; // of the last `return` that ran
+  std::vector<SourceRange> openCalls_; // whose bodies are being inlined, the outermost first
+  SourceRange returnRange_;            // of the last `return` that ran
   bool training_ = false;
   std::shared_ptr<const ParameterValues> values_; // what parameters are in the call that is being inlined
   /// Calls inside calls; more is a recursion that does not end. And what the stack holds of nested expressions.
