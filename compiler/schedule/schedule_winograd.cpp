@@ -93,6 +93,18 @@ private:
     how.columns = columns();
   }
 
+  /// Conditions at the ends stay where they are: code for each case would be compiled several times.
+  static Nest undivided(Nest nest) {
+    for (const std::string& loop : nest.order) {
+      bool whole = std::ranges::find(nest.vectorized, loop) == nest.vectorized.end() &&
+                   std::ranges::find(nest.unrolled, loop) == nest.unrolled.end();
+      if (whole) {
+        nest.undivided.push_back(loop);
+      }
+    }
+    return nest;
+  }
+
   Nest outputNest() const {
     Nest nest;
     Tail tail = window_.unmasked || window_.inPlace           ? Tail::Guard
@@ -120,9 +132,8 @@ private:
       nest.order.push_back("in_group");
     }
     nest.order.push_back("block");
-    nest.undivided = {"block", "in_block"};
     parallelize(nest);
-    return nest;
+    return undivided(std::move(nest));
   }
 
   void parallelize(Nest& nest) const {
@@ -135,8 +146,6 @@ private:
       nest.order.push_back("piece");
       nest.order.push_back("task");
       nest.parallel = {"task"};
-      nest.undivided.push_back("piece");
-      nest.undivided.push_back("task");
     } else {
       if (item()) {
         nest.order.push_back(group);
@@ -186,7 +195,7 @@ private:
     rows.vectorized = {"lane"};
     rows.unrolled = {"ky"};
     rows.order = {"lane", "ky", "v", "vector"};
-    how.weightRows.nests = {std::move(rows)};
+    how.weightRows.nests = {undivided(std::move(rows))};
 
     how.weightPoints.placement = Placement::Root;
     how.weightPoints.tile = {{column(), columns()}};
@@ -195,7 +204,7 @@ private:
     all.vectorized = {"lane"};
     all.unrolled = {"kx"};
     all.order = {"lane", "kx", "vector", "ky", channel()};
-    how.weightPoints.nests = {std::move(all)};
+    how.weightPoints.nests = {undivided(std::move(all))};
   }
 
   void transformData(Winograd& how) const {
@@ -209,7 +218,7 @@ private:
     rows.vectorized = {"lane"};
     rows.unrolled = {"ky"};
     rows.order = {"lane", "ky", "vector", "x"};
-    how.data.rows.nests = {std::move(rows)};
+    how.data.rows.nests = {undivided(std::move(rows))};
 
     how.data.points.placement = Placement::At;
     how.data.points.atStage = out_;
@@ -220,7 +229,10 @@ private:
     all.vectorized = {"lane"};
     all.unrolled = {"kx"};
     all.order = {"lane", "kx", "vector", "tx", "ky", outside};
-    how.data.points.nests = {std::move(all)};
+    if (item()) {
+      all.order.push_back(dim(*item()));
+    }
+    how.data.points.nests = {undivided(std::move(all))};
   }
 
   void multiply(Winograd& how) const {
@@ -235,7 +247,7 @@ private:
     start.order = {"lane", "vector", "tx", "ty"};
     Nest sum = start;
     sum.order.push_back(channel());
-    how.tile.nests = {std::move(start), std::move(sum)};
+    how.tile.nests = {std::move(start), undivided(std::move(sum))};
 
     how.products.placement = Placement::At;
     how.products.atStage = out_;
@@ -253,7 +265,7 @@ private:
       all.order.push_back(dim(*item()));
     }
     all.order.insert(all.order.end(), {"panel", "kx", "ky"});
-    how.products.nests = {std::move(all)};
+    how.products.nests = {undivided(std::move(all))};
   }
 
   void transformBack(Winograd& how) const {
@@ -264,7 +276,7 @@ private:
     Nest rows;
     rows.vectorized = {column()};
     rows.unrolled = {"kx"};
-    how.resultRows.nests = {std::move(rows)};
+    how.resultRows.nests = {undivided(std::move(rows))};
   }
 };
 
