@@ -123,7 +123,7 @@ def net(rng, name):
         ][kind]
         call = f"l{i}({last}, t)" if kind in (6, 11) else f"l{i}({last})"
         same = kind not in (0, 3, 6, 8)
-        shown = f"{call} + {last}" if same and rng.random() < 0.4 else f"softmax({call})" if rng.random() < 0.1 else call
+        shown = f"{call} + {last}" if same and rng.random() < 0.4 else f"softmax(noise({call}))" if rng.random() < 0.1 else call
         lines += [f"  let l{i} = {layer}", f"  let y{i} = noise({shown})"]
         last = f"y{i}"
     return f"layer {name}(x: f32[N, D], t: i32[N] < 5) -> f32[N, 3] {{\n" + "\n".join(
