@@ -129,18 +129,26 @@ Expr ExprLowering::opaque(ExprRef e, const Expr& value) {
 
 namespace {
 
+/// The same f32. Halide does not see through it, so it cannot join a conversion from or to f16 with another one into a
+/// conversion that the machine lacks; LLVM drops it.
+Expr opaqueSingle(const Expr& value) {
+  return Halide::Internal::Call::make(value.type(), Halide::Internal::Call::strict_mul, {value, Expr(1.0f)},
+                                      Halide::Internal::Call::PureIntrinsic);
+}
+
 /// The f32 of an element's bits.
 Expr widened(DType from, const Expr& bits) {
   if (from == DType::BF16) {
     return Halide::reinterpret<float>(Halide::cast<uint32_t>(bits) << 16);
   }
-  return Halide::cast<float>(Halide::reinterpret(Halide::Float(16), bits)); // one instruction for a vector
+  return opaqueSingle(
+      Halide::cast<float>(Halide::reinterpret(Halide::Float(16), bits))); // one instruction for a vector
 }
 
 /// The bits of an f32 as an element, rounded to the nearest, halves to the even one (runtime/types/half.h).
 Expr narrowed(DType to, const Expr& value) {
   if (to == DType::F16) {
-    return Halide::reinterpret<uint16_t>(Halide::cast(Halide::Float(16), value));
+    return Halide::reinterpret<uint16_t>(Halide::cast(Halide::Float(16), opaqueSingle(value)));
   }
   Expr bits = Halide::reinterpret<uint32_t>(value);
   Expr rounded = bits + Halide::cast<uint32_t>(0x7fff) + ((bits >> 16) & 1);
