@@ -3,8 +3,8 @@
 // four ninths. The form is seen by structure alone: two windows of three places, neighbours side by side, and a factor
 // that does not depend on the place.
 //
-// Rounding differs: largest error by largest result, with terms of one size, about 3e-7 for m = 2, as the direct sum,
-// and 7e-6 for m = 4.
+// Rounding differs: largest error by largest result, data and weights uniform in (-1, 1), 16, 64 and 256 channels:
+// direct 4e-7, 7e-7, 2e-6; m = 2: 2e-7, 3e-7, 7e-7; m = 4: 5e-6, 5e-6, 1e-5.
 #pragma once
 
 #include "compiler/schedule/window.h"
