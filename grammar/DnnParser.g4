@@ -103,13 +103,16 @@ trackStmt: TRACK name ASSIGN name WITH expr;
 initStmt: INIT path FROM STRING (AS STRING)?;
 sweepStmt: SWEEP sweepItem (COMMA sweepItem)*;
 sweepItem: name IN element;
-predictStmt: PREDICT name declList ARROW type block;
+predictStmt: PREDICT name declList ARROW type limits? block;
+// The largest values of dimensions that are open.
+limits: WHERE limit (COMMA limit)*;
+limit: name LE expr;
 // The optimizer is a name; the front end checks it.
 minimizeStmt: MINIMIZE expr OVER targets (EXCEPT targets)? WITH expr minimizeOption*;
 minimizeOption: every | ACCUMULATE arithmetic | THROUGH expr (COMMA expr)*;
 targets: path (COMMA path)*;
 // Of two names the first is `image`; the front end checks it.
-logStmt: LOG logEntry (COMMA logEntry)*;
+logStmt: LOG logEntry (COMMA logEntry)* every?;
 logEntry: name name? ASSIGN expr;
 runStmt: RUN runOption (COMMA runOption)*;
 runOption: name ASSIGN expr (ON path)?;

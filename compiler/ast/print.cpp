@@ -223,7 +223,10 @@ struct PrintStmt {
            "\n";
   }
   std::string operator()(const Predict& s) {
-    return "predict " + s.name.text + "(" + printParams(s.params) + ") -> " + print(*s.result) +
+    std::string limits = s.limits.empty() ? "" : " where " + join(s.limits, [](const Predict::Limit& l) {
+                                                   return l.dim.text + " <= " + print(*l.most);
+                                                 });
+    return "predict " + s.name.text + "(" + printParams(s.params) + ") -> " + print(*s.result) + limits +
            printBody(s.body, indent);
   }
   std::string operator()(const Minimize& s) {
@@ -237,7 +240,7 @@ struct PrintStmt {
     return "log " +
            join(s.entries,
                 [](const Log::Entry& e) { return (e.image ? "image " : "") + e.name.text + " = " + print(*e.value); }) +
-           "\n";
+           printEvery(s.every) + "\n";
   }
   std::string operator()(const Run& s) {
     return "run " +

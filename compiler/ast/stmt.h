@@ -146,11 +146,16 @@ struct Whole {
   std::vector<Name> values;
   Block body;
 };
-/// predict digit(img: u8[N, 28, 28]) -> i32[N] { … }
+/// predict digit(img: u8[N, 28, 28]) -> i32[N] { … }; behind the result `where T <= 128`
 struct Predict {
+  struct Limit {
+    Name dim;
+    ExprPtr most;
+  };
   Name name;
   std::vector<ParamDecl> params;
   TypePtr result;
+  std::vector<Limit> limits;
   Block body;
 };
 /// minimize loss over net, head.w except net.fc1 with o every 5 steps accumulate 4 through clip_norm(1)
@@ -163,7 +168,7 @@ struct Minimize {
   ExprPtr accumulate; // may be null
   std::vector<ExprPtr> through;
 };
-/// log loss = a, acc = b, image digits = x
+/// log loss = a, acc = b, image digits = x every 100 steps
 struct Log {
   struct Entry {
     Name name;
@@ -171,6 +176,7 @@ struct Log {
     bool image = false;
   };
   std::vector<Entry> entries;
+  std::optional<Every> every;
 };
 /// run epochs = 10, seed = 42, patience = 5 on te.loss
 struct Run {

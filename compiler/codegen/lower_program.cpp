@@ -40,7 +40,15 @@ void addUnusedInputs(graph::Function& function, const plan::Entry& entry) {
       DNN_ASSERT(!function.symbols.empty(), "an entry with batched inputs has a batch");
       type.dims.push_back(Dim::symbol(0));
     }
+    size_t row = type.dims.size();
     type.dims.insert(type.dims.end(), port.dims.begin(), port.dims.end());
+    for (const plan::VaryingExtent& extent : port.varying) {
+      Dim& dim = type.dims[row + extent.dim];
+      dim = extent.constant;
+      for (const plan::VaryingExtent::Term& term : extent.terms) {
+        dim = dim + Dim::symbol(term.symbol, term.factor);
+      }
+    }
     Op* input = function.createOp(OpKind::Input, {}, {type}, {});
     input->symbol = port.name;
     added.push_back(input);

@@ -87,7 +87,11 @@ private:
       }
       input += source->fields.size();
     }
-    graph::Environment environment = program_->environment(index, {rows, machine_.plan().seed, 0, 0});
+    if (options_.randomInputs) {
+      machine_.setLengths(entry.lengths);
+    }
+    graph::Environment environment =
+        program_->environment(index, {rows, machine_.plan().seed, 0, 0, machine_.lengths().data()});
     if (options_.randomInputs) {
       uint32_t site = 0;
       for (const plan::Port& port : entry.inputs) {

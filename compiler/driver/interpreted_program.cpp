@@ -1,6 +1,7 @@
 #include "compiler/driver/interpreted_program.h"
 
 #include "compiler/support/assert.h"
+#include "runtime/support/extent.h"
 #include "runtime/types/half.h"
 
 #include <cstdio>
@@ -119,14 +120,20 @@ graph::Environment InterpretedProgram::environment(size_t index, const DnnCall& 
   environment.seed = call.seed;
   environment.step = call.step;
   environment.epoch = call.epoch;
-  for (const Symbol& symbol : functions_[index]->symbols) {
-    environment.symbols[symbol.name] = call.rows;
+  const std::vector<Symbol>& symbols = functions_[index]->symbols;
+  std::vector<int64_t> lengths(plan_.entries[index].lengths.size());
+  for (size_t i = 0; i < symbols.size(); ++i) {
+    int64_t value = i == 0 ? call.rows : call.lengths[i - 1];
+    environment.symbols[symbols[i].name] = value;
+    if (i > 0) {
+      lengths[i - 1] = value;
+    }
   }
   for (const plan::Persistent& p : plan_.persistents) {
     environment.persistents[p.path] = loadTensor(p.dtype, p.dims, persistent_ + p.offset);
   }
   for (const plan::Port& port : plan_.entries[index].inputs) {
-    std::vector<int64_t> dims = port.dims;
+    std::vector<int64_t> dims = runtime::rowDims(port, call.rows, lengths);
     if (port.batched) {
       dims.insert(dims.begin(), call.rows);
     }

@@ -290,7 +290,11 @@ int timeCommand(const Options& options) {
   }
   report.machine = measureMachine(pool, SpeedDetail::Bounds);
 
-  std::vector<int64_t> symbols(step->symbols.size(), timer.rows());
+  // The batch as it was, sequences at their longest.
+  std::vector<int64_t> symbols;
+  for (const Symbol& symbol : step->symbols) {
+    symbols.push_back(symbols.empty() ? timer.rows() : symbol.max);
+  }
   std::vector<std::vector<double>> samples = timer.callSamples();
   std::vector<KernelWork> works = kernelWorks(*step, symbols);
   report.copies = summarize(samples[works.size()]);

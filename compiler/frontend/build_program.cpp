@@ -63,6 +63,11 @@ ast::Predict AstBuilder::predict(P::PredictStmtContext& ctx) {
   out.name = name(*ctx.name());
   out.params = params(*ctx.declList());
   out.result = type(*ctx.type());
+  if (ctx.limits() != nullptr) {
+    for (P::LimitContext* limit : ctx.limits()->limit()) {
+      out.limits.push_back({name(*limit->name()), expr(*limit->expr())});
+    }
+  }
   out.body = block(*ctx.block(), Context::Predict);
   return out;
 }
@@ -149,6 +154,9 @@ ast::Log AstBuilder::log(P::LogStmtContext& ctx) {
           .hint("write `log NAME = value` or `log image NAME = value`");
     }
     out.entries.push_back({shown ? name(*entry->name(1)) : first, expr(*entry->expr()), shown});
+  }
+  if (ctx.every() != nullptr) {
+    out.every = every(*ctx.every());
   }
   return out;
 }

@@ -8,24 +8,38 @@
 
 namespace dnn::sema {
 
-plan::Port portOf(const std::string& name, const TensorType& type) {
+plan::Port portOf(const std::string& name, const TensorType& type, std::span<const Symbol> symbols) {
   plan::Port port;
   port.name = name;
   port.dtype = type.dtype;
   for (size_t i = 0; i < type.dims.size(); ++i) {
-    if (i == 0 && !type.dims[0].isStatic()) {
+    const Dim& dim = type.dims[i];
+    if (i == 0 && dim.dependsOn(0)) {
       port.batched = true;
-    } else {
-      port.dims.push_back(type.dims[i].constant());
+      continue;
     }
+    if (!dim.isStatic()) {
+      plan::VaryingExtent extent{static_cast<uint32_t>(port.dims.size()), dim.constant(), {}};
+      for (auto [symbol, factor] : dim.terms()) {
+        extent.terms.push_back({symbol, factor});
+      }
+      port.varying.push_back(std::move(extent));
+    }
+    port.dims.push_back(dim.max(symbols));
   }
-  if (type.bound && type.bound->isStatic()) {
-    port.bound = type.bound->constant();
+  if (type.bound) {
+    port.bound = type.bound->max(symbols);
+    auto terms = type.bound->terms();
+    bool length =
+        terms.size() == 1 && terms.begin()->first > 0 && *type.bound == Dim::symbol(terms.begin()->first) + Dim(1);
+    port.lengthOf = length && port.batched && port.dims.empty() ? terms.begin()->first : 0;
   }
   return port;
 }
 
 namespace {
+
+constexpr SymbolId kBatch = 0;
 
 /// Is every row of the results made from the same row of the inputs? Then a set may be cut into batches anywhere.
 class Rowwise {
@@ -41,7 +55,7 @@ private:
         row_.reset();
         seen_.clear();
         for (size_t i = 0; i < let->indices.size(); ++i) {
-          if (!function_.indices[let->indices[i]].extent.isStatic()) {
+          if (function_.indices[let->indices[i]].extent.dependsOn(kBatch)) {
             if (row_) {
               return false;
             }
@@ -54,21 +68,22 @@ private:
       } else if (auto* reshape = std::get_if<Reshape>(&stmt.node)) {
         auto& from = function_.vars[reshape->from].type.dims;
         auto& to = function_.vars[reshape->var].type.dims;
-        bool batched = std::any_of(from.begin(), from.end(), [](const Dim& d) { return !d.isStatic(); });
-        if (batched && (from[0].isStatic() || to.empty() || from[0] != to[0])) {
+        bool batched = std::any_of(from.begin(), from.end(), [](const Dim& d) { return d.dependsOn(kBatch); });
+        if (batched && (!from[0].dependsOn(kBatch) || to.empty() || from[0] != to[0])) {
           return false;
         }
       } else if (auto* concat = std::get_if<Concat>(&stmt.node)) {
-        if (!function_.vars[concat->var].type.dims[concat->axis].isStatic()) {
+        if (function_.vars[concat->var].type.dims[concat->axis].dependsOn(kBatch)) {
           return false;
         }
       } else if (auto* scan = std::get_if<Scan>(&stmt.node)) {
-        if (!scan->extent.isStatic() || !check(scan->body)) {
+        if (scan->extent.dependsOn(kBatch) || !check(scan->body)) {
           return false;
         }
       } else if (auto* output = std::get_if<Output>(&stmt.node)) {
         auto& dims = function_.vars[output->value].type.dims;
-        if (std::any_of(dims.begin(), dims.end(), [&](const Dim& d) { return !d.isStatic() && &d != &dims[0]; })) {
+        if (std::any_of(dims.begin(), dims.end(),
+                        [&](const Dim& d) { return d.dependsOn(kBatch) && &d != &dims[0]; })) {
           return false;
         }
       } else if (auto* call = std::get_if<CallVjp>(&stmt.node)) {
@@ -88,8 +103,8 @@ private:
   std::set<const Scalar*> seen_;
 
   bool expression(const ScalarPtr& s) {
-    if (std::get_if<ExtentRef>(&s->node)) {
-      return false;
+    if (auto* extent = std::get_if<ExtentRef>(&s->node)) {
+      return !extent->extent.dependsOn(kBatch);
     }
     if (auto* index = std::get_if<IndexRef>(&s->node)) {
       return index->index != row_;
@@ -99,7 +114,7 @@ private:
       for (size_t i = 0; i < dims.size(); ++i) {
         auto* index = std::get_if<IndexRef>(&access->subscripts[i]->node);
         bool isRow = index && row_ && index->index == *row_;
-        if (dims[i].isStatic() ? !expression(access->subscripts[i]) : !isRow) {
+        if (dims[i].dependsOn(kBatch) ? !isRow : !expression(access->subscripts[i])) {
           return false;
         }
       }
@@ -107,7 +122,7 @@ private:
     }
     if (auto* reduce = std::get_if<Reduce>(&s->node)) {
       for (IndexId index : reduce->indices) {
-        if (!function_.indices[index].extent.isStatic()) {
+        if (function_.indices[index].extent.dependsOn(kBatch)) {
           return false;
         }
       }
@@ -243,13 +258,27 @@ bool Instantiator::checkFields(const std::vector<ast::Name>& fields, const ast::
         .note(source.name.range, "`" + name.text + "` is declared here");
     return false;
   }
+  // A source's own length is symbol 1 in its rows; here it has the next number, and a name.
+  auto length = static_cast<SymbolId>(out_->function.symbols.size());
+  if (plan.maxLength > 0) {
+    std::string symbol = length == 1 ? "T" : "T" + std::to_string(length);
+    out_->function.symbols.push_back({symbol, plan.maxLength});
+    entry.lengths.push_back(plan.maxLength);
+    env.scope->bind(symbol, StaticInt{Dim::symbol(length)}, name.range);
+  }
   for (size_t i = 0; i < fields.size(); ++i) {
     TensorType type = source.rows[i];
+    for (Dim& dim : type.dims) {
+      dim = dim.renamed(1, length);
+    }
+    if (type.bound) {
+      type.bound = type.bound->renamed(1, length);
+    }
     type.dims.insert(type.dims.begin(), Dim::symbol(0));
     VarId var = out_->addVar(fields[i].text, type);
     std::string input = (first ? "" : name.text + ".") + plan.fields[i].name;
     out_->function.inputs.push_back({var, input});
-    entry.inputs.push_back(portOf(input, type));
+    entry.inputs.push_back(portOf(input, type, out_->symbols()));
     env.scope->bind(fields[i].text, variable(var), fields[i].range);
   }
   return true;
@@ -406,7 +435,7 @@ void Instantiator::runWhole(const ast::Stmt& stmt, const ast::Whole& whole, Env&
       VarId var = store(*t, name.text, name.range);
       std::string port = "whole." + name.text;
       out_->emit(name.range, Output{port, var});
-      entry.collected.push_back(portOf(port, out_->type(var)));
+      entry.collected.push_back(portOf(port, out_->type(var), out_->symbols()));
       use.types.push_back(out_->type(var));
     }
   }
@@ -439,7 +468,7 @@ void Instantiator::finishWhole(size_t evalPosition, Env& env) {
     const ast::Name& name = use.whole->values[i];
     VarId var = out_->addVar(name.text, use.types[i]);
     out_->function.inputs.push_back({var, eval.collected[i].name});
-    program_.plan.entries[position].inputs.push_back(portOf(eval.collected[i].name, use.types[i]));
+    program_.plan.entries[position].inputs.push_back(portOf(eval.collected[i].name, use.types[i], out_->symbols()));
     inner.scope->bind(name.text, variable(var), name.range);
   }
   runBlock(use.whole->body, inner);
@@ -485,11 +514,25 @@ void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict
   }
   batch = batch == 0 ? kDefaultBatch : batch;
   bool ok = true;
+  std::map<std::string, int64_t> limits;
+  for (const ast::Predict::Limit& limit : predict.limits) {
+    constexpr int64_t most = 1 << 24;
+    std::optional<int64_t> value = evalOption(*limit.most, inner, limit.dim.text.c_str(), 1, most);
+    ok &= value.has_value();
+    if (!limits.try_emplace(limit.dim.text, value.value_or(1)).second || inner.scope->find(limit.dim.text)) {
+      error<DiagId::duplicate_name>(limit.dim.range, limit.dim.text);
+      ok = false;
+    }
+  }
   for (const ast::ParamDecl& param : predict.params) {
     // The first dimension may be a name that nothing else has: the batch.
     auto* type = std::get_if<ast::TensorType>(&param.type->node);
     auto* first = type && !type->dims.empty() ? ast::getIf<ast::NameRef>(*type->dims[0]) : nullptr;
-    if (first && !inner.scope->find(first->name.text)) {
+    bool length = first && limits.contains(first->name.text) && !out_->function.symbols.empty();
+    if (first && !length && !inner.scope->find(first->name.text)) {
+      if (auto limit = limits.find(first->name.text); limit != limits.end()) {
+        batch = limit->second;
+      }
       if (!out_->function.symbols.empty()) {
         error<DiagId::second_batch>(first->name.range, first->name.text, out_->function.symbols[0].name);
         ok = false;
@@ -501,8 +544,18 @@ void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict
     }
     for (size_t i = 0; type && i < type->dims.size(); ++i) {
       auto* ref = ast::getIf<ast::NameRef>(*type->dims[i]);
-      if (i > 0 && ref && !inner.scope->find(ref->name.text)) {
-        error<DiagId::open_dimension>(ref->name.range, ref->name.text);
+      if (!ref || inner.scope->find(ref->name.text)) {
+        continue;
+      }
+      auto limit = limits.find(ref->name.text);
+      if (limit != limits.end() && !out_->function.symbols.empty()) {
+        auto symbol = static_cast<SymbolId>(out_->function.symbols.size());
+        out_->function.symbols.push_back({ref->name.text, limit->second});
+        program_.plan.entries[position].lengths.push_back(limit->second);
+        inner.scope->bind(ref->name.text, StaticInt{Dim::symbol(symbol)}, ref->name.range);
+      } else if (i > 0) {
+        error<DiagId::open_dimension>(ref->name.range, ref->name.text)
+            .hint("write `where " + ref->name.text + " <= 128` behind the result");
         inner.scope->bind(ref->name.text, Poison{}, ref->name.range);
         ok = false;
       }
@@ -515,9 +568,15 @@ void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict
     }
     VarId var = out_->addVar(param.name.text, *known);
     out_->function.inputs.push_back({var, param.name.text});
-    program_.plan.entries[position].inputs.push_back(portOf(param.name.text, *known));
+    program_.plan.entries[position].inputs.push_back(portOf(param.name.text, *known, out_->symbols()));
     program_.plan.entries[position].inputs.back().text = textOf(*param.type, inner);
     inner.scope->bind(param.name.text, variable(var), param.name.range);
+  }
+  for (const ast::Predict::Limit& limit : predict.limits) {
+    if (ok && !inner.scope->find(limit.dim.text)) {
+      error<DiagId::limit_of_nothing>(limit.dim.range, limit.dim.text);
+      ok = false;
+    }
   }
   std::optional<Value> result = runBlock(predict.body, inner);
   if (!result && frame.failed) {
@@ -536,7 +595,7 @@ void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict
       }
       VarId var = store(*t, name, returnRange_);
       out_->emit(stmt.range, Output{name, var});
-      program_.plan.entries[position].outputs.push_back(portOf(name, out_->type(var)));
+      program_.plan.entries[position].outputs.push_back(portOf(name, out_->type(var), out_->symbols()));
       auto* types = std::get_if<ast::TupleType>(&predict.result->node);
       program_.plan.entries[position].outputs.back().text = textOf(types ? *types->items[i] : *predict.result, inner);
     }
@@ -547,6 +606,10 @@ void Instantiator::runPredict(const ast::Stmt& stmt, const ast::Predict& predict
 
 void Instantiator::runLog(const ast::Log& log, Env& env) {
   plan::Entry& entry = program_.plan.entries[entries_.size() - 1];
+  std::optional<plan::Every> every = everyOf(log.every, env);
+  if (log.every && entry.kind != plan::Entry::Kind::Step) {
+    error<DiagId::misplaced_log_rhythm>(log.every->range);
+  }
   for (const ast::Log::Entry& item : log.entries) {
     env.frame->statement = "log " + item.name.text;
     std::optional<Tensor> t = evalTensor(*item.value, env);
@@ -586,8 +649,9 @@ void Instantiator::runLog(const ast::Log& log, Env& env) {
     }
     VarId var = store(*t, item.name.text, item.value->range);
     out_->emit(item.value->range, Output{item.name.text, var});
-    entry.outputs.push_back(portOf(item.name.text, out_->type(var)));
+    entry.outputs.push_back(portOf(item.name.text, out_->type(var), out_->symbols()));
     entry.outputs.back().image = item.image;
+    entry.outputs.back().every = every.value_or(plan::Every{});
   }
 }
 

@@ -3,11 +3,12 @@
 
 #include "compiler/sema/program.h"
 
+#include <span>
 #include <string>
 
 namespace dnn::sema {
 
-/// A symbolic first dimension is the batch.
-plan::Port portOf(const std::string& name, const TensorType& type);
+/// A symbolic first dimension is the batch; `symbols` are those of the entry.
+plan::Port portOf(const std::string& name, const TensorType& type, std::span<const Symbol> symbols = {});
 
 } // namespace dnn::sema

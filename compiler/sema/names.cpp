@@ -419,7 +419,8 @@ private:
     std::vector<const ast::Name*> all;
     for (const ast::Step::Read& read : step.reads) {
       use(read.source);
-      names.insert("N"); // the batch
+      names.insert("N");                                                                                    // the batch
+      names.insert(&read == step.reads.data() ? "T" : "T" + std::to_string(&read - step.reads.data() + 1)); // lengths
       for (const ast::Name& field : read.fields) {
         names.insert(field.text);
         all.push_back(&field);
@@ -450,7 +451,7 @@ private:
     }
   }
   void statement(const ast::Eval& eval) {
-    std::set<std::string> names = {"N"};
+    std::set<std::string> names = {"N", "T"};
     fields(eval.fields, names);
     use(eval.source);
     if (eval.every && eval.every->count) {
@@ -471,6 +472,9 @@ private:
       bind(param.name.text);
     }
     useType(*predict.result);
+    for (const ast::Predict::Limit& limit : predict.limits) {
+      expression(*limit.most);
+    }
     block(predict.body, {});
     scopes_.pop_back();
   }

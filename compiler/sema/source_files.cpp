@@ -12,10 +12,19 @@ namespace dnn::sema {
 
 namespace {
 
+/// How the extent of a source's sequences is written in the types of its rows.
+constexpr SymbolId kLength = 1;
+
 /// The type of one example's field.
 TensorType rowType(const plan::Port& port) {
   TensorType row{port.dtype, {}, port.bound > 0 ? std::optional(Dim(port.bound)) : std::nullopt};
   row.dims.assign(port.dims.begin(), port.dims.end());
+  for (const plan::VaryingExtent& extent : port.varying) {
+    row.dims[extent.dim] = Dim::symbol(kLength);
+  }
+  if (port.lengthOf > 0) {
+    row.bound = Dim::symbol(kLength) + Dim(1);
+  }
   return row;
 }
 
@@ -420,6 +429,8 @@ bool Instantiator::readText(const ast::Expr& e, const ast::Call& call, plan::Sou
   bool ok = true;
   std::optional<int64_t> window;
   std::optional<int64_t> stride;
+  std::optional<int64_t> most;
+  const ast::Name* rowOption = nullptr; // other than `split`
   const ast::Expr* vocabulary = nullptr;
   for (const ast::Arg& arg : call.args) {
     if (!arg.name) {
@@ -438,17 +449,42 @@ bool Instantiator::readText(const ast::Expr& e, const ast::Call& call, plan::Sou
     } else if (name == "stride") {
       stride = evalOption(*arg.value, env, "stride", 1, kMostWindow);
       ok &= stride.has_value();
+    } else if (name == "lines") {
+      std::optional<bool> lines = evalStaticBool(*arg.value, env, "`lines`");
+      ok &= lines.has_value();
+      plan.text.lines = lines.value_or(false);
+    } else if (name == "max") {
+      most = evalOption(*arg.value, env, "max", 1, kMostWindow);
+      ok &= most.has_value();
     } else if (name == "vocab") {
       vocabulary = arg.value.get();
-    } else if (name == "split") {
+    } else if (isRowOption(name)) {
       ok &= readRowOption(arg, plan, env);
+      rowOption = name == "split" ? rowOption : &*arg.name;
     } else {
-      ok = unknownOption("text", *arg.name, {"unit", "window", "stride", "vocab", "split"});
+      ok = unknownOption("text", *arg.name,
+                         {"unit", "window", "stride", "lines", "max", "vocab", "split", "split_seed", "fold", "folds"});
     }
   }
-  if (ok && !window) {
+  if (ok && plan.text.lines) {
+    if (window || stride) {
+      error<DiagId::lines_and_windows>(call.callee->range, window ? "window" : "stride");
+      return false;
+    }
+    if (!most) {
+      error<DiagId::missing_argument>(call.callee->range, "text", "max")
+          .hint("write how many tokens a line has at most: `max = 128`");
+      return false;
+    }
+    ok = checkFolds(call.callee->range, plan);
+  } else if (ok && (most || rowOption)) {
+    error<DiagId::windows_option>(most ? call.callee->range : rowOption->range, most ? "max" : rowOption->text);
+    return false;
+  }
+  if (ok && !window && !plan.text.lines) {
     error<DiagId::missing_argument>(call.callee->range, "text", "window")
-        .hint("write how many tokens an example has: `window = 64`");
+        .hint(
+            "write how many tokens an example has, `window = 64`, or that each line is one: `lines = true, max = 128`");
     return false;
   }
   int64_t limit = 0;
@@ -457,9 +493,14 @@ bool Instantiator::readText(const ast::Expr& e, const ast::Call& call, plan::Sou
   if (!ok) {
     return false;
   }
-  plan.text.window = *window;
-  plan.text.stride = stride.value_or(*window);
-  plan.fields = {field("t"), field("u")};
+  if (plan.text.lines) {
+    plan.maxLength = *most;
+    plan.fields = {field("t"), field("length")};
+  } else {
+    plan.text.window = *window;
+    plan.text.stride = stride.value_or(*window);
+    plan.fields = {field("t"), field("u")};
+  }
   return lookUp(e.range, plan, source, limit, file);
 }
 

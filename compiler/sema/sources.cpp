@@ -92,6 +92,10 @@ void Instantiator::runData(const ast::Data& data, Env& env) {
   } else {
     ok = readGenerate(std::get<ast::GenerateSource>(data.source), plan, source, env) && ok;
   }
+  if (ok && plan.bucket && plan.maxLength == 0) {
+    error<DiagId::misplaced_bucket>(data.name.range, data.name.text);
+    ok = false;
+  }
   source.failed = !ok;
   source.phase = phase_;
   env.scope->bind(data.name.text, SourceRef{sources_.size()}, data.name.range);
@@ -134,6 +138,10 @@ bool Instantiator::readOptions(const ast::Data& data, plan::Source& plan, Env& e
       std::optional<bool> shuffle = evalStaticBool(*option.value, env, "`shuffle`");
       ok &= shuffle.has_value();
       plan.shuffle = shuffle.value_or(false);
+    } else if (name == "bucket") {
+      std::optional<bool> bucket = evalStaticBool(*option.value, env, "`bucket`");
+      ok &= bucket.has_value();
+      plan.bucket = bucket.value_or(false);
     } else if (name == "fresh") {
       std::optional<bool> fresh = evalStaticBool(*option.value, env, "`fresh`");
       ok &= fresh.has_value();
@@ -144,7 +152,7 @@ bool Instantiator::readOptions(const ast::Data& data, plan::Source& plan, Env& e
       }
     } else {
       error<DiagId::unknown_argument>(option.name->range, "data", name)
-          .hint(didYouMean(name, {"batch", "shuffle", "fresh"}));
+          .hint(didYouMean(name, {"batch", "shuffle", "bucket", "fresh"}));
       ok = false;
     }
   }
@@ -219,7 +227,7 @@ Value Instantiator::fieldMember(const SourceField& ref, const ast::Member& membe
   if (name == "categories" && categorical) {
     return StaticInt{Dim(field.bound)};
   }
-  if ((name != "mean" && name != "std") || plan.fresh) {
+  if ((name != "mean" && name != "std") || plan.fresh || !field.varying.empty()) {
     error<DiagId::no_members>(member.name.range, "the field `" + plan.name + "." + field.name + "`", name);
     return Poison{};
   }

@@ -34,6 +34,14 @@ Dim Dim::operator*(int64_t factor) const {
   return d;
 }
 
+Dim Dim::renamed(SymbolId from, SymbolId to) const {
+  Dim d = constant_;
+  for (auto [s, k] : terms_) {
+    d = d + symbol(s == from ? to : s, k);
+  }
+  return d;
+}
+
 int64_t Dim::evaluate(std::span<const int64_t> values) const {
   int64_t v = constant_;
   for (auto [s, k] : terms_) {

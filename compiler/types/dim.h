@@ -1,4 +1,4 @@
-// Extents: linear expressions c + Σ k·s over a function's symbols (the batch N, later a sequence length T).
+// Extents: linear expressions c + Σ k·s over a function's symbols (the batch N, the lengths of sequences).
 #pragma once
 
 #include <cstdint>
@@ -29,11 +29,15 @@ public:
   int64_t constant() const { return constant_; }
   const std::map<SymbolId, int64_t>& terms() const { return terms_; }
   bool isStatic() const { return terms_.empty(); }
+  bool dependsOn(SymbolId s) const { return terms_.contains(s); }
 
   Dim operator+(const Dim& other) const;
   Dim operator-(const Dim& other) const;
   Dim operator*(int64_t factor) const;
   bool operator==(const Dim&) const = default;
+
+  /// The form with `to` in place of the symbol `from`.
+  Dim renamed(SymbolId from, SymbolId to) const;
 
   /// The value with symbol s taken as values[s].
   int64_t evaluate(std::span<const int64_t> values) const;

@@ -11,14 +11,21 @@ namespace dnn::runtime {
 
 namespace {
 
+/// "i32[N, T <= 128]"
+std::string typeOf(const plan::Port& port) {
+  std::string extents = port.batched ? "N" : "";
+  for (size_t d = 0; d < port.dims.size(); ++d) {
+    extents += extents.empty() ? "" : ", ";
+    bool varies = std::ranges::find(port.varying, d, &plan::VaryingExtent::dim) != port.varying.end();
+    extents += format(varies ? "T <= %lld" : "%lld", static_cast<long long>(port.dims[d]));
+  }
+  return std::string(name(port.dtype)) + (extents.empty() ? "" : "[" + extents + "]");
+}
+
 std::string portList(const std::vector<plan::Port>& ports) {
   std::string text;
   for (const plan::Port& port : ports) {
-    std::string type = describe(port.dtype, port.dims);
-    if (port.batched) {
-      size_t bracket = type.find('[');
-      type = bracket == std::string::npos ? type + "[N]" : type.replace(bracket, 1, "[N, ");
-    }
+    std::string type = typeOf(port);
     text += (text.empty() ? "" : ", ") + port.name + ": " + type;
     if (port.bound > 0) {
       text += format(" < %lld", static_cast<long long>(port.bound));
@@ -65,6 +72,10 @@ void printSource(const plan::Source& source) {
   case plan::Source::Kind::Idx: from = "idx " + from; break;
   case plan::Source::Kind::Csv: from = "csv " + from; break;
   case plan::Source::Kind::Text:
+    if (source.text.lines) {
+      from = format("text %s, lines of at most %lld tokens", from.c_str(), static_cast<long long>(source.maxLength));
+      break;
+    }
     from = format("text %s, windows of %lld tokens every %lld", from.c_str(),
                   static_cast<long long>(source.text.window), static_cast<long long>(source.text.stride));
     break;
@@ -84,7 +95,11 @@ void printSource(const plan::Source& source) {
     from += format(", %sfold %d of %d", source.fold < 0 ? "all but " : "", std::abs(source.fold), source.folds);
   }
   std::printf("  %s: %s, batch %lld%s (%s)\n", source.name.c_str(), from.c_str(), static_cast<long long>(source.batch),
-              source.shuffle ? ", shuffled" : "", portList(fields).c_str());
+              source.shuffle && source.bucket ? ", shuffled by length"
+              : source.shuffle                ? ", shuffled"
+              : source.bucket                 ? ", by length"
+                                              : "",
+              portList(fields).c_str());
 }
 
 void printEntry(const plan::Entry& entry) {

@@ -47,6 +47,64 @@ Status findText(const plan::Plan& plan, const Port& port, const std::string& pat
       path.c_str(), port.name.c_str());
 }
 
+/// What the extents of an input's rows say of the lengths of its sequences. False: they do not fit.
+bool findLengths(const Port& port, const std::vector<int64_t>& found, std::vector<int64_t>& lengths) {
+  bool fits = found.size() == port.dims.size();
+  for (const plan::VaryingExtent& extent : port.varying) {
+    bool bare = extent.constant == 0 && extent.terms.size() == 1 && extent.terms[0].factor == 1;
+    if (fits && bare && extent.terms[0].symbol > 0) {
+      lengths[extent.terms[0].symbol - 1] = found[extent.dim];
+    }
+  }
+  std::vector<int64_t> dims = fits ? rowDims(port, 0, lengths) : found;
+  for (size_t d = 0; fits && d < dims.size(); ++d) {
+    fits = dims[d] == found[d] && found[d] >= 1 && found[d] <= port.dims[d];
+  }
+  return fits;
+}
+
+/// The rows of the column have these extents.
+void setRows(Column& column, const std::vector<int64_t>& dims) {
+  column.dims = dims;
+  column.rowBytes = column.stride = byteCount(column.dtype, dims);
+  column.placeBytes = 0;
+  column.starts.clear();
+}
+
+/// The tokens of a file as sequences: its lines if those are the examples of the text, else pieces as long as the input
+/// takes, the last one shorter.
+Status readSequences(const plan::Source& source, std::string_view text, const std::string& path, const Port& port,
+                     Column& column, uint64_t& rows) {
+  if (port.dims.size() != 1 || !port.batched) {
+    return failure(ExitCode::Usage, "input `%s` is no row of tokens, so it cannot come from a text; give it as .npy",
+                   port.name.c_str());
+  }
+  std::vector<int32_t> tokens;
+  std::vector<uint64_t> starts;
+  Tokenizer tokenizer(source);
+  if (source.text.lines) {
+    if (Status status = tokenizer.encodeLines(text, path, port.dims[0], tokens, starts); !status.ok()) {
+      return status;
+    }
+  } else {
+    if (Status status = tokenizer.encode(text, path, tokens); !status.ok()) {
+      return status;
+    }
+    for (uint64_t at = 0; at < tokens.size(); at += static_cast<uint64_t>(port.dims[0])) {
+      starts.push_back(at);
+    }
+    starts.push_back(tokens.size());
+  }
+  uint64_t bad = 0;
+  convertInto(FileType::I32, reinterpret_cast<const uint8_t*>(tokens.data()), tokens.size(), column, bad);
+  column.starts = std::move(starts);
+  for (uint64_t& start : column.starts) {
+    start *= column.placeBytes;
+  }
+  rows = column.starts.size() - 1;
+  return success();
+}
+
 /// The tokens of the whole file, as many a row as the input takes.
 Status readTextInput(const plan::Plan& plan, const std::string& path, const Port& port, Column& column,
                      uint64_t& rows) {
@@ -60,6 +118,9 @@ Status readTextInput(const plan::Plan& plan, const std::string& path, const Port
   }
   std::vector<int32_t> tokens;
   std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  if (!port.varying.empty()) {
+    return readSequences(*source, text, path, port, column, rows);
+  }
   if (Status status = Tokenizer(*source).encode(text, path, tokens); !status.ok()) {
     return status;
   }
@@ -75,8 +136,9 @@ Status readTextInput(const plan::Plan& plan, const std::string& path, const Port
   return success();
 }
 
-/// The tokens of all rows, one behind the other.
-Status writeText(const plan::Plan& plan, const std::string& path, const Port& port, const Column& column) {
+/// The tokens of all rows, one behind the other; rows of a text whose examples are lines become lines.
+Status writeText(const plan::Plan& plan, const std::string& path, const Port& port, const Column& column,
+                 const PredictRows& rows) {
   const plan::Source* source = nullptr;
   if (Status status = findText(plan, port, path, source); !status.ok()) {
     return status;
@@ -84,10 +146,25 @@ Status writeText(const plan::Plan& plan, const std::string& path, const Port& po
   Tokenizer tokenizer(*source);
   auto width = static_cast<uint64_t>(byteSize(column.dtype));
   std::string text;
-  for (uint64_t at = 0; at < column.bytes.size(); at += width) {
-    tokenizer.decode(std::strtoll(valueText(fileType(column.dtype), column.bytes.data() + at).c_str(), nullptr, 10),
-                     text);
+  auto decode = [&](uint64_t from, uint64_t to) {
+    for (uint64_t at = from; at < to; at += width) {
+      std::string value = valueText(fileType(column.dtype), column.bytes.data() + at);
+      tokenizer.decode(std::strtoll(value.c_str(), nullptr, 10), text);
+    }
+  };
+  if (port.varying.empty() || !port.batched || port.dims.size() != 1) {
+    decode(0, column.bytes.size());
+    return writeFileAtomically(path, text.data(), text.size());
   }
+  std::string all;
+  for (uint64_t row = 0; row < rows.count; ++row) {
+    auto own = static_cast<uint64_t>(rowDims(port, 0, rows.lengthsOf(row))[0]);
+    text.clear(); // blanks between words are those within a row
+    decode(row * column.rowBytes, row * column.rowBytes + own * width);
+    bool blank = !source->text.lines && source->text.unit == plan::TextRule::Unit::Word && row > 0;
+    all += (blank ? " " : "") + text + (source->text.lines ? "\n" : "");
+  }
+  text = std::move(all);
   return writeFileAtomically(path, text.data(), text.size());
 }
 
@@ -110,7 +187,8 @@ const NamedPath* pathOf(const std::vector<NamedPath>& paths, const std::string& 
   return paths.size() == 1 && paths[0].name.empty() ? &paths[0] : nullptr;
 }
 
-Status readNpyInput(const std::string& path, const Port& port, Column& column, uint64_t& rows) {
+Status readNpyInput(const std::string& path, const Port& port, Column& column, uint64_t& rows,
+                    std::vector<int64_t>& lengths) {
   std::vector<uint8_t> file;
   if (Status status = readFile(path, file); !status.ok()) {
     return status;
@@ -127,10 +205,15 @@ Status readNpyInput(const std::string& path, const Port& port, Column& column, u
     rows = fits ? static_cast<uint64_t>(rowDims[0]) : 0;
     rowDims.erase(rowDims.begin(), rowDims.begin() + (fits ? 1 : 0));
   }
-  if (!fits || rowDims != port.dims) {
-    return failure(ExitCode::BadInput, "`%s` is %s; input `%s` needs %s%s", path.c_str(),
-                   describe(widened(array.type), array.dims).c_str(), port.name.c_str(),
-                   describe(port.dtype, port.dims).c_str(), port.batched ? " for each row" : "");
+  bool sized = port.varying.empty() ? rowDims == port.dims : findLengths(port, rowDims, lengths);
+  if (!fits || !sized) {
+    return failure(
+        ExitCode::BadInput, "`%s` is %s; input `%s` needs %s%s", path.c_str(),
+        describe(widened(array.type), array.dims).c_str(), port.name.c_str(), describe(port.dtype, port.dims).c_str(),
+        std::string(port.varying.empty() ? "" : " at most").append(port.batched ? " for each row" : "").c_str());
+  }
+  if (!port.varying.empty()) {
+    setRows(column, rowDims);
   }
   uint64_t bad = 0;
   if (!convertInto(array.type, array.values.data(), array.count, column, bad)) {
@@ -203,7 +286,9 @@ const plan::CsvField* columnsOf(const plan::Plan& plan, const Port& port, const 
   return nullptr;
 }
 
-Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port& port, Column& column, uint64_t& rows) {
+Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port& declared, Column& column,
+                    uint64_t& rows, std::vector<int64_t>& lengths) {
+  Port port = declared;
   if (!port.batched) {
     return failure(ExitCode::Usage, "input `%s` has no rows, so it cannot come from csv; give it as .npy",
                    port.name.c_str());
@@ -216,6 +301,15 @@ Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port&
   std::vector<std::string> header;
   if (Status status = readCsvHeader(reader, path, header); !status.ok()) {
     return status;
+  }
+  if (!port.varying.empty()) { // as many as the file has columns
+    port.dims = {static_cast<int64_t>(header.size())};
+    if (!findLengths(declared, port.dims, lengths)) {
+      return failure(ExitCode::BadInput, "`%s` has %zu columns; input `%s` needs %s at most for each row", path.c_str(),
+                     header.size(), port.name.c_str(), describe(declared.dtype, declared.dims).c_str());
+    }
+    setRows(column, port.dims);
+    port.varying.clear();
   }
   const plan::CsvField* known = columnsOf(plan, port, header);
   plan::CsvField all{.runs = {{header.front(), header.back()}}};
@@ -233,9 +327,10 @@ Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port&
 /// Results side by side; a result with several values a row becomes NAME_0, NAME_1, ….
 std::string csvText(const std::vector<const Port*>& ports, const std::vector<const Column*>& columns, uint64_t rows) {
   std::string text;
-  for (const Port* port : ports) {
+  for (size_t p = 0; p < ports.size(); ++p) {
+    const Port* port = ports[p];
     uint64_t count = 0;
-    elementCount(port->dims, count);
+    elementCount(columns[p]->dims, count);
     for (uint64_t i = 0; i < count; ++i) {
       text += text.empty() ? "" : ",";
       text += port->dims.empty() ? port->name : format("%s_%llu", port->name.c_str(), u(i));
@@ -257,6 +352,45 @@ std::string csvText(const std::vector<const Port*>& ports, const std::vector<con
   return text;
 }
 
+/// How long the sequences of each row are, by all inputs that have any; then the inputs that are these lengths.
+Status findRowLengths(const Entry& entry, const std::vector<std::vector<int64_t>>& ofFile, std::vector<Column>& inputs,
+                      PredictRows& rows) {
+  for (size_t k = 0; k < entry.lengths.size(); ++k) {
+    std::vector<int64_t>& lengths = rows.lengths.emplace_back(rows.count, 0);
+    std::string firstName;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      bool own = inputs[i].placeBytes > 0 && entry.inputs[i].varying[0].terms[0].symbol == k + 1;
+      for (uint64_t row = 0; (own || ofFile[i][k] > 0) && row < rows.count; ++row) {
+        auto length = own ? static_cast<int64_t>(inputs[i].bytesOf(row) / inputs[i].placeBytes) : ofFile[i][k];
+        if (lengths[row] != 0 && lengths[row] != length) {
+          return failure(ExitCode::BadInput, "row %llu of input `%s` has the length %lld, that of input `%s` %lld",
+                         u(row), firstName.c_str(), static_cast<long long>(lengths[row]), entry.inputs[i].name.c_str(),
+                         static_cast<long long>(length));
+        }
+        lengths[row] = length;
+      }
+      firstName = firstName.empty() && (own || ofFile[i][k] > 0) ? entry.inputs[i].name : firstName;
+    }
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (entry.inputs[i].lengthOf != k + 1) {
+        continue;
+      }
+      bool given = !inputs[i].bytes.empty();
+      for (uint64_t row = 0; row < rows.count; ++row) {
+        auto length = static_cast<int32_t>(lengths[row]);
+        if (!given) {
+          const auto* bytes = reinterpret_cast<const uint8_t*>(&length);
+          inputs[i].bytes.insert(inputs[i].bytes.end(), bytes, bytes + sizeof length);
+        } else if (numberAt(plan::DType::I32, inputs[i].bytes.data(), row) > static_cast<double>(length)) {
+          return failure(ExitCode::BadInput, "row %llu of input `%s` is more than the length of the row, %d", u(row),
+                         entry.inputs[i].name.c_str(), length);
+        }
+      }
+    }
+  }
+  return success();
+}
+
 } // namespace
 
 Status checkNames(const char* flag, const std::vector<NamedPath>& paths, const std::vector<Port>& ports) {
@@ -275,12 +409,19 @@ Status checkNames(const char* flag, const std::vector<NamedPath>& paths, const s
 }
 
 Status readInputs(Machine& machine, const Entry& entry, const Options& options, std::vector<Column>& inputs,
-                  uint64_t& rows) {
+                  PredictRows& predicted) {
   // A prediction without rows in its inputs (it only draws) fills one batch.
-  rows = static_cast<uint64_t>(entry.batch);
+  uint64_t rows = static_cast<uint64_t>(entry.batch);
   const Port* first = nullptr;
+  std::vector<std::vector<int64_t>> ofFile; // of each input's rows, or of all of them
   for (const Port& port : entry.inputs) {
+    bool onlyOne = std::ranges::count(entry.inputs, 0U, &Port::lengthOf) == 1;
     const NamedPath* path = pathOf(options.inputs, port.name);
+    ofFile.emplace_back(entry.lengths.size(), 0);
+    if (port.lengthOf > 0 && (path == nullptr || (path->name.empty() && onlyOne))) {
+      makeColumn(port, inputs.emplace_back()); // filled below
+      continue;
+    }
     if (path == nullptr) {
       return failure(ExitCode::Usage, "predict %s needs --in %s=PATH; its inputs are %s", entry.name.c_str(),
                      port.name.c_str(), namesOf(entry.inputs).c_str());
@@ -288,10 +429,11 @@ Status readInputs(Machine& machine, const Entry& entry, const Options& options, 
     Column& column = inputs.emplace_back();
     makeColumn(port, column);
     uint64_t found = 0;
-    Status status = isNpy(path->path)      ? readNpyInput(path->path, port, column, found)
-                    : isText(path->path)   ? readTextInput(machine.plan(), path->path, port, column, found)
-                    : isImages(path->path) ? readImagesInput(machine.plan(), path->path, port, column, found)
-                                           : readCsvInput(machine.plan(), path->path, port, column, found);
+    Status status = isNpy(path->path)    ? readNpyInput(path->path, port, column, found, ofFile.back())
+                    : isText(path->path) ? readTextInput(machine.plan(), path->path, port, column, found)
+                    : isImages(path->path)
+                        ? readImagesInput(machine.plan(), path->path, port, column, found)
+                        : readCsvInput(machine.plan(), path->path, port, column, found, ofFile.back());
     if (!status.ok()) {
       return status;
     }
@@ -307,11 +449,13 @@ Status readInputs(Machine& machine, const Entry& entry, const Options& options, 
   if (entry.batch > 0 && rows == 0) {
     return failure(ExitCode::BadInput, "the input of predict %s has no rows", entry.name.c_str());
   }
-  return success();
+  predicted.count = rows;
+  return findRowLengths(entry, ofFile, inputs, predicted);
 }
 
 Status writeOutputs(const plan::Plan& plan, const Entry& entry, const Options& options,
-                    const std::vector<Column>& outputs, uint64_t rows) {
+                    const std::vector<Column>& outputs, const PredictRows& predicted) {
+  uint64_t rows = predicted.count;
   auto writeCsv = [&](const std::string& path, const std::vector<size_t>& chosen) {
     std::vector<const Port*> ports;
     std::vector<const Column*> columns;
@@ -358,14 +502,14 @@ Status writeOutputs(const plan::Plan& plan, const Entry& entry, const Options& o
     }
     Status status;
     if (isNpy(path->path)) {
-      std::vector<int64_t> dims = entry.outputs[i].dims;
+      std::vector<int64_t> dims = outputs[i].dims;
       if (entry.outputs[i].batched) {
         dims.insert(dims.begin(), static_cast<int64_t>(rows));
       }
       std::vector<uint8_t> file = writeNpy(outputs[i].dtype, dims, outputs[i].bytes.data());
       status = writeFileAtomically(path->path, file.data(), file.size());
     } else if (isText(path->path)) {
-      status = writeText(plan, path->path, entry.outputs[i], outputs[i]);
+      status = writeText(plan, path->path, entry.outputs[i], outputs[i], predicted);
     } else {
       status = writeCsv(path->path, {i});
     }

@@ -27,6 +27,9 @@ Status makeColumns(const Source& source, Dataset& data) {
       return failure(ExitCode::BadInput, "a row of field `%s` of `%s` is too large", source.fields[i].name.c_str(),
                      source.name.c_str());
     }
+    if (source.fields[i].lengthOf > 0) {
+      data.lengths = i;
+    }
   }
   return success();
 }
@@ -39,6 +42,17 @@ Status notEmpty(const Source& source, const std::string& where, uint64_t rows) {
 bool takesPart(const Source& source) { return source.split != 0 || source.fold != 0; }
 
 void keepRows(const std::vector<uint32_t>& taken, Column& column) {
+  if (column.placeBytes > 0) {
+    std::vector<uint8_t> kept;
+    std::vector<uint64_t> starts = {0};
+    for (uint32_t row : taken) {
+      kept.insert(kept.end(), column.row(row), column.row(row) + column.bytesOf(row));
+      starts.push_back(kept.size());
+    }
+    column.bytes = std::move(kept);
+    column.starts = std::move(starts);
+    return;
+  }
   std::vector<uint8_t> kept(taken.size() * column.rowBytes);
   for (size_t i = 0; i < taken.size(); ++i) {
     std::memcpy(kept.data() + i * column.rowBytes, column.row(taken[i]), column.rowBytes);
@@ -155,8 +169,8 @@ Status readExamples(const Source& source, const std::vector<std::string>& paths,
   case Source::Kind::Table: status = loadTable(source, data); break;
   case Source::Kind::Generate: return failure(ExitCode::Internal, "`%s` is computed, not read", source.name.c_str());
   }
-  // A text is split where its windows are cut.
-  if (status.ok() && takesPart(source) && source.kind != Source::Kind::Text) {
+  // A text with windows is split where they are cut.
+  if (status.ok() && takesPart(source) && (source.kind != Source::Kind::Text || source.text.lines)) {
     std::vector<uint32_t> taken;
     takenRows(source, data.rows, taken);
     bool streamed = false;
@@ -278,11 +292,47 @@ Status makeFresh(Machine& machine, const Dataset& data, uint64_t number, uint64_
   return success();
 }
 
+int64_t lengthOf(const Dataset& data, uint64_t row) {
+  int32_t length = 0;
+  if (data.lengths) {
+    std::memcpy(&length, data.fields[*data.lengths].row(row), sizeof length);
+  }
+  return length;
+}
+
+int64_t longest(const Dataset& data, const uint32_t* order, uint64_t first, uint64_t count) {
+  int64_t most = 0;
+  for (uint64_t i = first; data.lengths && i < first + count; ++i) {
+    most = std::max(most, lengthOf(data, order != nullptr ? order[i] : i));
+  }
+  return most;
+}
+
+void setLength(Machine& machine, const plan::Entry& entry, const Dataset& data, size_t input, int64_t length) {
+  if (data.lengths) {
+    std::vector<int64_t> lengths = machine.lengths();
+    lengths.resize(std::max(lengths.size(), entry.lengths.size()));
+    lengths[entry.inputs[input + *data.lengths].lengthOf - 1] = length;
+    machine.setLengths(std::move(lengths));
+  }
+}
+
 Status gatherField(const Dataset& data, size_t field, const uint32_t* order, uint64_t first, uint64_t count,
-                   uint8_t* to) {
+                   int64_t length, uint8_t* to) {
   const Column& column = data.fields[field];
   if (data.files[field] != nullptr) {
     return gatherFromFile(data, field, order, first, count, to);
+  }
+  if (column.placeBytes > 0) {
+    for (uint64_t i = first; i < first + count; ++i) {
+      uint64_t row = order != nullptr ? order[i] : i;
+      uint64_t bytes = column.bytesOf(row);
+      uint64_t all = column.bytesFor(length);
+      std::memcpy(to, column.row(row), bytes);
+      std::memset(to + bytes, 0, all - bytes);
+      to += all;
+    }
+    return success();
   }
   if (order == nullptr && column.stride == column.rowBytes) {
     std::memcpy(to, column.row(first), count * column.rowBytes);
@@ -305,15 +355,17 @@ Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& da
     }
   }
   const uint8_t* made = data.batch.data();
+  int64_t length = place.length > 0 ? place.length : longest(data, order, first, count);
+  setLength(machine, entry, data, place.input, length);
   for (size_t i = 0; i < data.fields.size(); ++i) {
     const Column& column = data.fields[i];
-    uint8_t* to = machine.arena(entry.inputs[place.input + i].offset) + place.row * column.rowBytes;
+    uint8_t* to = machine.arena(entry.inputs[place.input + i].offset) + place.row * column.bytesFor(length);
     if (data.fresh != nullptr) {
       std::memcpy(to, made, count * column.rowBytes);
       made += count * column.rowBytes;
       continue;
     }
-    if (Status status = gatherField(data, i, order, first, count, to); !status.ok()) {
+    if (Status status = gatherField(data, i, order, first, count, length, to); !status.ok()) {
       return status;
     }
   }

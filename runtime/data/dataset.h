@@ -7,12 +7,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace dnn::runtime {
 
 struct Dataset {
   uint64_t rows = 0;
-  std::vector<Column> fields; // in the order of the source's fields
+  std::vector<Column> fields;    // in the order of the source's fields
+  std::optional<size_t> lengths; // the field that says how long an example's sequences are, an i32
   /// Of each field, if its rows stay in their file; then the column holds nothing, and `taken` says which rows of the
   /// file the examples are (empty: all).
   std::vector<std::unique_ptr<RowFile>> files;
@@ -52,6 +54,8 @@ struct BatchPlace {
   uint64_t row = 0;
   uint64_t epoch = 0;
   bool made = false; // fresh data lies ready
+  /// Places that all sequences of the batch take, padded with zeros; 0: as many as the longest of these examples has.
+  int64_t length = 0;
 };
 
 /// Of `rows` rows in the order of a split, the part that a source takes: split > 0 the first floor(split·rows), split <
@@ -64,10 +68,18 @@ void takenRows(const plan::Source& source, uint64_t rows, std::vector<uint32_t>&
 /// Row `row` of a field, in the data's memory or read into `scratch`.
 Status rowOf(const Dataset& data, size_t field, uint64_t row, std::vector<uint8_t>& scratch, const uint8_t*& at);
 
+/// The length of an example's sequences, and of the longest of order[first], … (or first, … if `order` is null); 0 if
+/// the data has none.
+int64_t lengthOf(const Dataset& data, uint64_t row);
+int64_t longest(const Dataset& data, const uint32_t* order, uint64_t first, uint64_t count);
+
 /// Puts a field of the examples order[first], order[first + 1], …, or, if `order` is null, first, first + 1, … behind
-/// each other. Not for fresh data.
+/// each other, sequences padded with zeros to `length` places. Not for fresh data.
 Status gatherField(const Dataset& data, size_t field, const uint32_t* order, uint64_t first, uint64_t count,
-                   uint8_t* to);
+                   int64_t length, uint8_t* to);
+
+/// Tells the machine how long the sequences are that `data` has put into the entry's ports from `input` on.
+void setLength(Machine& machine, const plan::Entry& entry, const Dataset& data, size_t input, int64_t length);
 
 /// Puts `count` examples into the entry's input ports: those at order[first], order[first + 1], …, or, if `order` is
 /// null, those at first, first + 1, …. Fresh data is a function of its seed, the epoch and the number of the batch

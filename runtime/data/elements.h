@@ -26,20 +26,33 @@ struct FileArray {
   std::vector<uint8_t> values;
 };
 
-/// One field of all examples: `rows` rows of dims, row-major.
+/// One field of all examples: `rows` rows of dims, row-major. Rows that are sequences have their own lengths.
 struct Column {
   plan::DType dtype = plan::DType::F32;
-  std::vector<int64_t> dims; // of one row
+  std::vector<int64_t> dims; // of one row; of sequences the longest
   uint64_t rowBytes = 0;
   std::vector<uint8_t> bytes;
   uint64_t stride = 0;           // bytes from one row to the next; less than rowBytes where rows overlap
   const uint8_t* view = nullptr; // the rows lie here, in the bytes of another column
 
-  const uint8_t* row(uint64_t index) const { return (view != nullptr ? view : bytes.data()) + index * stride; }
+  uint64_t placeBytes = 0;      // > 0: the rows are sequences, with so many bytes for each place
+  std::vector<uint64_t> starts; // of sequences: where each begins in `bytes`, then the end of the last one
+
+  const uint8_t* row(uint64_t index) const {
+    return placeBytes > 0 ? bytes.data() + starts[index] : (view != nullptr ? view : bytes.data()) + index * stride;
+  }
+  /// Bytes of this row, and of every row of a batch whose sequences have `length` places.
+  uint64_t bytesOf(uint64_t index) const { return placeBytes > 0 ? starts[index + 1] - starts[index] : rowBytes; }
+  uint64_t bytesFor(int64_t length) const {
+    return placeBytes > 0 ? placeBytes * static_cast<uint64_t>(length) : rowBytes;
+  }
 };
 
 /// An empty column with the type of the port's rows. False if a row would be larger than 2^40 bytes.
 bool makeColumn(const plan::Port& port, Column& column);
+
+/// Fills an i32 column with the number of places of each of the sequences.
+void fillLengths(const Column& sequences, Column& lengths);
 
 /// Appends `count` values, converted to the column's type: to floats always (rounded to nearest), to integers where
 /// the value is one and fits. `bad` is the index of the first value that does not convert.

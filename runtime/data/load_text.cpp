@@ -6,6 +6,28 @@ namespace dnn::runtime {
 
 using plan::Source;
 
+namespace {
+
+Status loadLines(const Source& source, std::string_view text, const std::string& path, Dataset& data) {
+  std::vector<int32_t> tokens;
+  std::vector<uint64_t> starts;
+  if (Status status = Tokenizer(source).encodeLines(text, path, source.maxLength, tokens, starts); !status.ok()) {
+    return status;
+  }
+  data.rows = starts.size() - 1;
+  for (uint64_t& start : starts) {
+    start *= sizeof(int32_t);
+  }
+  Column& t = data.fields[0];
+  const auto* bytes = reinterpret_cast<const uint8_t*>(tokens.data());
+  t.bytes.assign(bytes, bytes + tokens.size() * sizeof(int32_t));
+  t.starts = std::move(starts);
+  fillLengths(t, data.fields[1]);
+  return success();
+}
+
+} // namespace
+
 Status loadText(const Source& source, const std::vector<std::string>& paths, Dataset& data) {
   if (paths.size() != 1) {
     return failure(ExitCode::Usage, "`%s` reads one text, and %zu are given", source.name.c_str(), paths.size());
@@ -17,8 +39,12 @@ Status loadText(const Source& source, const std::vector<std::string>& paths, Dat
   if (Status status = readFile(paths[0], file); !status.ok()) {
     return status;
   }
+  std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  if (source.text.lines) {
+    return loadLines(source, text, paths[0], data);
+  }
   std::vector<int32_t> tokens;
-  Status status = Tokenizer(source).encode({reinterpret_cast<const char*>(file.data()), file.size()}, paths[0], tokens);
+  Status status = Tokenizer(source).encode(text, paths[0], tokens);
   if (!status.ok()) {
     return status;
   }

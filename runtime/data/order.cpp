@@ -2,6 +2,7 @@
 
 #include "runtime/random/philox.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -21,6 +22,7 @@ uint32_t hashOf(std::string_view text) {
 // Keys of their own for the streams of this file, so that they never meet the program's draws.
 constexpr uint64_t epochKey = 0x6f72646572206f66;
 constexpr uint64_t splitKey = 0x73706c6974206f66;
+constexpr uint64_t bucketKey = 0x6275636b65742020;
 
 /// Fisher–Yates over the Philox blocks with counter {i/2, site, epoch low, epoch high}.
 void shuffle(std::vector<uint32_t>& order, PhiloxKey key, uint32_t site, uint64_t epoch) {
@@ -47,6 +49,27 @@ void epochOrder(uint64_t rows, bool shuffled, uint64_t seed, uint64_t epoch, std
   std::iota(order.begin(), order.end(), 0u);
   if (shuffled) {
     shuffle(order, philoxKey(seed ^ epochKey), hashOf(source), epoch);
+  }
+}
+
+void bucketOrder(const std::function<int64_t(uint32_t)>& length, uint64_t batch, bool shuffled, uint64_t seed,
+                 uint64_t epoch, std::string_view source, std::vector<uint32_t>& order) {
+  constexpr uint64_t batches = 64; // sorted together: short enough that epochs differ, long enough for equal lengths
+  for (uint64_t first = 0; first < order.size(); first += batches * batch) {
+    auto begin = order.begin() + static_cast<int64_t>(first);
+    auto end = order.begin() + static_cast<int64_t>(std::min<uint64_t>(first + batches * batch, order.size()));
+    std::stable_sort(begin, end, [&](uint32_t a, uint32_t b) { return length(a) < length(b); });
+  }
+  if (!shuffled) {
+    return;
+  }
+  std::vector<uint32_t> places(order.size() / batch);
+  std::iota(places.begin(), places.end(), 0u);
+  shuffle(places, philoxKey(seed ^ bucketKey), hashOf(source), epoch);
+  std::vector<uint32_t> sorted = order;
+  for (uint64_t place = 0; place < places.size(); ++place) {
+    auto from = sorted.begin() + static_cast<int64_t>(places[place] * batch);
+    std::copy_n(from, batch, order.begin() + static_cast<int64_t>(place * batch));
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -11,6 +12,11 @@ namespace dnn::runtime {
 /// that they never meet the draws of the program).
 void epochOrder(uint64_t rows, bool shuffle, uint64_t seed, uint64_t epoch, std::string_view source,
                 std::vector<uint32_t>& order);
+
+/// Puts examples of similar length beside each other: within every 64 batches of the order they are sorted by length,
+/// then, in a shuffled order, whole batches change places (an incomplete one stays last).
+void bucketOrder(const std::function<int64_t(uint32_t)>& length, uint64_t batch, bool shuffle, uint64_t seed,
+                 uint64_t epoch, std::string_view source, std::vector<uint32_t>& order);
 
 /// The order of a file's rows before a split takes its part of them: a permutation fixed by its seed and the number of
 /// rows alone, the same for every source.

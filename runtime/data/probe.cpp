@@ -109,6 +109,19 @@ Status probeImages(const std::string& folder, Source& source, uint64_t& rows) {
   return success();
 }
 
+/// Sequences of numbers, none longer than `most`; and their lengths.
+void describeSequence(plan::Port& field, int64_t most) {
+  field.dtype = plan::DType::I32;
+  field.dims = {most};
+  field.varying = {{0, 0, {{1, 1}}}};
+}
+
+void describeLengths(plan::Port& field, int64_t most) {
+  field.dtype = plan::DType::I32;
+  field.bound = most + 1;
+  field.lengthOf = 1;
+}
+
 Status probeText(const std::string& path, Source& source, SourceProbe& probe) {
   std::vector<uint8_t> file;
   if (Status status = readFile(path, file); !status.ok()) {
@@ -127,18 +140,28 @@ Status probeText(const std::string& path, Source& source, SourceProbe& probe) {
     }
     source.text.unknown = source.vocabulary[0] == unknownToken;
   } else if (source.vocabulary.empty()) {
-    if (Status status = findVocabulary(textOf(file), source.text.unit, probe.limit, path, source.vocabulary);
-        !status.ok()) {
+    if (Status status = findVocabulary(textOf(file), source.text, probe.limit, path, source.vocabulary); !status.ok()) {
       return status;
     }
     source.text.unknown = probe.limit > 0;
   }
   std::vector<int32_t> all;
-  if (Status status = Tokenizer(source).encode(textOf(file), path, all); !status.ok()) {
+  std::vector<uint64_t> starts;
+  Status status = source.text.lines ? Tokenizer(source).encodeLines(textOf(file), path, source.maxLength, all, starts)
+                                    : Tokenizer(source).encode(textOf(file), path, all);
+  if (!status.ok()) {
     return status;
   }
-  probe.rows = all.size();
   int64_t tokens = source.text.unit == TextRule::Unit::Byte ? 256 : static_cast<int64_t>(source.vocabulary.size());
+  if (source.text.lines) {
+    probe.rows = starts.size() - 1;
+    describeSequence(source.fields[0], source.maxLength);
+    source.fields[0].bound = tokens;
+    source.fields[0].text = source.name;
+    describeLengths(source.fields[1], source.maxLength);
+    return success();
+  }
+  probe.rows = all.size();
   for (plan::Port& field : source.fields) {
     field.dtype = plan::DType::I32;
     field.dims = {source.text.window};

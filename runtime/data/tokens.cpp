@@ -82,10 +82,20 @@ template <class Visit> Status forEachToken(std::string_view all, Unit unit, std:
   return success();
 }
 
+/// Is this token of the text the end of a line, or the first half of one?
+bool endsLine(std::string_view text, std::string_view token) {
+  auto next = static_cast<size_t>(token.data() - text.data()) + 1;
+  return token == "\n" || (token == "\r" && next < text.size() && text[next] == '\n');
+}
+
+/// Where the line that begins at `start` ends.
+size_t endOfLine(std::string_view text, size_t start) { return std::min(text.find('\n', start), text.size()); }
+
 } // namespace
 
-Status findVocabulary(std::string_view text, Unit unit, int64_t limit, std::string_view name,
+Status findVocabulary(std::string_view text, const TextRule& rule, int64_t limit, std::string_view name,
                       std::vector<std::string>& vocabulary) {
+  Unit unit = rule.unit;
   vocabulary.clear();
   if (unit == Unit::Byte) {
     return success();
@@ -94,6 +104,9 @@ Status findVocabulary(std::string_view text, Unit unit, int64_t limit, std::stri
   std::array<std::pair<std::string_view, uint64_t>, 256> single; // most tokens of most texts: no hash for each
   single.fill({});
   Status status = forEachToken(text, unit, name, [&](std::string_view token) {
+    if (rule.lines && endsLine(text, token)) {
+      return true;
+    }
     if (token.size() == 1) {
       auto& [first, count] = single[static_cast<uint8_t>(token[0])];
       first = token;
@@ -196,9 +209,52 @@ Tokenizer::Tokenizer(const plan::Source& source) : source_(source) {
 }
 
 Status Tokenizer::encode(std::string_view text, std::string_view name, std::vector<int32_t>& tokens) const {
+  return encode(text, name, tokens, nullptr);
+}
+
+Status Tokenizer::encodeLines(std::string_view text, std::string_view name, int64_t most, std::vector<int32_t>& tokens,
+                              std::vector<uint64_t>& starts) const {
+  starts.clear();
+  if (Status status = encode(text, name, tokens, &starts); !status.ok()) {
+    return status;
+  }
+  for (size_t i = 0; i + 1 < starts.size(); ++i) {
+    uint64_t count = starts[i + 1] - starts[i];
+    if (count == 0) {
+      return failure(ExitCode::BadInput,
+                     "%s:%zu: the line has no tokens; each line is an example, which needs at least one",
+                     std::string(name).c_str(), i + 1);
+    }
+    if (count > static_cast<uint64_t>(most)) {
+      return failure(ExitCode::BadInput, "%s:%zu: the line has %llu tokens; an example has at most %lld",
+                     std::string(name).c_str(), i + 1, static_cast<unsigned long long>(count),
+                     static_cast<long long>(most));
+    }
+  }
+  return success();
+}
+
+Status Tokenizer::encode(std::string_view text, std::string_view name, std::vector<int32_t>& tokens,
+                         std::vector<uint64_t>* starts) const {
   const TextRule& rule = source_.text;
   Status missing;
+  size_t line = 0; // where the present one begins
+  auto endLinesBefore = [&](size_t at) {
+    for (size_t end = endOfLine(text, line); line < text.size() && end < at; end = endOfLine(text, line)) {
+      starts->push_back(tokens.size());
+      line = end + 1;
+    }
+  };
+  if (starts != nullptr) {
+    starts->push_back(tokens.size());
+  }
   Status status = forEachToken(text, rule.unit, name, [&](std::string_view token) {
+    if (starts != nullptr) {
+      endLinesBefore(static_cast<size_t>(token.data() - text.data()));
+      if (endsLine(text, token)) {
+        return true;
+      }
+    }
     if (rule.unit == Unit::Byte) {
       tokens.push_back(static_cast<uint8_t>(token[0]));
       return true;
@@ -220,6 +276,9 @@ Status Tokenizer::encode(std::string_view text, std::string_view name, std::vect
     tokens.push_back(found == numbers_.end() ? 0 : found->second);
     return true;
   });
+  if (starts != nullptr) {
+    endLinesBefore(text.size() + 1);
+  }
   return status.ok() ? missing : status;
 }
 

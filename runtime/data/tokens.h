@@ -22,8 +22,9 @@ using plan::TextRule;
 inline constexpr std::string_view unknownToken = "<unk>";
 
 /// The vocabulary of a text. `limit` > 0: at most so many tokens, the most frequent ones, of which the first is
-/// `unknownToken`. Bytes have an empty vocabulary. Errors: bytes that are not UTF-8, a text without tokens.
-Status findVocabulary(std::string_view text, TextRule::Unit unit, int64_t limit, std::string_view name,
+/// `unknownToken`. Bytes have an empty vocabulary. Ends of lines are no tokens where lines are examples. Errors: bytes
+/// that are not UTF-8, a text without tokens.
+Status findVocabulary(std::string_view text, const TextRule& rule, int64_t limit, std::string_view name,
                       std::vector<std::string>& vocabulary);
 
 /// A vocabulary from a file with one token a line, in which `\n`, `\t`, `\r` and `\\` stand for these characters.
@@ -39,11 +40,19 @@ public:
   /// Appends the tokens of a text. Errors name the line and column of what is not UTF-8 or not in the vocabulary.
   Status encode(std::string_view text, std::string_view name, std::vector<int32_t>& tokens) const;
 
+  /// The tokens of a text whose lines are sequences of their own: line i has those from starts[i] to starts[i + 1].
+  /// Ends of lines, "\n" or "\r\n", are no tokens. Errors besides: an empty line, and one with more than `most` tokens.
+  Status encodeLines(std::string_view text, std::string_view name, int64_t most, std::vector<int32_t>& tokens,
+                     std::vector<uint64_t>& starts) const;
+
   /// Appends the text of a token; words are separated by blanks. Numbers outside of the vocabulary become the
   /// replacement character.
   void decode(int64_t token, std::string& text) const;
 
 private:
+  Status encode(std::string_view text, std::string_view name, std::vector<int32_t>& tokens,
+                std::vector<uint64_t>* starts) const;
+
   const plan::Source& source_;
   std::unordered_map<std::string_view, int32_t> numbers_;
   std::array<int32_t, 256> single_; // of the tokens of one byte, by this byte; -1: none

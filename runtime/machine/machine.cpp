@@ -45,6 +45,21 @@ Machine::Region Machine::allocate(uint64_t bytes) {
   return Region(memory);
 }
 
+namespace {
+
+bool fits(const plan::Port& port, size_t lengths) {
+  bool ok = port.lengthOf <= lengths;
+  for (const plan::VaryingExtent& extent : port.varying) {
+    ok = ok && extent.dim < port.dims.size();
+    for (const plan::VaryingExtent::Term& term : extent.terms) {
+      ok = ok && term.symbol <= lengths;
+    }
+  }
+  return ok;
+}
+
+} // namespace
+
 Status Machine::checkPlan() const {
   // What the compiler promises; checked once, because everything later copies by these numbers.
   for (const plan::Persistent& tensor : plan_.persistents) {
@@ -60,6 +75,10 @@ Status Machine::checkPlan() const {
   for (const Entry& entry : plan_.entries) {
     for (const std::vector<plan::Port>* ports : {&entry.inputs, &entry.outputs, &entry.collected}) {
       for (const plan::Port& port : *ports) {
+        if (!fits(port, entry.lengths.size())) {
+          return failure(ExitCode::Internal, "the plan's extents of `%s` of `%s` do not fit", port.name.c_str(),
+                         entry.name.c_str());
+        }
         uint64_t rows = port.batched ? static_cast<uint64_t>(std::max<int64_t>(entry.batch, 0)) : 1;
         uint64_t bytes = byteCount(port.dtype, port.dims);
         if (port.offset > plan_.arenaBytes || (bytes > 0 && rows > (plan_.arenaBytes - port.offset) / bytes)) {
@@ -100,8 +119,8 @@ Status Machine::checkReads(const Entry& entry) const {
   }
   bool fits = entry.batch > 0 && fields.size() == entry.inputs.size();
   for (size_t i = 0; fits && i < fields.size(); ++i) {
-    fits =
-        entry.inputs[i].batched && entry.inputs[i].dtype == fields[i].dtype && entry.inputs[i].dims == fields[i].dims;
+    fits = entry.inputs[i].batched && entry.inputs[i].dtype == fields[i].dtype &&
+           entry.inputs[i].dims == fields[i].dims && entry.inputs[i].varying.size() == fields[i].varying.size();
   }
   return fits ? success()
               : failure(ExitCode::Internal, "the inputs of `%s` are not the fields of `%s`", entry.name.c_str(),
@@ -162,7 +181,12 @@ Status Machine::load(const DnnModule& module) {
 }
 
 Status Machine::call(uint32_t entry, int64_t rows, const Moment& moment) {
-  DnnCall call{rows, moment.seed, static_cast<uint32_t>(moment.step), static_cast<uint32_t>(moment.epoch)};
+  if (lengths_.size() < plan_.entries[entry].lengths.size()) {
+    return failure(ExitCode::Internal, "`%s` is called without the lengths of its sequences",
+                   plan_.entries[entry].name.c_str());
+  }
+  DnnCall call{rows, moment.seed, static_cast<uint32_t>(moment.step), static_cast<uint32_t>(moment.epoch),
+               lengths_.data()};
   if (int32_t code = module_->entries[entry](&call)) {
     return failure(ExitCode::Internal, "a kernel of `%s` failed with code %d", plan_.entries[entry].name.c_str(), code);
   }

@@ -29,6 +29,10 @@ public:
   uint8_t* persistent(const plan::Persistent& tensor) { return persistents_.get() + tensor.offset; }
   const uint8_t* persistent(const plan::Persistent& tensor) const { return persistents_.get() + tensor.offset; }
 
+  /// What call() gives as lengths of sequences: who writes an entry's input ports says how long these are there.
+  void setLengths(std::vector<int64_t> lengths) { lengths_ = std::move(lengths); }
+  const std::vector<int64_t>& lengths() const { return lengths_; }
+
   /// Runs an entry on `rows` examples that lie in its input ports.
   Status call(uint32_t entry, int64_t rows, const Moment& moment);
 
@@ -51,6 +55,7 @@ private:
 
   const DnnModule* module_ = nullptr;
   plan::Plan plan_;
+  std::vector<int64_t> lengths_;
   Region persistents_;
   Region arena_;
 };

@@ -10,7 +10,7 @@ using runtime::ByteWriter;
 namespace {
 
 constexpr char magic[8] = {'d', 'n', 'n', 'p', 'l', 'a', 'n', '\n'};
-constexpr uint32_t version = 3;
+constexpr uint32_t version = 4;
 
 // Writing and reading are the same walk: a Coder visits every member in order, and either appends it or fills it in. So
 // the two can never differ.
@@ -82,24 +82,34 @@ template <class Coder> void codePersistent(Coder& c, auto& p) {
   c.number(p.follows);
 }
 
+template <class Coder> void codeEvery(Coder& c, auto& every) {
+  c.number(every.count);
+  c.boolean(every.steps);
+}
+
 template <class Coder> void codePort(Coder& c, auto& p) {
   c.string(p.name);
   c.kind(p.dtype, lastDType);
   c.boolean(p.batched);
   codeDims(c, p.dims);
+  c.list(p.varying, [&](auto& extent) {
+    c.number(extent.dim);
+    c.number(extent.constant);
+    c.list(extent.terms, [&](auto& term) {
+      c.number(term.symbol);
+      c.number(term.factor);
+    });
+  });
+  c.number(p.lengthOf);
   c.number(p.bound);
   c.string(p.text);
   c.number(p.offset);
   c.boolean(p.image);
+  codeEvery(c, p.every);
 }
 
 template <class Coder> void codePorts(Coder& c, auto& ports) {
   c.list(ports, [&](auto& port) { codePort(c, port); });
-}
-
-template <class Coder> void codeEvery(Coder& c, auto& every) {
-  c.number(every.count);
-  c.boolean(every.steps);
 }
 
 template <class Coder> void codeEntry(Coder& c, auto& e) {
@@ -109,6 +119,7 @@ template <class Coder> void codeEntry(Coder& c, auto& e) {
   c.boolean(e.rowwise);
   codePorts(c, e.inputs);
   codePorts(c, e.outputs);
+  codeDims(c, e.lengths);
   codeStrings(c, e.sources);
   codeEvery(c, e.every);
   codePorts(c, e.collected);
@@ -128,17 +139,22 @@ template <class Coder> void codeSource(Coder& c, auto& s) {
       c.string(run.first);
       c.string(run.last);
     });
+    c.boolean(column.tokens);
     c.boolean(column.categorical);
     c.boolean(column.missingCategory);
     codeStrings(c, column.categories);
     c.list(column.fills, [&](auto& fill) { c.number(fill); });
   });
+  c.number(s.maxLength);
+  c.boolean(s.bucket);
   c.kind(s.text.unit, TextRule::Unit::Word);
+  c.boolean(s.text.lines);
   c.number(s.text.window);
   c.number(s.text.stride);
   c.boolean(s.text.unknown);
   codeStrings(c, s.vocabulary);
   codeStrings(c, s.members);
+  codeStrings(c, s.offsets);
   c.number(s.labels);
   c.boolean(s.coarse);
   codeStrings(c, s.classes);

@@ -25,22 +25,36 @@ struct Persistent {
   uint32_t follows = kNone; // of a state that starts as the copy of a parameter: which one
 };
 
+/// How often something happens: every `count` epochs, or steps.
+struct Every {
+  uint32_t count = 1; // at least 1
+  bool steps = false;
+};
+
+/// An extent of a row that is known at run time: constant + Σ factor · symbol.
+struct VaryingExtent {
+  struct Term {
+    uint32_t symbol = 0; // 0: the batch, k: the entry's length k - 1
+    int64_t factor = 1;
+  };
+  uint32_t dim = 0; // of the port's `dims`
+  int64_t constant = 0;
+  std::vector<Term> terms;
+};
+
 /// A tensor that the runtime writes before, or reads after, an entry runs.
 struct Port {
   std::string name; // field or log name
   DType dtype = DType::F32;
   bool batched = false; // the leading dimension is the batch; `dims` then holds the dimensions of one row
   std::vector<int64_t> dims;
-  int64_t bound = 0;   // > 0: integer values must satisfy 0 ≤ v < bound; checked when data is loaded
-  std::string text;    // the values are tokens of this source's text; "" = plain numbers
-  uint64_t offset = 0; // bytes in the arena
-  bool image = false;  // logs: grey or colour values in rows, shown as pictures
-};
-
-/// How often something happens: every `count` epochs, or steps.
-struct Every {
-  uint32_t count = 1; // at least 1
-  bool steps = false;
+  std::vector<VaryingExtent> varying; // of these the largest extent stands in `dims`
+  uint32_t lengthOf = 0; // > 0: the values are the lengths of the rows' sequences, whose extent is this symbol
+  int64_t bound = 0;     // > 0: integer values must satisfy 0 ≤ v < bound; checked when data is loaded
+  std::string text;      // the values are tokens of this source's text; "" = plain numbers
+  uint64_t offset = 0;   // bytes in the arena
+  bool image = false;    // logs: grey or colour values in rows, shown as pictures
+  Every every;           // logs of a step: when they are told
 };
 
 struct Entry {
@@ -50,7 +64,8 @@ struct Entry {
   int64_t batch = 0;        // largest number of rows a call; 0 = no batch
   bool rowwise = true;      // false: rows influence each other, so a set cannot be cut into batches without changing it
   std::vector<Port> inputs; // step, eval: fields of the source, in order; predict: its parameters
-  std::vector<Port> outputs; // step, eval, whole: logs (averaged over examples); predict: results; generate: fields
+  std::vector<Port> outputs;    // step, eval, whole: logs (averaged over examples); predict: results; generate: fields
+  std::vector<int64_t> lengths; // extents of sequences besides the batch: their largest values, at least 1
   std::vector<std::string> sources; // step: read in lock-step, their fields one after the other; eval: the one read
   Every every;                      // eval
   /// eval: values with a row for each example. The entry behind it is then a `whole`: it has them as its inputs, of all
@@ -73,6 +88,7 @@ struct CsvRun {
 /// The columns of a field, and how their cells become values.
 struct CsvField {
   std::vector<CsvRun> runs;
+  bool tokens = false;                 // a cell is a text, whose tokens are a sequence
   bool categorical = false;            // the cells are names; a value is the place of its name in `categories`
   bool missingCategory = false;        // an empty cell is the category behind the named ones
   std::vector<std::string> categories; // sorted; found when the program is compiled
@@ -88,11 +104,12 @@ struct Statistic {
   uint32_t persistent = 0;
 };
 
-/// How a text becomes examples: tokens, cut into windows.
+/// How a text becomes examples: tokens, cut into windows or at the ends of lines.
 struct TextRule {
   enum class Unit : uint8_t { Byte = 0, Char = 1, Word = 2 };
   Unit unit = Unit::Char;
-  int64_t window = 1;   // tokens of an example
+  bool lines = false;   // a line is an example, of at most the source's maxLength tokens
+  int64_t window = 1;   // else: tokens of an example
   int64_t stride = 1;   // tokens from the start of one example to that of the next
   bool unknown = false; // token 0 stands for everything that the vocabulary lacks
 };
@@ -115,10 +132,13 @@ struct Source {
   std::vector<std::string> paths; // idx: one file a field; csv: one file
   std::vector<Port> fields;       // row types (offset unused)
   std::vector<CsvField> columns;  // csv: one a field
-  TextRule text;                  // text
+  int64_t maxLength = 0;          // > 0: examples have sequences of their own lengths, none longer than this
+  bool bucket = false;            // batches are put together from examples of similar length
+  TextRule text;                  // text; csv: of a column of tokens
   /// text: the tokens, in the order of their numbers; found when the program is compiled. Bytes need none.
   std::vector<std::string> vocabulary;
   std::vector<std::string> members; // npz: the array of each field
+  std::vector<std::string> offsets; // npz: of a field with sequences the array that says where each begins; "" = none
   uint8_t labels = 1;               // cifar: in a record; the second of two is the fine one; images: 0 = no classes
   bool coarse = false;              // cifar: take the first of two labels, the coarse one
   /// images: the folders of the classes, in the order of their numbers; found when the program is compiled.

@@ -27,4 +27,15 @@ uint64_t byteCount(plan::DType dtype, const std::vector<int64_t>& dims) {
   return elementCount(dims, count) ? count * static_cast<uint64_t>(plan::byteSize(dtype)) : 0;
 }
 
+std::vector<int64_t> rowDims(const plan::Port& port, int64_t rows, const std::vector<int64_t>& lengths) {
+  std::vector<int64_t> dims = port.dims;
+  for (const plan::VaryingExtent& extent : port.varying) {
+    dims[extent.dim] = extent.constant;
+    for (const plan::VaryingExtent::Term& term : extent.terms) {
+      dims[extent.dim] += term.factor * (term.symbol == 0 ? rows : lengths[term.symbol - 1]);
+    }
+  }
+  return dims;
+}
+
 } // namespace dnn::runtime

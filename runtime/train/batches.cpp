@@ -31,7 +31,10 @@ Status Batches::start(const plan::Phase& phase, uint64_t seed) {
       if (Status status = store_.load(name, reader.data); !status.ok()) {
         return status;
       }
-      reader.shuffle = plan.sources[static_cast<size_t>(machine_.findSource(name))].shuffle;
+      const plan::Source& source = plan.sources[static_cast<size_t>(machine_.findSource(name))];
+      reader.shuffle = source.shuffle;
+      reader.bucket = source.bucket;
+      reader.batch = static_cast<uint64_t>(source.batch);
       reader.firstInput = input;
       input += reader.data->fields.size();
       added.rows = std::max(added.rows, reader.data->rows);
@@ -96,30 +99,51 @@ std::vector<Batches::Piece> Batches::pieces(const Turn& turn, const Reader& read
 
 /// Null: the examples as they stand.
 const uint32_t* Batches::orderOf(Reader& reader, uint64_t pass) {
-  if (!reader.shuffle) {
+  if (!reader.shuffle && !reader.bucket) {
     return nullptr;
   }
   if (!reader.ordered || reader.orderedPass != pass) {
-    epochOrder(reader.data->rows, true, seed_, pass, reader.name, reader.order);
+    epochOrder(reader.data->rows, reader.shuffle, seed_, pass, reader.name, reader.order);
+    if (reader.bucket) {
+      auto length = [&](uint32_t row) { return lengthOf(*reader.data, row); };
+      bucketOrder(length, reader.batch, reader.shuffle, seed_, pass, reader.name, reader.order);
+    }
     reader.ordered = true;
     reader.orderedPass = pass;
   }
   return reader.order.data();
 }
 
-/// The examples of a step, field by field behind each other; fresh ones are not among them.
+/// Of the sequences that the step reads from this source; 0 if it has none.
+int64_t Batches::longestOf(const Turn& turn, Reader& reader, BatchKey key) {
+  int64_t most = 0;
+  if (reader.data->lengths) {
+    for (const Piece& piece : pieces(turn, reader, key)) {
+      most = std::max(most, longest(*reader.data, orderOf(reader, piece.pass), piece.first, piece.count));
+    }
+  }
+  return most;
+}
+
+/// The lengths of the sequences, one for each source, then the examples of a step, field by field behind each other;
+/// fresh ones are not among them.
 Status Batches::read(BatchKey key, ReadAhead::Bytes& bytes) {
   Turn& turn = turns_[key.second % turns_.size()];
   uint64_t count = rowsAt(key.second);
+  std::vector<int64_t> lengths;
   uint64_t size = 0;
-  for (const Reader& reader : turn.readers) {
+  for (Reader& reader : turn.readers) {
+    lengths.push_back(longestOf(turn, reader, key));
     for (size_t i = 0; reader.data->fresh == nullptr && i < reader.data->fields.size(); ++i) {
-      size += count * reader.data->fields[i].rowBytes;
+      size += count * reader.data->fields[i].bytesFor(lengths.back());
     }
   }
-  bytes.resize(size);
-  uint8_t* to = bytes.data();
-  for (Reader& reader : turn.readers) {
+  uint64_t head = lengths.size() * sizeof(int64_t);
+  bytes.resize(head + size);
+  std::memcpy(bytes.data(), lengths.data(), head);
+  uint8_t* to = bytes.data() + head;
+  for (size_t r = 0; r < turn.readers.size(); ++r) {
+    Reader& reader = turn.readers[r];
     if (reader.data->fresh != nullptr) {
       continue;
     }
@@ -127,8 +151,9 @@ Status Batches::read(BatchKey key, ReadAhead::Bytes& bytes) {
       const uint32_t* order = orderOf(reader, piece.pass);
       uint8_t* field = to;
       for (size_t i = 0; i < reader.data->fields.size(); ++i) {
-        uint64_t row = reader.data->fields[i].rowBytes;
-        Status status = gatherField(*reader.data, i, order, piece.first, piece.count, field + piece.to * row);
+        uint64_t row = reader.data->fields[i].bytesFor(lengths[r]);
+        Status status =
+            gatherField(*reader.data, i, order, piece.first, piece.count, lengths[r], field + piece.to * row);
         if (!status.ok()) {
           return status;
         }
@@ -136,7 +161,7 @@ Status Batches::read(BatchKey key, ReadAhead::Bytes& bytes) {
       }
     }
     for (const Column& column : reader.data->fields) {
-      to += count * column.rowBytes;
+      to += count * column.bytesFor(lengths[r]);
     }
   }
   return success();
@@ -184,7 +209,13 @@ Status Batches::fill(const plan::Entry& entry, uint64_t epoch, uint64_t position
       }
     }
   }
-  for (Reader& reader : turn.readers) {
+  std::vector<int64_t> lengths(turn.readers.size());
+  if (ahead_) {
+    std::memcpy(lengths.data(), ready, lengths.size() * sizeof(int64_t));
+    ready += lengths.size() * sizeof(int64_t);
+  }
+  for (size_t r = 0; r < turn.readers.size(); ++r) {
+    Reader& reader = turn.readers[r];
     if (reader.data->fresh != nullptr) {
       Status status =
           gatherBatch(machine_, entry, *reader.data, nullptr, 0, count, {reader.firstInput, 0, epoch, true});
@@ -194,17 +225,19 @@ Status Batches::fill(const plan::Entry& entry, uint64_t epoch, uint64_t position
       continue;
     }
     if (ahead_) {
+      setLength(machine_, entry, *reader.data, reader.firstInput, lengths[r]);
       for (size_t i = 0; i < reader.data->fields.size(); ++i) {
-        uint64_t bytes = count * reader.data->fields[i].rowBytes;
+        uint64_t bytes = count * reader.data->fields[i].bytesFor(lengths[r]);
         std::memcpy(machine_.arena(entry.inputs[reader.firstInput + i].offset), ready, bytes);
         ready += bytes;
       }
       continue;
     }
+    BatchPlace place{.input = reader.firstInput, .length = longestOf(turn, reader, key)};
     for (const Piece& piece : pieces(turn, reader, key)) {
       const uint32_t* order = orderOf(reader, piece.pass);
-      Status status =
-          gatherBatch(machine_, entry, *reader.data, order, piece.first, piece.count, {reader.firstInput, piece.to});
+      place.row = piece.to;
+      Status status = gatherBatch(machine_, entry, *reader.data, order, piece.first, piece.count, place);
       if (!status.ok()) {
         return status;
       }

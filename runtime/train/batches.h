@@ -37,6 +37,8 @@ private:
     std::string name;
     const Dataset* data = nullptr;
     bool shuffle = false;
+    bool bucket = false;
+    uint64_t batch = 0; // the source's own
     size_t firstInput = 0;
     uint64_t passes = 1; // that an epoch begins
     std::vector<uint32_t> order;
@@ -59,6 +61,7 @@ private:
   };
   std::vector<Piece> pieces(const Turn& turn, const Reader& reader, BatchKey key) const;
   const uint32_t* orderOf(Reader& reader, uint64_t pass);
+  int64_t longestOf(const Turn& turn, Reader& reader, BatchKey key);
   Status read(BatchKey key, ReadAhead::Bytes& bytes);
   void readAhead();
 

@@ -44,9 +44,9 @@ public:
       return status;
     }
     std::vector<double> sums(loggedNumbers(whole));
-    double weight = 0;
-    addOutputs(machine, whole, rows, sums.data(), weight);
-    for (Metric& metric : averages(whole, whole.name + ".", sums.data(), weight)) {
+    std::vector<double> weights(whole.outputs.size());
+    addOutputs(machine, whole, rows, sums.data(), weights.data());
+    for (Metric& metric : averages(whole, whole.name + ".", sums.data(), weights.data())) {
       found.metrics.push_back(std::move(metric));
     }
     takePictures(machine, whole, whole.name + ".", found.pictures);
@@ -65,20 +65,27 @@ Status evaluate(Machine& machine, DataStore& store, uint32_t entryIndex, const T
   const Dataset* data = nullptr;
   uint64_t rows = 1;
   uint64_t batch = 1;
+  std::vector<uint32_t> order; // empty: as they stand
   if (!entry.sources.empty()) {
     if (Status status = store.load(entry.sources[0], data); !status.ok()) {
       return status;
     }
     rows = data->rows;
     batch = static_cast<uint64_t>(entry.batch);
+    const plan::Source& source = machine.plan().sources[static_cast<size_t>(machine.findSource(entry.sources[0]))];
+    if (source.bucket) {
+      epochOrder(rows, false, 0, 0, source.name, order);
+      bucketOrder([&](uint32_t row) { return lengthOf(*data, row); }, batch, false, 0, 0, source.name, order);
+    }
   }
   std::vector<double> sums(loggedNumbers(entry));
-  double weight = 0;
+  std::vector<double> weights(entry.outputs.size());
   Collector collector(entry);
   for (uint64_t first = 0, number = 0; first < rows; first += batch, ++number) {
     uint64_t count = std::min(batch, rows - first);
     if (data != nullptr) {
-      if (Status status = gatherBatch(machine, entry, *data, nullptr, first, count); !status.ok()) {
+      if (Status status = gatherBatch(machine, entry, *data, order.empty() ? nullptr : order.data(), first, count);
+          !status.ok()) {
         return status;
       }
     }
@@ -87,7 +94,7 @@ Status evaluate(Machine& machine, DataStore& store, uint32_t entryIndex, const T
         !status.ok()) {
       return status;
     }
-    addOutputs(machine, entry, data != nullptr ? count : 0, sums.data(), weight);
+    addOutputs(machine, entry, data != nullptr ? count : 0, sums.data(), weights.data());
     if (first == 0) {
       takePictures(machine, entry, entry.name + ".", found.pictures);
     }
@@ -96,7 +103,7 @@ Status evaluate(Machine& machine, DataStore& store, uint32_t entryIndex, const T
       return {ExitCode::Interrupted, ""};
     }
   }
-  for (Metric& metric : averages(entry, entry.name + ".", sums.data(), weight)) {
+  for (Metric& metric : averages(entry, entry.name + ".", sums.data(), weights.data())) {
     found.metrics.push_back(std::move(metric));
   }
   if (entry.collected.empty()) {

@@ -2,6 +2,7 @@
 //
 //   {"event":"start","program":"digits","seed":42,"epoch":0,"step":0,"threads":2,"examples":1437}
 //   {"event":"step","epoch":1,"step":1,"rows":64,"loss":2.41}
+//   {"event":"log","epoch":1,"step":10,"norm":0.92}
 //   {"event":"eval","epoch":1,"step":20,"te.loss":0.61}
 //   {"event":"epoch","epoch":1,"step":23,"loss":1.17,"te.loss":0.52,"te.acc":0.87,"seconds":0.012}
 //   {"event":"image","epoch":1,"step":23,"name":"te.samples","path":"run.te.samples.0001.png"}
@@ -9,7 +10,8 @@
 //   {"event":"end","reason":"done","epoch":30,"step":690,"seconds":0.41,"te.acc":0.97}
 //
 // Epochs and steps count from 1: an epoch is the one that the event belongs to. Logs with dimensions are arrays of
-// their numbers in row-major order. A program with phases adds `phase`, its name; epochs count within it. Values that
+// their numbers in row-major order. A program with phases adds `phase`, its name; epochs count within it. `log` is
+// what logs with a rhythm of their own say, and what an epoch that training ends in had logged. Values that
 // are NaN or infinite are null. `reason` is done, patience, interrupted or diverged.
 #pragma once
 

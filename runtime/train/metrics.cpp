@@ -37,38 +37,41 @@ double readNumber(Machine& machine, const plan::Port& port, uint64_t index) {
   return 0;
 }
 
-uint64_t numbers(const plan::Port& port) {
-  uint64_t count = 0;
-  elementCount(port.dims, count);
-  return port.image ? 0 : count;
-}
-
 } // namespace
+
+uint64_t loggedNumbers(const plan::Port& log) {
+  uint64_t count = 0;
+  elementCount(log.dims, count);
+  return log.image ? 0 : count;
+}
 
 double readScalar(Machine& machine, const plan::Port& port) { return readNumber(machine, port, 0); }
 
 uint64_t loggedNumbers(const plan::Entry& entry) {
   uint64_t count = 0;
   for (const plan::Port& port : entry.outputs) {
-    count += numbers(port);
+    count += loggedNumbers(port);
   }
   return count;
 }
 
-void addOutputs(Machine& machine, const plan::Entry& entry, uint64_t rows, double* sums, double& weight) {
+void addOutputs(Machine& machine, const plan::Entry& entry, uint64_t rows, double* sums, double* weights) {
   double share = rows > 0 ? static_cast<double>(rows) : 1;
   for (const plan::Port& port : entry.outputs) {
-    for (uint64_t i = 0; i < numbers(port); ++i) {
+    for (uint64_t i = 0; i < loggedNumbers(port); ++i) {
       *sums++ += share * readNumber(machine, port, i);
     }
+    *weights++ += share;
   }
-  weight += share;
 }
 
-std::vector<Metric> averages(const plan::Entry& entry, const std::string& prefix, const double* sums, double weight) {
+std::vector<Metric> averages(const plan::Entry& entry, const std::string& prefix, const double* sums,
+                             const double* weights, const std::function<bool(const plan::Port&)>& wanted) {
   std::vector<Metric> metrics;
   for (const plan::Port& port : entry.outputs) {
-    uint64_t count = numbers(port);
+    uint64_t count = loggedNumbers(port);
+    double weight = wanted(port) ? *weights : 0;
+    ++weights;
     if (weight > 0 && port.dims.empty()) {
       metrics.push_back({prefix + port.name, *sums / weight, {}});
     } else if (weight > 0 && count > 0) {
@@ -80,6 +83,10 @@ std::vector<Metric> averages(const plan::Entry& entry, const std::string& prefix
     sums += count;
   }
   return metrics;
+}
+
+bool isDue(const plan::Every& every, uint64_t count, bool steps) {
+  return every.steps == steps && count % every.count == 0;
 }
 
 const Metric* findMetric(const std::vector<Metric>& metrics, const std::string& name) {

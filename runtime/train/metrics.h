@@ -3,6 +3,7 @@
 
 #include "runtime/machine/machine.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,19 @@ double readScalar(Machine& machine, const plan::Port& port);
 
 /// How many numbers the entry logs in all; images are none.
 uint64_t loggedNumbers(const plan::Entry& entry);
+uint64_t loggedNumbers(const plan::Port& log);
 
-/// Adds each number of the last call's logs, times the number of examples (1 if there are none), to `sums`.
-void addOutputs(Machine& machine, const plan::Entry& entry, uint64_t rows, double* sums, double& weight);
+/// Adds each number of the last call's logs, times the number of examples (1 if there are none), to `sums`, and that
+/// number to the weight of each of the entry's outputs.
+void addOutputs(Machine& machine, const plan::Entry& entry, uint64_t rows, double* sums, double* weights);
 
-/// The averages, named PREFIX + output.
-std::vector<Metric> averages(const plan::Entry& entry, const std::string& prefix, const double* sums, double weight);
+/// The averages of the logs that have a weight and that `wanted` chooses, named PREFIX + output.
+std::vector<Metric> averages(
+    const plan::Entry& entry, const std::string& prefix, const double* sums, const double* weights,
+    const std::function<bool(const plan::Port&)>& wanted = [](const plan::Port&) { return true; });
+
+/// Is what happens so often due after `count` steps, or epochs?
+bool isDue(const plan::Every& every, uint64_t count, bool steps);
 
 /// A single number; null if there is none of this name.
 const Metric* findMetric(const std::vector<Metric>& metrics, const std::string& name);

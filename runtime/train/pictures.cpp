@@ -45,11 +45,11 @@ bool pictureShape(const std::vector<int64_t>& dims, PictureShape& shape) {
   return true;
 }
 
-void takePictures(Machine& machine, const plan::Entry& entry, const std::string& prefix,
-                  std::vector<Picture>& pictures) {
+void takePictures(Machine& machine, const plan::Entry& entry, const std::string& prefix, std::vector<Picture>& pictures,
+                  const std::function<bool(const plan::Port&)>& wanted) {
   for (const plan::Port& port : entry.outputs) {
     PictureShape shape;
-    if (!port.image || !pictureShape(port.dims, shape)) {
+    if (!port.image || !wanted(port) || !pictureShape(port.dims, shape)) {
       continue;
     }
     std::erase_if(pictures, [&](const Picture& p) { return p.name == prefix + port.name; });

@@ -3,6 +3,7 @@
 
 #include "runtime/machine/machine.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,9 @@ bool pictureShape(const std::vector<int64_t>& dims, PictureShape& shape);
 
 /// Appends the images that the last call left in the entry's outputs, named PREFIX + output. Floats are 0 for black to
 /// 1 for white, and cut off there; u8 values are taken as they are.
-void takePictures(Machine& machine, const plan::Entry& entry, const std::string& prefix,
-                  std::vector<Picture>& pictures);
+void takePictures(
+    Machine& machine, const plan::Entry& entry, const std::string& prefix, std::vector<Picture>& pictures,
+    const std::function<bool(const plan::Port&)>& wanted = [](const plan::Port&) { return true; });
 
 Status writePng(const std::string& path, const Picture& picture);
 

@@ -25,8 +25,8 @@ struct TrainState {
   uint64_t epoch = 0;             // epochs of the phase that are finished
   uint64_t position = 0;          // steps done in the current epoch
   std::vector<uint64_t> rows;     // examples of each source that the phase's steps read: the order depends on them
-  std::vector<double> logSums;    // per number that a step logs: sum over this epoch's examples
-  std::vector<double> logWeights; // per turn: examples in its sums
+  std::vector<double> logSums;    // per number that a step logs: sum over the examples since it was last told
+  std::vector<double> logWeights; // per log: examples in its sums
   Best best;                      // of the checkpoint rule, by epochs of all phases
   Best patience;                  // of early stopping, by epochs of the phase
   Best plateau;                   // since when the metric has not improved, by epochs of the phase

@@ -21,11 +21,6 @@ namespace {
 
 unsigned long long u(uint64_t value) { return value; }
 
-/// `count`: how many steps, or epochs, are done.
-bool isDue(const plan::Every& every, uint64_t count, bool steps) {
-  return every.steps == steps && count % every.count == 0;
-}
-
 /// Whether `value` improves on the best one, which it then becomes. NaN never does.
 bool improves(Best& best, double value, bool largest, uint64_t epoch) {
   bool better = best.found ? (largest ? value > best.value : value < best.value) : value == value;
@@ -65,7 +60,12 @@ bool Trainer::stepDue() const {
   bool saves = isDue(plan_.checkpoint.every, state_.step, true) ||
                std::any_of(plan_.parts.begin(), plan_.parts.end(),
                            [&](const plan::PartRule& rule) { return isDue(rule.every, state_.step, true); });
-  return evaluates || saves;
+  bool tells = std::any_of(phase().turns.begin(), phase().turns.end(), [&](const plan::Turn& turn) {
+    const std::vector<plan::Port>& logs = plan_.entries[turn.cycle[0]].outputs;
+    return std::any_of(logs.begin(), logs.end(),
+                       [&](const plan::Port& log) { return isDue(log.every, phaseSteps(), true); });
+  });
+  return evaluates || saves || tells;
 }
 
 bool Trainer::stopped() const { return state_.step >= stepLimit_; }
@@ -102,32 +102,62 @@ Status Trainer::step() {
   if (!finite.ok()) {
     return finite;
   }
-  uint64_t before = 0; // numbers of the turns before
+  uint64_t before = 0; // numbers of the turns before, and logs
+  uint64_t logsBefore = 0;
   for (uint64_t i = 0; i < turn; ++i) {
     before += loggedNumbers(plan_.entries[turnAt(i).cycle[0]]);
+    logsBefore += plan_.entries[turnAt(i).cycle[0]].outputs.size();
   }
-  addOutputs(machine_, entry, rows, state_.logSums.data() + before, state_.logWeights[turn]);
+  addOutputs(machine_, entry, rows, state_.logSums.data() + before, state_.logWeights.data() + logsBefore);
   if (events_.isOpen()) {
     logStep(entry, rows);
     if (last) {
-      takePictures(machine_, entry, "", pictures_);
+      auto due = [&](const plan::Port& log) { return isDue(log.every, state_.epoch + 1, false); };
+      takePictures(machine_, entry, "", pictures_, due);
+    }
+    std::vector<Picture> now;
+    takePictures(machine_, entry, "", now, [&](const plan::Port& log) { return isDue(log.every, phaseSteps(), true); });
+    if (Status status = logPictures(now, format("step%06llu", u(state_.step))); !status.ok()) {
+      return status;
     }
   }
-  progress_.step(secondsNow(), state_.epoch + 1, state_.position, phaseSteps(), [&] { return stepAverages(); });
+  progress_.step(secondsNow(), state_.epoch + 1, state_.position, phaseSteps(),
+                 [&] { return stepAverages([](const plan::Port&) { return true; }); });
   return success();
 }
 
-std::vector<Metric> Trainer::stepAverages() const {
+std::vector<Metric> Trainer::stepAverages(const std::function<bool(const plan::Port&)>& wanted) const {
   std::vector<Metric> all;
   const double* sums = state_.logSums.data();
-  for (size_t i = 0; i < phase().turns.size(); ++i) {
-    const Entry& entry = plan_.entries[phase().turns[i].cycle[0]];
-    for (Metric& metric : averages(entry, "", sums, state_.logWeights[i])) {
+  const double* weights = state_.logWeights.data();
+  for (const plan::Turn& turn : phase().turns) {
+    const Entry& entry = plan_.entries[turn.cycle[0]];
+    for (Metric& metric : averages(entry, "", sums, weights, wanted)) {
       all.push_back(std::move(metric));
     }
     sums += loggedNumbers(entry);
+    weights += entry.outputs.size();
   }
   return all;
+}
+
+std::vector<Metric> Trainer::takeLogs(uint64_t count, bool steps) {
+  std::vector<Metric> due = stepAverages([&](const plan::Port& log) { return isDue(log.every, count, steps); });
+  double* sums = state_.logSums.data();
+  double* weights = state_.logWeights.data();
+  for (const plan::Turn& turn : phase().turns) {
+    for (const plan::Port& log : plan_.entries[turn.cycle[0]].outputs) {
+      uint64_t numbers = loggedNumbers(log);
+      if (isDue(log.every, count, steps)) {
+        std::fill(sums, sums + numbers, 0.0);
+        *weights = 0;
+      }
+      sums += numbers;
+      ++weights;
+    }
+  }
+  noteLogs(due);
+  return due;
 }
 
 Status Trainer::evaluateDue(uint64_t count, bool steps, std::vector<Metric>& metrics, std::vector<Picture>& pictures) {
@@ -154,11 +184,18 @@ Status Trainer::finishStep() {
     return status;
   }
   state_.noted = state_.step;
+  std::vector<Metric> logs = takeLogs(phaseSteps(), true);
+  if (!logs.empty()) {
+    logMetrics("log", logs);
+  }
   if (!metrics.empty()) {
-    progress_.line("step %llu  %s", u(state_.step), text(metrics).c_str());
     if (Status status = logEvaluation(metrics, pictures); !status.ok()) {
       return status;
     }
+  }
+  metrics.insert(metrics.begin(), logs.begin(), logs.end());
+  if (!metrics.empty()) {
+    progress_.line("step %llu  %s", u(state_.step), text(metrics).c_str());
     if (Status status = noteBest(metrics, state_.epoch + 1); !status.ok()) {
       return status;
     }
@@ -171,16 +208,15 @@ Status Trainer::finishStep() {
 
 Status Trainer::finishEpoch() {
   // An interrupted evaluation leaves the state at the end of the epoch's last step; resuming evaluates again.
-  std::vector<Metric> metrics = stepAverages();
-  lastEpoch_ = metrics;
-  if (Status status = evaluateDue(state_.epoch + 1, false, metrics, pictures_); !status.ok()) {
+  std::vector<Metric> found;
+  if (Status status = evaluateDue(state_.epoch + 1, false, found, pictures_); !status.ok()) {
     return status;
   }
+  std::vector<Metric> metrics = takeLogs(state_.epoch + 1, false);
+  metrics.insert(metrics.end(), found.begin(), found.end());
   ++state_.epoch;
   ++epochsDone_;
   state_.position = 0;
-  std::fill(state_.logSums.begin(), state_.logSums.end(), 0.0);
-  std::fill(state_.logWeights.begin(), state_.logWeights.end(), 0.0);
   saved_ = false;
 
   double now = secondsNow();
@@ -224,6 +260,13 @@ Status Trainer::noteBest(const std::vector<Metric>& metrics, uint64_t epoch) {
 }
 
 bool Trainer::measuredBySteps(const std::string& metric) const {
+  for (const plan::Turn& turn : phase().turns) {
+    for (const plan::Port& log : plan_.entries[turn.cycle[0]].outputs) {
+      if (log.every.steps && log.name == metric) {
+        return true;
+      }
+    }
+  }
   return std::any_of(phase().evals.begin(), phase().evals.end(), [&](uint32_t i) {
     const Entry& entry = plan_.entries[i];
     return entry.every.steps && metric.rfind(entry.name + ".", 0) == 0;
@@ -262,6 +305,7 @@ Status Trainer::saveDue(uint64_t count, bool steps) {
 }
 
 Status Trainer::nextPhase() {
+  tellUnfinished();
   useBest();
   state_.phaseStep = state_.step;
   state_.phaseEpoch += state_.epoch + (state_.position > 0 ? 1 : 0); // epochs begun: each has an order of its own
@@ -416,6 +460,7 @@ Status Trainer::run() {
   if (!interrupted && !status.ok()) {
     return status;
   }
+  tellUnfinished();
   bool ended = !interrupted && !state_.bestTensors.empty() && phaseDone();
   saved_ = saved_ && ended == state_.ended;
   state_.ended = ended;

@@ -18,7 +18,7 @@ public:
   /// Trains up to the totals of the plan or the options and prints a summary. Errors: data, files, ExitCode::Diverged,
   /// ExitCode::Interrupted with what was saved as the message.
   Status run();
-  /// What the steps of the last epoch logged, and the evaluations found last.
+  /// What the steps logged last, and the evaluations found.
   std::vector<Metric> results() const;
 
 private:
@@ -27,6 +27,8 @@ private:
   Status checkOptions();
   Status resume();
   Status initialize();
+  /// Adds the numbers, and the logs, of all step statements of the phase.
+  void countLogs(uint64_t& numbers, uint64_t& logs) const;
   Status checkMetricNames() const;
   /// A phase begins, with the parameters as they are.
   Status beginPhase();
@@ -48,7 +50,10 @@ private:
   /// The evaluations that are due after so many epochs or, of those that go by them, steps.
   Status evaluateDue(uint64_t count, bool steps, std::vector<Metric>& metrics, std::vector<Picture>& pictures);
   Status evaluateRest();
-  std::vector<Metric> stepAverages() const;
+  /// Of the logs of the phase's steps, as far as they have been added up.
+  std::vector<Metric> stepAverages(const std::function<bool(const plan::Port&)>& wanted) const;
+  /// Those that are due after so many steps, or epochs, which then begin anew.
+  std::vector<Metric> takeLogs(uint64_t count, bool steps);
   void useBest();
   Status save(const std::string& path);
   Status saveParts(uint64_t count, bool steps);
@@ -64,6 +69,10 @@ private:
   Status logEvaluation(const std::vector<Metric>& metrics, const std::vector<Picture>& pictures);
   void logPhase();
   void logStep(const plan::Entry& entry, uint64_t rows);
+  void logMetrics(const char* event, const std::vector<Metric>& metrics);
+  void noteLogs(const std::vector<Metric>& metrics);
+  /// What was logged since it was last told, where training ends before it is due.
+  void tellUnfinished();
   void logEnd(const char* reason);
   /// `number`: ends the names of their files.
   Status logPictures(const std::vector<Picture>& pictures, const std::string& number);
@@ -102,7 +111,7 @@ private:
   uint64_t firstStep_ = 0;
   bool saved_ = false;                                     // the checkpoint file holds the present state
   std::vector<Metric> latest_;                             // of each evaluation
-  std::vector<Metric> lastEpoch_;                          // of the steps
+  std::vector<Metric> logged_;                             // of each log of a step
   std::vector<std::pair<uint32_t, uint64_t>> evaluatedAt_; // entry, step
   std::vector<Picture> pictures_;                          // of the last step of each turn in the epoch
 };

@@ -120,12 +120,19 @@ Status Trainer::beginPhase() {
   }
   state_.rows = batches_.rows();
   uint64_t numbers = 0;
-  for (const plan::Turn& turn : phase().turns) {
-    numbers += loggedNumbers(plan_.entries[turn.cycle[0]]);
-  }
+  uint64_t logs = 0;
+  countLogs(numbers, logs);
   state_.logSums.assign(numbers, 0.0);
-  state_.logWeights.assign(phase().turns.size(), 0.0);
+  state_.logWeights.assign(logs, 0.0);
   return success();
+}
+
+void Trainer::countLogs(uint64_t& numbers, uint64_t& logs) const {
+  for (const plan::Turn& turn : phase().turns) {
+    const plan::Entry& entry = plan_.entries[turn.cycle[0]];
+    numbers += loggedNumbers(entry);
+    logs += entry.outputs.size();
+  }
 }
 
 Status Trainer::loadPhase() {
@@ -169,11 +176,10 @@ Status Trainer::resume() {
     return status;
   }
   std::vector<uint64_t> rows = batches_.rows();
-  bool impossible = state_.rows.size() != rows.size() || state_.logWeights.size() != phase().turns.size();
   uint64_t numbers = 0;
-  for (const plan::Turn& turn : phase().turns) {
-    numbers += loggedNumbers(plan_.entries[turn.cycle[0]]);
-  }
+  uint64_t logs = 0;
+  countLogs(numbers, logs);
+  bool impossible = state_.rows.size() != rows.size() || state_.logWeights.size() != logs;
   for (size_t i = 0; !impossible && i < rows.size(); ++i) {
     if (state_.position > 0 && state_.rows[i] != rows[i]) {
       return failure(ExitCode::BadInput,

@@ -39,22 +39,49 @@ void Trainer::logStep(const plan::Entry& entry, uint64_t rows) {
   events_.field("step", state_.step);
   events_.field("rows", rows);
   std::vector<double> numbers(loggedNumbers(entry));
-  double weight = 0;
-  addOutputs(machine_, entry, 0, numbers.data(), weight);
-  events_.fields(averages(entry, "", numbers.data(), weight));
+  std::vector<double> weights(entry.outputs.size());
+  addOutputs(machine_, entry, 0, numbers.data(), weights.data());
+  events_.fields(averages(entry, "", numbers.data(), weights.data()));
   events_.end();
+}
+
+void Trainer::noteLogs(const std::vector<Metric>& metrics) {
+  for (const Metric& metric : metrics) {
+    auto found = std::ranges::find(logged_, metric.name, &Metric::name);
+    if (found != logged_.end()) {
+      *found = metric;
+    } else {
+      logged_.push_back(metric);
+    }
+  }
+}
+
+void Trainer::tellUnfinished() {
+  std::vector<Metric> metrics = stepAverages([](const plan::Port&) { return true; });
+  if (metrics.empty()) {
+    return;
+  }
+  noteLogs(metrics);
+  progress_.line("step %llu  %s", u(state_.step), text(metrics).c_str());
+  logMetrics("log", metrics);
+}
+
+void Trainer::logMetrics(const char* event, const std::vector<Metric>& metrics) {
+  if (events_.isOpen()) {
+    events_.begin(event);
+    logPhase();
+    events_.field("epoch", state_.epoch + 1);
+    events_.field("step", state_.step);
+    events_.fields(metrics);
+    events_.end();
+  }
 }
 
 Status Trainer::logEvaluation(const std::vector<Metric>& metrics, const std::vector<Picture>& pictures) {
   if (!events_.isOpen()) {
     return success();
   }
-  events_.begin("eval");
-  logPhase();
-  events_.field("epoch", state_.epoch + 1);
-  events_.field("step", state_.step);
-  events_.fields(metrics);
-  events_.end();
+  logMetrics("eval", metrics);
   if (Status status = logPictures(pictures, format("step%06llu", u(state_.step))); !status.ok()) {
     return status;
   }
@@ -102,7 +129,7 @@ void Trainer::noteEvaluation(uint32_t entry, const std::vector<Metric>& metrics)
 }
 
 std::vector<Metric> Trainer::results() const {
-  std::vector<Metric> all = lastEpoch_;
+  std::vector<Metric> all = logged_;
   all.insert(all.end(), latest_.begin(), latest_.end());
   return all;
 }

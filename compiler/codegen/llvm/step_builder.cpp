@@ -46,7 +46,7 @@ public:
     auto* type = llvm::StructType::create(context_, {i8_, i8_, i16_}, "halide_type");
     buffer_ = llvm::StructType::create(context_, {i64_, ptr_, ptr_, i64_, type, i32_, ptr_, ptr_}, "halide_buffer");
     dimension_ = llvm::StructType::create(context_, {i32_, i32_, i32_, i32_}, "halide_dimension");
-    call_ = llvm::StructType::create(context_, {i64_, i64_, i32_, i32_}, "DnnCall");
+    call_ = llvm::StructType::create(context_, {i64_, i64_, i32_, i32_, ptr_}, "DnnCall");
     entryType_ = llvm::FunctionType::get(i32_, {ptr_}, false);
   }
 
@@ -244,7 +244,6 @@ private:
   }
 
   llvm::Function* defineEntry(const EntryCode& entry, size_t firstDescriptor) {
-    DNN_ASSERT(entry.symbols.size() <= 1, "an entry's only symbol is its batch");
     auto* function =
         llvm::Function::Create(entryType_, llvm::GlobalValue::InternalLinkage, "dnn_" + entry.name, *module_);
     function->getArg(0)->setName("call");
@@ -257,6 +256,10 @@ private:
     symbolValues_.clear();
     if (!entry.symbols.empty()) {
       symbolValues_.push_back(ir_.CreateTrunc(callField(function, 0, "rows"), i32_, entry.symbols[0].name));
+      for (size_t i = 1; i < entry.symbols.size(); ++i) {
+        llvm::Value* at = ir_.CreateConstInBoundsGEP1_64(i64_, callField(function, 4, "lengths"), i - 1);
+        symbolValues_.push_back(ir_.CreateTrunc(ir_.CreateLoad(i64_, at), i32_, entry.symbols[i].name));
+      }
       resize(function, entry, firstDescriptor, symbolValues_);
     }
     llvm::Value* seed = callField(function, 1, "seed");
@@ -524,14 +527,20 @@ private:
     ir_.SetInsertPoint(done);
   }
 
-  /// When the number of rows is another than in the last call: rewrites the extents and strides that depend on it.
+  /// When the number of rows or a length is another than in the last call: rewrites the extents and strides that
+  /// depend on them.
   void resize(llvm::Function* function, const EntryCode& entry, size_t firstDescriptor,
               const std::vector<llvm::Value*>& symbols) {
-    std::string name = entry.name + ".rows";
-    llvm::GlobalVariable* rows = global(i32_, int32(entry.symbols[0].max), name.c_str(), false);
+    std::vector<llvm::GlobalVariable*> known;
+    llvm::Value* same = ir_.getTrue();
+    for (size_t i = 0; i < symbols.size(); ++i) {
+      std::string name = entry.name + "." + entry.symbols[i].name;
+      known.push_back(global(i32_, int32(entry.symbols[i].max), name.c_str(), false));
+      same = ir_.CreateAnd(same, ir_.CreateICmpEQ(symbols[i], ir_.CreateLoad(i32_, known[i])));
+    }
     auto* change = llvm::BasicBlock::Create(context_, "resize", function);
     auto* run = llvm::BasicBlock::Create(context_, "run", function);
-    ir_.CreateCondBr(ir_.CreateICmpEQ(symbols[0], ir_.CreateLoad(i32_, rows)), run, change);
+    ir_.CreateCondBr(same, run, change);
     ir_.SetInsertPoint(change);
     for (size_t i = 0; i < entry.descriptors.size(); ++i) {
       const std::vector<Dim>& dims = entry.descriptors[i].dims;
@@ -544,7 +553,9 @@ private:
         stride = ir_.CreateMul(stride, extent);
       }
     }
-    ir_.CreateStore(symbols[0], rows);
+    for (size_t i = 0; i < symbols.size(); ++i) {
+      ir_.CreateStore(symbols[i], known[i]);
+    }
     ir_.CreateBr(run);
     ir_.SetInsertPoint(run);
   }

@@ -135,7 +135,7 @@ struct RowCopyCode {
 
 struct EntryCode {
   std::string name;
-  std::vector<Symbol> symbols; ///< none, or the batch
+  std::vector<Symbol> symbols; ///< none, or the batch and then the lengths of sequences
   std::vector<Descriptor> descriptors;
   std::vector<EnvStore> stores;
   uint32_t pointers = 0; ///< how many its loops have

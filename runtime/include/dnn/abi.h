@@ -16,6 +16,7 @@ typedef struct DnnCall {
   uint64_t seed; /* key of the random numbers */
   uint32_t step; /* number of the optimisation step, from 0; the random counter and `step` in the language */
   uint32_t epoch;
+  const int64_t* lengths; /* extents of sequences, 1 ≤ length ≤ the largest, as many as the plan's entry has */
 } DnnCall;
 
 /* Runs one entry (init, step, eval, predict, generate). 0 = success; another value is the first kernel's error code. */
@@ -36,7 +37,7 @@ typedef struct DnnModule {
   const struct DnnModule* next; /* the next combination of a sweep, or null */
 } DnnModule;
 
-#define DNN_ABI_VERSION 2u
+#define DNN_ABI_VERSION 3u
 
 /* What the runtime gives to compiled code, besides libm:
  *   int halide_do_par_for(void* user_context, halide_task_t f, int min, int size, uint8_t* closure);

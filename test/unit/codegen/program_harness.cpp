@@ -246,7 +246,7 @@ void SideBySide::run(const std::string& entryName, int64_t rows, double toleranc
     environment_.inputs[port.name] = std::move(t);
   }
   environment_.seed = 0x123456789abcdefULL;
-  DnnCall call{entry.batch > 0 ? rows : 0, environment_.seed, environment_.step, environment_.epoch};
+  DnnCall call{entry.batch > 0 ? rows : 0, environment_.seed, environment_.step, environment_.epoch, nullptr};
   ASSERT_EQ(jit_->module().entries[index](&call), 0) << "a kernel failed, or a check in a checked kernel";
   auto outputs = graph::run(function, environment_);
   ASSERT_TRUE(outputs.ok()) << outputs.error().message;

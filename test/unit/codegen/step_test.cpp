@@ -120,7 +120,7 @@ TEST(Step, PassesBuffersOfTheRightShapeAndScalars) {
     for (int i = 0; i < 24; ++i) {
       memory.f(0)[i] = static_cast<float>(i);
     }
-    DnnCall call{rows, 0x1122334455667788ULL, 9, 2};
+    DnnCall call{rows, 0x1122334455667788ULL, 9, 2, nullptr};
     ASSERT_EQ(jit->module().entries[0](&call), 0);
     int n = static_cast<int>(rows);
     EXPECT_EQ(seen.in, (std::vector<int>{3, 1, n, 3}));
@@ -154,7 +154,7 @@ TEST(Step, MemoryMayMove) {
   jit->module().bind(first.persistent, first.arena);
   jit->module().bind(second.persistent, second.arena);
   second.f(0)[0] = 21;
-  DnnCall call{1, 0, 0, 0};
+  DnnCall call{1, 0, 0, 0, nullptr};
   ASSERT_EQ(jit->module().entries[0](&call), 0);
   EXPECT_EQ(second.f(256)[0], 42);
   EXPECT_EQ(first.f(256)[0], 0);

@@ -23,7 +23,9 @@ Plan fullPlan() {
                           .statistics = {{Statistic::Kind::Deviation, 0, 1}}});
   plan.sources.push_back({.kind = Source::Kind::Text,
                           .name = "s",
-                          .text = {TextRule::Unit::Word, 5, 2, true},
+                          .maxLength = 9,
+                          .bucket = true,
+                          .text = {TextRule::Unit::Word, true, 5, 2, true},
                           .vocabulary = {"<unk>", "the"},
                           .fold = -2,
                           .folds = 5});
@@ -35,6 +37,9 @@ Plan fullPlan() {
   plan.parts = {{"b.ckpt", "net.w", {3, true}}};
   plan.checkpoint = {"x.ckpt", {2, false}, "te.acc", true};
   plan.entries[1].watchedTables = {1};
+  plan.entries[1].lengths = {9};
+  plan.entries[1].inputs[0].varying = {{0, 1, {{1, 2}}}};
+  plan.entries[1].outputs[0].every = {100, true};
   return plan;
 }
 
@@ -51,6 +56,11 @@ TEST(Plan, EncodingRoundTrips) {
   EXPECT_EQ(again.sources[2].text.stride, 2);
   EXPECT_EQ(again.sources[2].vocabulary[1], "the");
   EXPECT_EQ(again.sources[2].fold, -2);
+  EXPECT_EQ(again.sources[2].maxLength, 9);
+  EXPECT_TRUE(again.sources[2].bucket && again.sources[2].text.lines);
+  EXPECT_EQ(again.entries[1].lengths, std::vector<int64_t>{9});
+  EXPECT_EQ(again.entries[1].inputs[0].varying[0].terms[0].factor, 2);
+  EXPECT_EQ(again.entries[1].outputs[0].every.count, 100u);
   EXPECT_EQ(again.sources[1].split, -0.25);
   EXPECT_EQ(again.sources[1].splitSeed, 11u);
   EXPECT_EQ(again.sources[3].table, fullPlan().sources[3].table);
