@@ -1,7 +1,7 @@
 #include "compiler/driver/memory_estimate.h"
 
-#include "runtime/data/probe.h"
 #include "runtime/data/dataset.h"
+#include "runtime/data/probe.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/file.h"
 
@@ -77,7 +77,15 @@ Loading loadingOf(const plan::Source& source, const plan::Plan& plan) {
   case plan::Source::Kind::Images: return load(source, source.rows, 0);
   case plan::Source::Kind::Cifar: return load(source, source.rows, source.rows * rowBytes(source));
   case plan::Source::Kind::Text: {
-    uint64_t bytes = source.rows * sizeof(int32_t); // one for each token
+    uint64_t tokens = source.rows;
+    if (source.text.lines) { // then those are lines, and a token has a byte at least
+      std::vector<uint8_t> file;
+      if (!runtime::readFile(runtime::resolvePath(plan.directory, source.paths[0]), file).ok()) {
+        return {};
+      }
+      tokens = file.size();
+    }
+    uint64_t bytes = tokens * sizeof(int32_t);
     return {bytes, 3 * bytes};
   }
   case plan::Source::Kind::Csv: {

@@ -421,7 +421,8 @@ private:
                                  plan::CsvField& rule, Env& env);
   bool readMissing(const ast::Expr& e, plan::Source& plan, MissingCells& missing, Env& env);
   /// Finds categories and what stands for missing cells.
-  bool describeColumns(SourceRange range, plan::Source& plan, Source& source, const MissingCells& missing);
+  bool describeColumns(SourceRange range, plan::Source& plan, Source& source, const MissingCells& missing,
+                       int64_t limit, const std::string& vocabularyFile);
   bool readIdx(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readNpy(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readNpz(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
@@ -429,6 +430,16 @@ private:
   bool readImages(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   /// The numbering of another source's classes.
   bool readClasses(const ast::Expr& e, plan::Source& plan, Env& env);
+  // --- source_text.cpp ---
+  struct TokenOptions {
+    std::optional<int64_t> most;
+    const ast::Expr* vocabulary = nullptr;
+  };
+  /// `unit`, `max` and `vocab`; none: it is another option.
+  std::optional<bool> readTokenOption(const ast::Arg& arg, plan::Source& plan, TokenOptions& options, Env& env);
+  /// A field of a table whose cells are texts, and the field with their lengths.
+  bool readTokens(const ast::Name& field, const ast::Call& call, const std::vector<std::string>* header,
+                  plan::Source& plan, TokenOptions& options, Env& env);
   bool readText(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readVocabulary(const ast::Expr& e, plan::Source& plan, int64_t& limit, std::string& file, Env& env);
   bool readPaths(const ast::Call& call, plan::Source& plan, Env& env);

@@ -98,6 +98,7 @@ bool Instantiator::readCsv(const ast::Expr& e, const ast::Call& call, plan::Sour
   }
   bool ok = header.ok();
   MissingCells missing;
+  TokenOptions tokens;
   for (const ast::Arg& arg : call.args) {
     if (!arg.name) {
       continue;
@@ -116,6 +117,12 @@ bool Instantiator::readCsv(const ast::Expr& e, const ast::Call& call, plan::Sour
     plan::CsvField rule;
     auto* words = ast::getIf<ast::Call>(*columns);
     auto* word = words ? ast::getIf<ast::NameRef>(*words->callee) : nullptr;
+    if (word && word->name.text == "tokens") {
+      bool read = readTokens(*arg.name, *words, header ? &*header : nullptr, plan, tokens, env);
+      ok &= read;
+      source.rows.resize(plan.fields.size());
+      continue;
+    }
     if (word && word->name.text == "categories" && words->args.size() == 1) {
       rule.categorical = true;
       columns = words->args[0].value.get();
@@ -161,7 +168,11 @@ bool Instantiator::readCsv(const ast::Expr& e, const ast::Call& call, plan::Sour
         .hint("name the columns: `x = \"first\"..\"last\", y = \"label\" < 10`");
     ok = false;
   }
-  return ok && checkFolds(call.callee->range, plan) && describeColumns(e.range, plan, source, missing);
+  int64_t limit = 0;
+  std::string vocabularyFile;
+  ok = ok && (!tokens.vocabulary || readVocabulary(*tokens.vocabulary, plan, limit, vocabularyFile, env));
+  return ok && checkFolds(call.callee->range, plan) &&
+         describeColumns(e.range, plan, source, missing, limit, vocabularyFile);
 }
 
 std::optional<int64_t> Instantiator::readRun(const ast::Expr& e, const std::vector<std::string>* header,
@@ -221,13 +232,16 @@ bool Instantiator::readMissing(const ast::Expr& e, plan::Source& plan, MissingCe
   return value.has_value() && plan.kind == plan::Source::Kind::Csv;
 }
 
-bool Instantiator::describeColumns(SourceRange range, plan::Source& plan, Source& source, const MissingCells& missing) {
+bool Instantiator::describeColumns(SourceRange range, plan::Source& plan, Source& source, const MissingCells& missing,
+                                   int64_t limit, const std::string& vocabularyFile) {
   // Categories and fills that another source has found are taken from it, so that numbers mean the same in both.
   std::vector<bool> copied(plan.fields.size(), false);
   bool look = false;
   for (size_t i = 0; i < plan.fields.size(); ++i) {
     plan::CsvField& rule = plan.columns[i];
-    if (missing.like) {
+    if (rule.tokens || plan.fields[i].lengthOf > 0) {
+      look = true;
+    } else if (missing.like) {
       const plan::Source& other = program_.plan.sources[*missing.like];
       for (size_t k = 0; k < other.fields.size(); ++k) {
         const plan::CsvField& known = other.columns[k];
@@ -249,15 +263,17 @@ bool Instantiator::describeColumns(SourceRange range, plan::Source& plan, Source
     look |= !copied[i] && (rule.categorical || (!rule.fills.empty() && std::isnan(rule.fills[0])));
   }
   if (look) {
-    Result<plan::Source> found = probe_.probeSource(plan, 0, "");
+    Result<plan::Source> found = probe_.probeSource(plan, limit, vocabularyFile);
     if (!found) {
       unreadable(range, found.error().message, plan);
       return false;
     }
+    plan.vocabulary = std::move(found->vocabulary);
+    plan.text = found->text;
     for (size_t i = 0; i < plan.fields.size(); ++i) {
       if (!copied[i]) {
         plan.columns[i] = found->columns[i];
-        plan.fields[i].bound = found->fields[i].bound;
+        plan.fields[i] = found->fields[i];
       }
     }
   }
@@ -359,6 +375,46 @@ bool Instantiator::readNpz(const ast::Expr& e, const ast::Call& call, plan::Sour
     error<DiagId::wrong_argument_count>(e.range, "npz", "1 file", plan.paths.size());
     return false;
   }
+  // Sequences that lie in one array, and the field with their lengths.
+  auto readRagged = [&](const ast::Name& name, const ast::Call& words, std::optional<int64_t> bound) {
+    if (plan.maxLength > 0) {
+      error<DiagId::second_sequence>(name.range, plan.name);
+      return false;
+    }
+    bool good = true;
+    std::optional<int64_t> most;
+    std::vector<std::string> arrays;
+    for (const ast::Arg& arg : words.args) {
+      if (!arg.name) {
+        std::optional<std::string> array = evalString(*arg.value, env, "an array of the file");
+        good &= array.has_value();
+        arrays.push_back(array.value_or(""));
+      } else if (arg.name->text == "max") {
+        constexpr int64_t kMostLength = int64_t{1} << 24;
+        most = evalOption(*arg.value, env, "max", 1, kMostLength);
+        good &= most.has_value();
+      } else {
+        good = unknownOption("ragged", *arg.name, {"max"});
+      }
+    }
+    if (arrays.size() != 2) {
+      error<DiagId::wrong_argument_count>(words.callee->range, "ragged", "2 arrays", arrays.size());
+      return false;
+    }
+    if (good && !most) {
+      error<DiagId::missing_argument>(words.callee->range, "ragged", "max")
+          .hint("write how long an example is at most: `max = 128`");
+    }
+    plan.maxLength = most.value_or(1);
+    plan.fields.push_back(field(name.text, bound.value_or(0)));
+    plan.members.push_back(arrays[0]);
+    plan.offsets.push_back(arrays[1]);
+    plan.fields.push_back(field(name.text + ".length"));
+    plan.fields.back().lengthOf = 1;
+    plan.members.emplace_back();
+    plan.offsets.emplace_back();
+    return good && most.has_value();
+  };
   bool ok = true;
   for (const ast::Arg& arg : call.args) {
     if (!arg.name) {
@@ -371,10 +427,17 @@ bool Instantiator::readNpz(const ast::Expr& e, const ast::Call& call, plan::Sour
     const ast::Expr* array = arg.value.get();
     std::optional<int64_t> bound;
     bool good = readBound(array, bound, env);
+    auto* words = ast::getIf<ast::Call>(*array);
+    auto* word = words ? ast::getIf<ast::NameRef>(*words->callee) : nullptr;
+    if (word && word->name.text == "ragged") {
+      ok &= good && readRagged(*arg.name, *words, bound);
+      continue;
+    }
     std::optional<std::string> member = good ? evalString(*array, env, "an array of the file") : std::nullopt;
     ok &= member.has_value();
     plan.fields.push_back(field(arg.name->text, bound.value_or(0)));
     plan.members.push_back(member.value_or(""));
+    plan.offsets.emplace_back();
   }
   if (ok && plan.fields.empty()) {
     error<DiagId::no_fields>(e.range, plan.name).hint("name the arrays: `x = \"images\", y = \"labels\" < 10`");
@@ -415,128 +478,6 @@ bool Instantiator::readCifar(const ast::Expr& e, const ast::Call& call, plan::So
   plan.fields[0].dims = {32, 32, 3};
   plan.fields[1].dtype = plan::DType::I32;
   return ok && checkFolds(call.callee->range, plan) && lookUp(e.range, plan, source);
-}
-
-bool Instantiator::readText(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
-  if (!readPaths(call, plan, env)) {
-    return false;
-  }
-  if (plan.paths.size() != 1) {
-    error<DiagId::wrong_argument_count>(e.range, "text", "1 file", plan.paths.size());
-    return false;
-  }
-  constexpr int64_t kMostWindow = int64_t{1} << 24;
-  bool ok = true;
-  std::optional<int64_t> window;
-  std::optional<int64_t> stride;
-  std::optional<int64_t> most;
-  const ast::Name* rowOption = nullptr; // other than `split`
-  const ast::Expr* vocabulary = nullptr;
-  for (const ast::Arg& arg : call.args) {
-    if (!arg.name) {
-      continue;
-    }
-    const std::string& name = arg.name->text;
-    if (name == "unit") {
-      std::optional<std::string> unit = evalWord(arg, {"char", "byte", "word"});
-      ok &= unit.has_value();
-      plan.text.unit = unit == "byte"   ? plan::TextRule::Unit::Byte
-                       : unit == "word" ? plan::TextRule::Unit::Word
-                                        : plan::TextRule::Unit::Char;
-    } else if (name == "window") {
-      window = evalOption(*arg.value, env, "window", 1, kMostWindow);
-      ok &= window.has_value();
-    } else if (name == "stride") {
-      stride = evalOption(*arg.value, env, "stride", 1, kMostWindow);
-      ok &= stride.has_value();
-    } else if (name == "lines") {
-      std::optional<bool> lines = evalStaticBool(*arg.value, env, "`lines`");
-      ok &= lines.has_value();
-      plan.text.lines = lines.value_or(false);
-    } else if (name == "max") {
-      most = evalOption(*arg.value, env, "max", 1, kMostWindow);
-      ok &= most.has_value();
-    } else if (name == "vocab") {
-      vocabulary = arg.value.get();
-    } else if (isRowOption(name)) {
-      ok &= readRowOption(arg, plan, env);
-      rowOption = name == "split" ? rowOption : &*arg.name;
-    } else {
-      ok = unknownOption("text", *arg.name,
-                         {"unit", "window", "stride", "lines", "max", "vocab", "split", "split_seed", "fold", "folds"});
-    }
-  }
-  if (ok && plan.text.lines) {
-    if (window || stride) {
-      error<DiagId::lines_and_windows>(call.callee->range, window ? "window" : "stride");
-      return false;
-    }
-    if (!most) {
-      error<DiagId::missing_argument>(call.callee->range, "text", "max")
-          .hint("write how many tokens a line has at most: `max = 128`");
-      return false;
-    }
-    ok = checkFolds(call.callee->range, plan);
-  } else if (ok && (most || rowOption)) {
-    error<DiagId::windows_option>(most ? call.callee->range : rowOption->range, most ? "max" : rowOption->text);
-    return false;
-  }
-  if (ok && !window && !plan.text.lines) {
-    error<DiagId::missing_argument>(call.callee->range, "text", "window")
-        .hint(
-            "write how many tokens an example has, `window = 64`, or that each line is one: `lines = true, max = 128`");
-    return false;
-  }
-  int64_t limit = 0;
-  std::string file;
-  ok = ok && (!vocabulary || readVocabulary(*vocabulary, plan, limit, file, env));
-  if (!ok) {
-    return false;
-  }
-  if (plan.text.lines) {
-    plan.maxLength = *most;
-    plan.fields = {field("t"), field("length")};
-  } else {
-    plan.text.window = *window;
-    plan.text.stride = stride.value_or(*window);
-    plan.fields = {field("t"), field("u")};
-  }
-  return lookUp(e.range, plan, source, limit, file);
-}
-
-bool Instantiator::readVocabulary(const ast::Expr& e, plan::Source& plan, int64_t& limit, std::string& file, Env& env) {
-  if (plan.text.unit == plan::TextRule::Unit::Byte) {
-    error<DiagId::vocabulary_of_bytes>(e.range);
-    return false;
-  }
-  Value value = eval(e, env);
-  if (value.poisoned()) {
-    return false;
-  }
-  if (auto* text = value.as<StaticStr>()) {
-    if (text->value.empty()) {
-      error<DiagId::empty_path>(e.range);
-    }
-    file = text->value;
-    return !text->value.empty();
-  }
-  if (auto* ref = value.as<SourceRef>()) {
-    const plan::Source& other = program_.plan.sources[ref->source];
-    if (sources_[ref->source].failed) {
-      return false;
-    }
-    if (other.kind != plan::Source::Kind::Text || other.text.unit != plan.text.unit) {
-      error<DiagId::other_vocabulary>(e.range, other.name)
-          .note(sources_[ref->source].name.range, "it is declared here");
-      return false;
-    }
-    plan.vocabulary = other.vocabulary;
-    plan.text.unknown = other.text.unknown;
-    return true;
-  }
-  std::optional<int64_t> count = evalOption(e, env, "vocab", 2, int64_t{1} << 24);
-  limit = count.value_or(0);
-  return count.has_value();
 }
 
 bool Instantiator::lookUp(SourceRange range, plan::Source& plan, Source& source, int64_t limit,

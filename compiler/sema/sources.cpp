@@ -172,8 +172,9 @@ Value Instantiator::sourceMember(const SourceRef& ref, const ast::Member& member
     return Poison{};
   }
   const plan::Source& plan = program_.plan.sources[ref.source];
-  if (member.name.text == "vocab" && plan.kind == plan::Source::Kind::Text) {
-    return StaticInt{Dim(plan.fields[0].bound)};
+  auto tokens = std::find_if(plan.fields.begin(), plan.fields.end(), [](auto& field) { return !field.text.empty(); });
+  if (member.name.text == "vocab" && tokens != plan.fields.end()) {
+    return StaticInt{Dim(tokens->bound)};
   }
   if (member.name.text == "count" || member.name.text == "steps") {
     std::optional<int64_t> count = exampleCount(ref.source, member.name.range);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <sys/stat.h>
 
 namespace dnn::runtime {
@@ -278,7 +279,8 @@ const plan::CsvField* columnsOf(const plan::Plan& plan, const Port& port, const 
       const plan::CsvField& columns = source.columns[i];
       bool here = std::all_of(columns.runs.begin(), columns.runs.end(),
                               [&](const plan::CsvRun& run) { return has(run.first) && has(run.last); });
-      if (source.fields[i].name == port.name && source.fields[i].dims == port.dims && here) {
+      bool alike = port.varying.empty() ? source.fields[i].dims == port.dims : columns.tokens;
+      if (source.fields[i].name == port.name && alike && here) {
         return &columns;
       }
     }
@@ -302,7 +304,13 @@ Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port&
   if (Status status = readCsvHeader(reader, path, header); !status.ok()) {
     return status;
   }
-  if (!port.varying.empty()) { // as many as the file has columns
+  const plan::CsvField* known = columnsOf(plan, port, header);
+  const plan::Source* texts = nullptr;
+  if (known != nullptr && known->tokens) {
+    if (Status status = findText(plan, port, path, texts); !status.ok()) {
+      return status;
+    }
+  } else if (!port.varying.empty()) { // as many as the file has columns
     port.dims = {static_cast<int64_t>(header.size())};
     if (!findLengths(declared, port.dims, lengths)) {
       return failure(ExitCode::BadInput, "`%s` has %zu columns; input `%s` needs %s at most for each row", path.c_str(),
@@ -311,12 +319,15 @@ Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port&
     setRows(column, port.dims);
     port.varying.clear();
   }
-  const plan::CsvField* known = columnsOf(plan, port, header);
   plan::CsvField all{.runs = {{header.front(), header.back()}}};
   CsvSelection selection;
   std::vector<plan::CsvField> chosen = {known != nullptr ? *known : all};
   if (Status status = selectCsvColumns(header, path, {port}, chosen, selection); !status.ok()) {
     return status;
+  }
+  std::optional<Tokenizer> tokenizer;
+  if (texts != nullptr) {
+    selection.tokenizer = &tokenizer.emplace(*texts);
   }
   std::vector<Column> columns{column};
   Status status = readCsvRows(reader, path, header, {port}, selection, columns, rows);

@@ -253,6 +253,26 @@ bool isMissing(std::string_view cell) {
 
 namespace {
 
+/// The tokens of a cell that holds a text.
+bool appendTokens(std::string_view cell, const Tokenizer& tokenizer, int64_t most, Column& column,
+                  std::string& problem) {
+  std::vector<int32_t> tokens;
+  if (Status status = tokenizer.encode(cell, "the text", tokens); !status.ok()) {
+    problem = status.message;
+    return false;
+  }
+  if (tokens.empty() || tokens.size() > static_cast<uint64_t>(most)) {
+    problem = tokens.empty() ? "the text has no tokens; an example needs at least one"
+                             : format("the text has %zu tokens; an example has at most %lld", tokens.size(),
+                                      static_cast<long long>(most));
+    return false;
+  }
+  const auto* bytes = reinterpret_cast<const uint8_t*>(tokens.data());
+  column.bytes.insert(column.bytes.end(), bytes, bytes + tokens.size() * sizeof(int32_t));
+  column.starts.push_back(column.bytes.size());
+  return true;
+}
+
 /// The value of a cell that holds the name of a category.
 bool appendCategory(std::string_view cell, const plan::CsvField& rule, std::vector<uint8_t>& bytes,
                     std::string& problem) {
@@ -282,6 +302,11 @@ Status selectCsvColumns(const std::vector<std::string>& header, std::string_view
     selection.rules.push_back(&columns[field]);
     uint64_t wanted = 0;
     bool sound = elementCount(fields[field].dims, wanted);
+    if (columns[field].tokens) {
+      wanted = 1; // each cell is a sequence
+    } else if (fields[field].lengthOf > 0) {
+      continue; // known from the sequences
+    }
     for (const plan::CsvRun& run : columns[field].runs) {
       uint32_t first = 0;
       uint32_t last = 0;
@@ -397,6 +422,23 @@ Status describeCsv(std::string_view text, std::string_view name, const std::vect
   return success();
 }
 
+Status joinCsvTexts(std::string_view text, std::string_view name, const plan::CsvField& field,
+                    std::string_view separator, std::string& joined) {
+  CsvReader reader(text, name);
+  std::vector<std::string> header;
+  uint32_t column = 0;
+  Status status = readCsvHeader(reader, name, header);
+  status = status.ok() ? findColumn(header, name, field.runs[0].first, column) : status;
+  std::vector<std::string_view> cells;
+  while (status.ok() && reader.next(cells, status)) {
+    if (cells.size() != header.size()) {
+      return wrongCellCount(name, reader.line(), cells.size(), header.size());
+    }
+    joined.append(trimmed(cells[column])).append(separator);
+  }
+  return status;
+}
+
 Status readCsvRows(CsvReader& reader, std::string_view name, const std::vector<std::string>& header,
                    const std::vector<plan::Port>& fields, const CsvSelection& selection, std::vector<Column>& columns,
                    uint64_t& rows) {
@@ -415,7 +457,9 @@ Status readCsvRows(CsvReader& reader, std::string_view name, const std::vector<s
         std::string problem = "the cell is empty; `missing = mean` or `missing = 0` says what stands for it";
         std::vector<uint8_t>& bytes = columns[field].bytes;
         bool good = true;
-        if (rule.categorical) {
+        if (rule.tokens) {
+          good = appendTokens(cell, *selection.tokenizer, fields[field].dims[0], columns[field], problem);
+        } else if (rule.categorical) {
           good = appendCategory(cell, rule, bytes, problem);
         } else if (!rule.fills.empty() && isMissing(cell)) {
           append(bytes, static_cast<float>(rule.fills[i]));

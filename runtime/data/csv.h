@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/data/elements.h"
+#include "runtime/data/tokens.h"
 
 #include <deque>
 #include <functional>
@@ -39,6 +40,7 @@ Status readCsvHeader(CsvReader& reader, std::string_view name, std::vector<std::
 struct CsvSelection {
   std::vector<std::vector<uint32_t>> columns;
   std::vector<const plan::CsvField*> rules; // how their cells become values
+  const Tokenizer* tokenizer = nullptr;     // of the fields whose cells are texts
 };
 
 /// Finds each field's columns, and checks that they are as many as the field's row has values. The selection points
@@ -57,6 +59,10 @@ bool isMissing(std::string_view cell);
 Status describeCsv(std::string_view text, std::string_view name, const std::vector<plan::Port>& fields,
                    const std::function<void(uint64_t rows, std::vector<uint32_t>& taken)>& take,
                    std::vector<plan::CsvField>& columns);
+
+/// All cells of a column of texts, one behind the other, for its vocabulary; `separator` stands between them.
+Status joinCsvTexts(std::string_view text, std::string_view name, const plan::CsvField& field,
+                    std::string_view separator, std::string& joined);
 
 /// Reads all records behind the header into columns (already made). Errors name line and column: a cell that is
 /// missing (empty, NA, N/A, NaN, null or ?) where nothing stands for it, not a number, NaN or infinite, outside the

@@ -102,6 +102,54 @@ Status loadArrays(const Source& source, const std::vector<std::string>& paths, u
   return success();
 }
 
+/// Reads an array of the archive.
+Status readMember(const std::vector<uint8_t>& file, const std::vector<ZipMember>& members, const std::string& name,
+                  const std::string& path, FileArray& array) {
+  const ZipMember* member = nullptr;
+  std::vector<uint8_t> bytes;
+  Status status = findNpzArray(members, name, path, member);
+  status = status.ok() ? unzip(file.data(), *member, path, bytes) : status;
+  return status.ok() ? readNpy(bytes.data(), bytes.size(), member->name, array) : status;
+}
+
+/// The sequences of a field, which lie one behind the other; `offsets` says where each begins, and then where the last
+/// one ends.
+Status takeSequences(const plan::Port& field, const std::string& name, FileArray values, const std::string& offsetsName,
+                     const FileArray& offsets, Column& column, uint64_t& rows) {
+  uint64_t places = 0;
+  plan::Port all = field;
+  all.dims.erase(all.dims.begin());
+  Column flat;
+  all.varying.clear();
+  makeColumn(all, flat);
+  if (Status status = takeArray(all, name, std::move(values), flat, places); !status.ok()) {
+    return status;
+  }
+  Column begins;
+  begins.dtype = plan::DType::I64;
+  uint64_t bad = 0;
+  bool whole = offsets.dims.size() == 1 && offsets.count > 1 &&
+               convertInto(offsets.type, offsets.values.data(), offsets.count, begins, bad);
+  if (!whole || numberAt(begins.dtype, begins.bytes.data(), 0) != 0 ||
+      numberAt(begins.dtype, begins.bytes.data(), offsets.count - 1) != static_cast<double>(places)) {
+    return failure(ExitCode::BadInput, "%s must be whole numbers, from 0 to the %llu rows of %s", offsetsName.c_str(),
+                   u(places), name.c_str());
+  }
+  rows = offsets.count - 1;
+  for (uint64_t row = 0; row < rows; ++row) {
+    double length =
+        numberAt(begins.dtype, begins.bytes.data(), row + 1) - numberAt(begins.dtype, begins.bytes.data(), row);
+    if (length < 1 || length > static_cast<double>(field.dims[0])) {
+      return failure(ExitCode::BadInput, "%s: row %llu has the length %lld; an example has at least 1 and at most %lld",
+                     offsetsName.c_str(), u(row), static_cast<long long>(length),
+                     static_cast<long long>(field.dims[0]));
+    }
+    column.starts.push_back(column.starts.back() + static_cast<uint64_t>(length) * column.placeBytes);
+  }
+  column.bytes = std::move(flat.bytes);
+  return success();
+}
+
 Status loadNpz(const Source& source, const std::vector<std::string>& paths, Dataset& data) {
   if (paths.size() != 1) {
     return failure(ExitCode::Usage, "`%s` reads one .npz file, and %zu are given", source.name.c_str(), paths.size());
@@ -119,20 +167,26 @@ Status loadNpz(const Source& source, const std::vector<std::string>& paths, Data
   }
   auto nameOf = [&](size_t i) { return "`" + source.members[i] + "` in `" + paths[0] + "`"; };
   for (size_t i = 0; i < source.fields.size(); ++i) {
-    const ZipMember* member = nullptr;
-    if (Status status = findNpzArray(members, source.members[i], paths[0], member); !status.ok()) {
-      return status;
-    }
-    std::vector<uint8_t> bytes;
-    if (Status status = unzip(file.data(), *member, paths[0], bytes); !status.ok()) {
-      return status;
+    if (source.fields[i].lengthOf > 0) {
+      fillLengths(data.fields[i - 1], data.fields[i]);
+      continue;
     }
     FileArray array;
-    if (Status status = readNpy(bytes.data(), bytes.size(), member->name, array); !status.ok()) {
+    if (Status status = readMember(file, members, source.members[i], paths[0], array); !status.ok()) {
       return status;
     }
     uint64_t rows = 0;
-    Status status = takeArray(source.fields[i], nameOf(i), std::move(array), data.fields[i], rows);
+    Status status;
+    if (source.fields[i].varying.empty()) {
+      status = takeArray(source.fields[i], nameOf(i), std::move(array), data.fields[i], rows);
+    } else {
+      FileArray offsets;
+      status = readMember(file, members, source.offsets.at(i), paths[0], offsets);
+      status = status.ok()
+                   ? takeSequences(source.fields[i], nameOf(i), std::move(array),
+                                   "`" + source.offsets[i] + "` in `" + paths[0] + "`", offsets, data.fields[i], rows)
+                   : status;
+    }
     if (status.ok() && i > 0) {
       status = sameRows(nameOf(0), data.rows, nameOf(i), rows);
     }

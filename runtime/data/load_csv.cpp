@@ -24,6 +24,17 @@ Status loadCsv(const Source& source, const std::vector<std::string>& paths, Data
   if (Status status = selectCsvColumns(header, path, source.fields, source.columns, selection); !status.ok()) {
     return status;
   }
-  return readCsvRows(reader, path, header, source.fields, selection, data.fields, data.rows);
+  Tokenizer tokenizer(source);
+  selection.tokenizer = &tokenizer;
+  if (Status status = readCsvRows(reader, path, header, source.fields, selection, data.fields, data.rows);
+      !status.ok()) {
+    return status;
+  }
+  for (size_t i = 1; i < data.fields.size(); ++i) {
+    if (source.fields[i].lengthOf > 0) {
+      fillLengths(data.fields[i - 1], data.fields[i]);
+    }
+  }
+  return success();
 }
 } // namespace dnn::runtime

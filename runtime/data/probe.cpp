@@ -22,6 +22,19 @@ using plan::Source;
 /// Bytes of a file, or of what a compressed one holds, that have every sensible header in them.
 constexpr uint64_t mostHeader = 1 << 20;
 
+/// Sequences of numbers, none longer than `most`; and their lengths.
+void describeSequence(plan::Port& field, int64_t most) {
+  field.dtype = plan::DType::I32;
+  field.dims = {most};
+  field.varying = {{0, 0, {{1, 1}}}};
+}
+
+void describeLengths(plan::Port& field, int64_t most) {
+  field.dtype = plan::DType::I32;
+  field.bound = most + 1;
+  field.lengthOf = 1;
+}
+
 /// The type of a field whose array this is.
 Status takeType(const FileArray& array, const std::string& name, plan::Port& field, uint64_t& rows) {
   if (array.dims.empty() || array.dims[0] == 0) {
@@ -61,15 +74,39 @@ Status probeNpz(const std::string& path, Source& source, uint64_t& rows) {
   std::vector<ZipMember> members;
   Status status = readFile(path, file);
   status = status.ok() ? readZip(file.data(), file.size(), path, members) : status;
-  for (size_t i = 0; i < source.fields.size() && status.ok(); ++i) {
+  auto headerOf = [&](const std::string& name, FileArray& array) {
     const ZipMember* member = nullptr;
     std::vector<uint8_t> start;
+    Status found = findNpzArray(members, name, path, member);
+    found = found.ok() ? unzip(file.data(), *member, path, start, mostHeader) : found;
+    return found.ok() ? readNpyHeader(start.data(), start.size(), member->name, array) : found;
+  };
+  for (size_t i = 0; i < source.fields.size() && status.ok(); ++i) {
+    plan::Port& field = source.fields[i];
+    if (field.lengthOf > 0) {
+      describeLengths(field, source.maxLength);
+      continue;
+    }
+    bool ragged = i < source.offsets.size() && !source.offsets[i].empty();
     FileArray array;
-    status = findNpzArray(members, source.members[i], path, member);
-    status = status.ok() ? unzip(file.data(), *member, path, start, mostHeader) : status;
-    status = status.ok() ? readNpyHeader(start.data(), start.size(), member->name, array) : status;
-    status =
-        status.ok() ? takeType(array, "`" + source.members[i] + "` in `" + path + "`", source.fields[i], rows) : status;
+    uint64_t places = 0; // of all sequences
+    status = headerOf(source.members[i], array);
+    status = status.ok()
+                 ? takeType(array, "`" + source.members[i] + "` in `" + path + "`", field, ragged ? places : rows)
+                 : status;
+    if (ragged && status.ok()) {
+      field.dims.insert(field.dims.begin(), source.maxLength);
+      field.varying = {{0, 0, {{1, 1}}}};
+      FileArray offsets;
+      status = headerOf(source.offsets[i], offsets);
+      bool fits = status.ok() && offsets.dims.size() == 1 && offsets.dims[0] > 1 &&
+                  (rows == 0 || rows + 1 == static_cast<uint64_t>(offsets.dims[0]));
+      if (status.ok() && !fits) {
+        status = failure(ExitCode::BadInput, "`%s` in `%s` must have one number more than there are rows",
+                         source.offsets[i].c_str(), path.c_str());
+      }
+      rows = fits ? static_cast<uint64_t>(offsets.dims[0]) - 1 : rows;
+    }
   }
   return status;
 }
@@ -109,17 +146,29 @@ Status probeImages(const std::string& folder, Source& source, uint64_t& rows) {
   return success();
 }
 
-/// Sequences of numbers, none longer than `most`; and their lengths.
-void describeSequence(plan::Port& field, int64_t most) {
-  field.dtype = plan::DType::I32;
-  field.dims = {most};
-  field.varying = {{0, 0, {{1, 1}}}};
+/// The vocabulary that the source is to have: of a file, or what `textOf` finds, unless it has one already.
+template <class TextOf> Status findTokens(Source& source, SourceProbe& probe, const std::string& path, TextOf textOf) {
+  if (!probe.vocabularyFile.empty()) {
+    std::vector<uint8_t> words;
+    Status status = readFile(probe.vocabularyFile, words);
+    std::string_view text(reinterpret_cast<const char*>(words.data()), words.size());
+    status = status.ok() ? readVocabulary(text, source.text.unit, probe.vocabularyFile, source.vocabulary) : status;
+    source.text.unknown = status.ok() && source.vocabulary[0] == unknownToken;
+    return status;
+  }
+  if (!source.vocabulary.empty()) {
+    return success();
+  }
+  source.text.unknown = probe.limit > 0;
+  std::string_view text;
+  Status status = textOf(text);
+  TextRule rule = source.text;
+  rule.lines = rule.lines && source.kind == Source::Kind::Text; // a cell may have several lines
+  return status.ok() ? findVocabulary(text, rule, probe.limit, path, source.vocabulary) : status;
 }
 
-void describeLengths(plan::Port& field, int64_t most) {
-  field.dtype = plan::DType::I32;
-  field.bound = most + 1;
-  field.lengthOf = 1;
+int64_t tokensOf(const Source& source) {
+  return source.text.unit == TextRule::Unit::Byte ? 256 : static_cast<int64_t>(source.vocabulary.size());
 }
 
 Status probeText(const std::string& path, Source& source, SourceProbe& probe) {
@@ -127,32 +176,22 @@ Status probeText(const std::string& path, Source& source, SourceProbe& probe) {
   if (Status status = readFile(path, file); !status.ok()) {
     return status;
   }
-  auto textOf = [](const std::vector<uint8_t>& bytes) {
-    return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  };
-  if (!probe.vocabularyFile.empty()) {
-    std::vector<uint8_t> words;
-    Status status = readFile(probe.vocabularyFile, words);
-    status =
-        status.ok() ? readVocabulary(textOf(words), source.text.unit, probe.vocabularyFile, source.vocabulary) : status;
-    if (!status.ok()) {
-      return status;
-    }
-    source.text.unknown = source.vocabulary[0] == unknownToken;
-  } else if (source.vocabulary.empty()) {
-    if (Status status = findVocabulary(textOf(file), source.text, probe.limit, path, source.vocabulary); !status.ok()) {
-      return status;
-    }
-    source.text.unknown = probe.limit > 0;
+  std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  Status found = findTokens(source, probe, path, [&](std::string_view& all) {
+    all = text;
+    return success();
+  });
+  if (!found.ok()) {
+    return found;
   }
   std::vector<int32_t> all;
   std::vector<uint64_t> starts;
-  Status status = source.text.lines ? Tokenizer(source).encodeLines(textOf(file), path, source.maxLength, all, starts)
-                                    : Tokenizer(source).encode(textOf(file), path, all);
+  Status status = source.text.lines ? Tokenizer(source).encodeLines(text, path, source.maxLength, all, starts)
+                                    : Tokenizer(source).encode(text, path, all);
   if (!status.ok()) {
     return status;
   }
-  int64_t tokens = source.text.unit == TextRule::Unit::Byte ? 256 : static_cast<int64_t>(source.vocabulary.size());
+  int64_t tokens = tokensOf(source);
   if (source.text.lines) {
     probe.rows = starts.size() - 1;
     describeSequence(source.fields[0], source.maxLength);
@@ -171,10 +210,38 @@ Status probeText(const std::string& path, Source& source, SourceProbe& probe) {
   return success();
 }
 
-Status probeCsvCells(const std::string& path, Source& source) {
+Status probeCsvTokens(std::string_view file, const std::string& path, Source& source, SourceProbe& probe) {
+  for (size_t i = 0; i < source.columns.size(); ++i) {
+    if (!source.columns[i].tokens) {
+      continue;
+    }
+    std::string joined;
+    Status status = findTokens(source, probe, path, [&](std::string_view& text) {
+      // What stands between words is no token; characters have nothing between them.
+      Status read =
+          joinCsvTexts(file, path, source.columns[i], source.text.unit == TextRule::Unit::Word ? "\n" : "", joined);
+      text = joined;
+      return read;
+    });
+    if (!status.ok()) {
+      return status;
+    }
+    describeSequence(source.fields[i], source.maxLength);
+    source.fields[i].bound = tokensOf(source);
+    source.fields[i].text = source.name;
+    describeLengths(source.fields[i + 1], source.maxLength);
+  }
+  return success();
+}
+
+Status probeCsvCells(const std::string& path, Source& source, SourceProbe& probe) {
   std::vector<uint8_t> file;
   if (Status status = readFile(path, file); !status.ok()) {
     return status;
+  }
+  Status tokens = probeCsvTokens({reinterpret_cast<const char*>(file.data()), file.size()}, path, source, probe);
+  if (!tokens.ok()) {
+    return tokens;
   }
   std::vector<plan::CsvField> columns = source.columns;
   auto take = [&](uint64_t rows, std::vector<uint32_t>& taken) { takenRows(source, rows, taken); };
@@ -199,7 +266,7 @@ Status probeSource(const std::vector<std::string>& paths, Source& source, Source
   case Source::Kind::Npz: return probeNpz(paths[0], source, probe.rows);
   case Source::Kind::Cifar: return probeCifar(paths, source, probe.rows);
   case Source::Kind::Images: return probeImages(paths[0], source, probe.rows);
-  case Source::Kind::Csv: return probeCsvCells(paths[0], source);
+  case Source::Kind::Csv: return probeCsvCells(paths[0], source, probe);
   case Source::Kind::Idx:
   case Source::Kind::Table:
   case Source::Kind::Generate: break;

@@ -37,6 +37,9 @@ Expr fromStorage(const Expr& stored, DType dtype) {
 }
 
 Expr constant(double value, DType dtype) {
+  if (dtype == DType::F32) {
+    value = static_cast<float>(value); // 1e39 is infinite
+  }
   if (dtype == DType::F32 && !std::isfinite(value)) {
     uint32_t bits = std::isnan(value) ? 0x7fc00000 : value > 0 ? 0x7f800000 : 0xff800000;
     return Halide::reinterpret<float>(Halide::Internal::make_const(Halide::UInt(32), bits));
@@ -59,6 +62,12 @@ namespace {
 bool isComparison(ScalarOp op) {
   return op == ScalarOp::Lt || op == ScalarOp::Le || op == ScalarOp::Gt || op == ScalarOp::Ge || op == ScalarOp::Eq ||
          op == ScalarOp::Ne;
+}
+
+/// Or NaN.
+bool isInfinite(ExprRef e) {
+  double number = e->dtype == DType::F32 ? static_cast<float>(e->number) : e->number;
+  return e->kind == ExprKind::Const && isFloat(e->dtype) && !std::isfinite(number);
 }
 
 } // namespace
@@ -108,7 +117,8 @@ Expr ExprLowering::lowerNode(ExprRef e) {
     if (isComparison(e->op) && !isFloat(e->args[0]->dtype)) {
       args = {opaque(e->args[0], args[0]), opaque(e->args[1], args[1])};
     }
-    return applyScalar(e->op, args);
+    bool infinite = std::ranges::any_of(e->args, isInfinite);
+    return infinite ? applyToInfinite(e->op, args) : applyScalar(e->op, args);
   }
   case ExprKind::Cast: return lowerCast(e);
   case ExprKind::Draw: return source_.drawn(*e, known_.at(e->args[0]), known_.at(e->args[1]));

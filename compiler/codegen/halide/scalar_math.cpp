@@ -196,6 +196,20 @@ Expr power(const Expr& x, const Expr& y) {
 
 } // namespace
 
+Expr applyToInfinite(ScalarOp op, const std::vector<Expr>& args) {
+  bool add = op == ScalarOp::Add;
+  bool sub = op == ScalarOp::Sub;
+  bool mul = op == ScalarOp::Mul;
+  if (!add && !sub && !mul && op != ScalarOp::Div) {
+    return applyScalar(op, args); // looks at bits, compares strictly or calls libm
+  }
+  return strict(add   ? Call::strict_add
+                : sub ? Call::strict_sub
+                : mul ? Call::strict_mul
+                      : Call::strict_div,
+                args[0], args[1]);
+}
+
 Expr lessThan(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_lt, a, b) : a < b; }
 
 Expr maxPropagating(const Expr& a, const Expr& b) {

@@ -14,6 +14,9 @@ namespace dnn::codegen {
 /// Bool operands and results are Halide's UInt(1).
 Halide::Expr applyScalar(ScalarOp op, const std::vector<Halide::Expr>& args);
 
+/// The same where an operand is the constant infinity or NaN, which LLVM assumes that arithmetic never sees.
+Halide::Expr applyToInfinite(ScalarOp op, const std::vector<Halide::Expr>& args);
+
 /// Comparison by IEEE 754 whatever Halide assumes about floats otherwise: false where an operand is not a number.
 Halide::Expr lessThan(const Halide::Expr& a, const Halide::Expr& b);
 /// The larger or smaller; NaN where one of them is, for use in reductions.
