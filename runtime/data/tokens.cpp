@@ -238,11 +238,13 @@ Status Tokenizer::encode(std::string_view text, std::string_view name, std::vect
                          std::vector<uint64_t>* starts) const {
   const TextRule& rule = source_.text;
   Status missing;
-  size_t line = 0; // where the present one begins
+  size_t line = 0; // where the present one begins and ends
+  size_t end = endOfLine(text, line);
   auto endLinesBefore = [&](size_t at) {
-    for (size_t end = endOfLine(text, line); line < text.size() && end < at; end = endOfLine(text, line)) {
+    while (line < text.size() && end < at) {
       starts->push_back(tokens.size());
       line = end + 1;
+      end = endOfLine(text, line);
     }
   };
   if (starts != nullptr) {
