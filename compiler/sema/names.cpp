@@ -363,23 +363,35 @@ private:
   }
   void statement(const ast::Emit& emit) { all(emit.values); }
   void statement(const ast::Until& until) { expression(*until.condition); }
-  /// `unit = char`, `missing = mean`, `categories("column")`: words that a source knows.
-  static bool isSourceWord(const ast::Arg& arg) {
+  /// An argument of a source. `unit = char`, `missing = mean`, `categories("column")` are words that a source knows.
+  void sourceArgument(const ast::Arg& arg) {
     auto* name = ast::getIf<ast::NameRef>(*arg.value);
-    auto* call = ast::getIf<ast::Call>(*arg.value);
-    auto* callee = call ? ast::getIf<ast::NameRef>(*call->callee) : nullptr;
     std::string option = arg.name ? arg.name->text : "";
-    return (name && (option == "unit" || option == "labels" || (option == "missing" && name->name.text == "mean"))) ||
-           (callee && callee->name.text == "categories");
+    if (name && (option == "unit" || option == "labels" || (option == "missing" && name->name.text == "mean"))) {
+      return;
+    }
+    auto* less = ast::getIf<ast::Binary>(*arg.value);
+    bool bounded = less && less->op == ast::BinaryOp::Lt;
+    auto* call = ast::getIf<ast::Call>(bounded ? *less->left : *arg.value);
+    auto* callee = call ? ast::getIf<ast::NameRef>(*call->callee) : nullptr;
+    std::string word = callee ? callee->name.text : "";
+    if (word != "categories" && word != "tokens" && word != "ragged") {
+      expression(*arg.value);
+      return;
+    }
+    for (const ast::Arg& inner : call->args) {
+      sourceArgument(inner);
+    }
+    if (bounded) {
+      expression(*less->right);
+    }
   }
   void statement(const ast::Data& data) {
     // The callee and the named arguments of a source are the source's own words.
     if (auto* call = std::get_if<ast::ExprPtr>(&data.source)) {
       if (auto* c = ast::getIf<ast::Call>(**call)) {
         for (const ast::Arg& arg : c->args) {
-          if (!isSourceWord(arg)) {
-            expression(*arg.value);
-          }
+          sourceArgument(arg);
         }
       }
     } else if (auto* table = std::get_if<ast::TableSource>(&data.source)) {
