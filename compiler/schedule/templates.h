@@ -34,7 +34,7 @@ Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std
                      double cost, Loads loads, int64_t chains = 1);
 
 /// Registers side by side in a vector, for points that cost so much: each step of an exponential waits for the one
-/// before, and a core does not look far enough ahead to find the next vector's. (5 to 20% less time on Zen 3; four
+/// before, and a core does not look far enough ahead to find the next vector's. (About a tenth less time on Zen 3; four
 /// are no better.)
 int64_t chainsOf(double cost);
 /// A reduction that is not tiled in registers: lanes along a reduced index, or vectors along a dimension of the result.
