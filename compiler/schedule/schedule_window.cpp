@@ -11,6 +11,7 @@
 // tile over a few rows of an image in registers, then added to a buffer of the whole result, which stays in the cache.
 #include "compiler/schedule/templates.h"
 #include "compiler/schedule/window.h"
+#include "compiler/support/integers.h"
 
 #include <algorithm>
 #include <cmath>
@@ -80,8 +81,6 @@ private:
     auto found = std::ranges::find(plan_.rows, d, &std::pair<uint32_t, int64_t>::first);
     return found == plan_.rows.end() ? 1 : found->second;
   }
-
-  static int64_t roundUp(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
   void tile(StageSchedule& stage) const {
     stage.tile = {{dim(shape_.column), width()}};

@@ -17,8 +17,6 @@ using graph::Op;
 
 namespace {
 
-int64_t wholeTiles(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
-
 class WinogradScheduler {
 public:
   WinogradScheduler(const Analysis& analysis, const Machine& machine, const WindowShape& window,
@@ -71,11 +69,11 @@ private:
   std::string channel() const { return "r" + std::to_string(shape_.channel); }
   int64_t extent(uint32_t index) const { return analysis_.extentOf(op_, index); }
   int64_t points() const { return plan_.outputs + 2; }
-  int64_t blocks(size_t d) const { return wholeTiles(extent(shape_.dims[d]), plan_.outputs) / plan_.outputs; }
+  int64_t blocks(size_t d) const { return roundUp(extent(shape_.dims[d]), plan_.outputs) / plan_.outputs; }
   int64_t wide() const { return plan_.vectors * window_.lanes; }
-  int64_t channels() const { return wholeTiles(extent(rank() + shape_.channel), window_.lanes); }
-  int64_t columns() const { return wholeTiles(extent(window_.column), wide()); }
-  int64_t across() const { return wholeTiles(blocks(1), plan_.rows[1]); }
+  int64_t channels() const { return roundUp(extent(rank() + shape_.channel), window_.lanes); }
+  int64_t columns() const { return roundUp(extent(window_.column), wide()); }
+  int64_t across() const { return roundUp(blocks(1), plan_.rows[1]); }
   int64_t down() const { return plan_.blockRows; }
   /// The dim outside of the two, of which several points are in a block.
   std::optional<uint32_t> item() const { return rank() > 3 ? std::optional(rank() - 4) : std::nullopt; }
@@ -161,15 +159,10 @@ private:
 
   void addHalo() {
     const WindowOperand& data = window_.operands[shape_.data];
-    Halo halo;
-    halo.part = data.part;
-    halo.access = data.window;
-    halo.beyond = true;
+    Halo halo = winogradHalo(data, shape_.channelSubscript, channels(), window_.lanes);
     halo.stage.placement = Placement::At;
     halo.stage.atStage = out_;
     halo.stage.atLoop = "block";
-    halo.bounds.resize(data.window->args.size());
-    halo.bounds[shape_.channelSubscript] = std::pair<int64_t, int64_t>{0, channels()};
     for (uint32_t s = 0; s < data.window->args.size(); ++s) {
       std::string loop = "s" + std::to_string(s);
       if (s == shape_.subscripts[0] || s == shape_.subscripts[1]) {
@@ -177,12 +170,6 @@ private:
         halo.stage.tile.emplace_back(loop, count * plan_.outputs + 2);
       }
     }
-    Nest nest;
-    nest.splits.push_back(
-        {"s" + std::to_string(shape_.channelSubscript), "vector", "lane", window_.lanes, Tail::RoundUp});
-    nest.vectorized = {"lane"};
-    nest.order = {"lane", "vector"};
-    halo.stage.nests = {std::move(nest)};
     how_->halos.push_back(std::move(halo));
   }
 
@@ -190,21 +177,12 @@ private:
     how.weightRows.placement = Placement::At;
     how.weightRows.atStage = name("_weight_points");
     how.weightRows.atLoop = channel();
-    Nest rows;
-    rows.splits.push_back({column(), "vector", "lane", window_.lanes, Tail::RoundUp});
-    rows.vectorized = {"lane"};
-    rows.unrolled = {"ky"};
-    rows.order = {"lane", "ky", "v", "vector"};
-    how.weightRows.nests = {undivided(std::move(rows))};
+    how.weightRows.nests = {undivided(winogradPass(column(), "ky", {"lane", "ky", "v", "vector"}, window_.lanes))};
 
     how.weightPoints.placement = Placement::Root;
     how.weightPoints.tile = {{column(), columns()}};
-    Nest all;
-    all.splits.push_back({column(), "vector", "lane", window_.lanes, Tail::RoundUp});
-    all.vectorized = {"lane"};
-    all.unrolled = {"kx"};
-    all.order = {"lane", "kx", "vector", "ky", channel()};
-    how.weightPoints.nests = {undivided(std::move(all))};
+    how.weightPoints.nests = {
+        undivided(winogradPass(column(), "kx", {"lane", "kx", "vector", "ky", channel()}, window_.lanes))};
   }
 
   void transformData(Winograd& how) const {
@@ -213,22 +191,13 @@ private:
     how.data.rows.atStage = name("_data_points");
     how.data.rows.atLoop = outside;
     how.data.rows.tile = {{"x", across() * plan_.outputs + 2}};
-    Nest rows;
-    rows.splits.push_back({channel(), "vector", "lane", window_.lanes, Tail::RoundUp});
-    rows.vectorized = {"lane"};
-    rows.unrolled = {"ky"};
-    rows.order = {"lane", "ky", "vector", "x"};
-    how.data.rows.nests = {undivided(std::move(rows))};
+    how.data.rows.nests = {undivided(winogradPass(channel(), "ky", {"lane", "ky", "vector", "x"}, window_.lanes))};
 
     how.data.points.placement = Placement::At;
     how.data.points.atStage = out_;
     how.data.points.atLoop = "block";
     how.data.points.tile = {{"tx", across()}, {"ty", down()}};
-    Nest all;
-    all.splits.push_back({channel(), "vector", "lane", window_.lanes, Tail::RoundUp});
-    all.vectorized = {"lane"};
-    all.unrolled = {"kx"};
-    all.order = {"lane", "kx", "vector", "tx", "ky", outside};
+    Nest all = winogradPass(channel(), "kx", {"lane", "kx", "vector", "tx", "ky", outside}, window_.lanes);
     if (item()) {
       all.order.push_back(dim(*item()));
     }
@@ -281,6 +250,31 @@ private:
 };
 
 } // namespace
+
+Halo winogradHalo(const WindowOperand& data, size_t channelSubscript, int64_t channels, int64_t lanes) {
+  Halo halo;
+  halo.part = data.part;
+  halo.access = data.window;
+  halo.beyond = true;
+  halo.bounds.resize(data.window->args.size());
+  halo.bounds[channelSubscript] = std::pair<int64_t, int64_t>{0, channels};
+  Nest nest;
+  nest.splits.push_back({"s" + std::to_string(channelSubscript), "vector", "lane", lanes, Tail::RoundUp});
+  nest.vectorized = {"lane"};
+  nest.order = {"lane", "vector"};
+  halo.stage.nests = {std::move(nest)};
+  return halo;
+}
+
+Nest winogradPass(const std::string& along, const std::string& products, std::vector<std::string> order,
+                  int64_t lanes) {
+  Nest nest;
+  nest.splits.push_back({along, "vector", "lane", lanes, Tail::RoundUp});
+  nest.vectorized = {"lane"};
+  nest.unrolled = {products};
+  nest.order = std::move(order);
+  return nest;
+}
 
 std::optional<Schedule> scheduleWinograd(const Analysis& analysis, const Machine& machine, const WindowShape& window,
                                          const WinogradShape& shape, const WinogradPlan& plan) {

@@ -16,11 +16,6 @@ using graph::Op;
 
 namespace {
 
-constexpr int64_t sumsStep = 4;
-constexpr double mostSumsBuffered = 16 << 20;
-
-int64_t wholeSteps(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
-
 class WinogradSumsScheduler {
 public:
   WinogradSumsScheduler(const Analysis& analysis, const Machine& machine, const WindowShape& window,
@@ -58,9 +53,9 @@ private:
   static std::string column() { return "i3"; }
   static std::string channel() { return "i2"; }
   int64_t wide() const { return plan_.vectors * window_.lanes; }
-  int64_t columns() const { return wholeSteps(analysis_.extentOf(op_, 3), wide()); }
-  int64_t channels() const { return wholeSteps(analysis_.extentOf(op_, 2), plan_.channels); }
-  int64_t across() const { return wholeSteps(analysis_.extentOf(op_, 6), sumsStep) / sumsStep; }
+  int64_t columns() const { return roundUp(analysis_.extentOf(op_, 3), wide()); }
+  int64_t channels() const { return roundUp(analysis_.extentOf(op_, 2), plan_.channels); }
+  int64_t across() const { return roundUp(analysis_.extentOf(op_, 6), sumsStep) / sumsStep; }
 
   void describe(WinogradSums& how) const {
     how.data.first = plan_.first;
@@ -73,7 +68,7 @@ private:
     how.columns = columns();
     int64_t groups = (analysis_.extentOf(op_, 4) + plan_.items - 1) / plan_.items;
     double bytes = 36 * 4 * static_cast<double>(how.channels * how.columns);
-    int64_t fitting = std::max<int64_t>(2, static_cast<int64_t>(mostSumsBuffered / bytes));
+    int64_t fitting = std::max<int64_t>(2, static_cast<int64_t>(mostSumsBytes / bytes));
     how.pieces = std::min({groups, reductionPieces, fitting});
     how.pieceLength = (groups + how.pieces - 1) / how.pieces;
     how.pieces = (groups + how.pieceLength - 1) / how.pieceLength;
@@ -87,13 +82,8 @@ private:
 
   void addHalo() {
     const WindowOperand& data = window_.operands[plan_.data];
-    Halo halo;
-    halo.part = data.part;
-    halo.access = data.window;
-    halo.beyond = true;
+    Halo halo = winogradHalo(data, plan_.channelSubscript, roundUp(channels(), window_.lanes), window_.lanes);
     atBlock(halo.stage);
-    halo.bounds.resize(data.window->args.size());
-    halo.bounds[plan_.channelSubscript] = std::pair<int64_t, int64_t>{0, wholeSteps(channels(), window_.lanes)};
     for (size_t s = 0; s < data.window->args.size(); ++s) {
       std::string loop = "s" + std::to_string(s);
       if (s == plan_.subscripts[0] || s == plan_.subscripts[1]) {
@@ -102,12 +92,6 @@ private:
         halo.stage.tile.emplace_back(loop, plan_.items);
       }
     }
-    Nest nest;
-    nest.splits.push_back(
-        {"s" + std::to_string(plan_.channelSubscript), "vector", "lane", window_.lanes, Tail::RoundUp});
-    nest.vectorized = {"lane"};
-    nest.order = {"lane", "vector"};
-    halo.stage.nests = {std::move(nest)};
     how_->halos.push_back(std::move(halo));
   }
 
@@ -118,22 +102,11 @@ private:
     rows.atStage = name(prefix + "_points");
     rows.atLoop = "ty";
     rows.tile = {{"x", places}};
-    Nest first;
-    first.splits.push_back({along, "vector", "lane", window_.lanes, Tail::RoundUp});
-    first.vectorized = {"lane"};
-    first.unrolled = {"ky"};
-    first.order = {"lane", "ky", "vector", "x"};
-    rows.nests = {std::move(first)};
+    rows.nests = {winogradPass(along, "ky", {"lane", "ky", "vector", "x"}, window_.lanes)};
 
     atBlock(points);
-    points.tile = {
-        {along, wholeSteps(extent, window_.lanes)}, {"tx", across()}, {"ty", plan_.rows}, {"n", plan_.items}};
-    Nest second;
-    second.splits.push_back({along, "vector", "lane", window_.lanes, Tail::RoundUp});
-    second.vectorized = {"lane"};
-    second.unrolled = {"kx"};
-    second.order = {"lane", "kx", "vector", "tx", "ky", "ty"};
-    points.nests = {std::move(second)};
+    points.tile = {{along, roundUp(extent, window_.lanes)}, {"tx", across()}, {"ty", plan_.rows}, {"n", plan_.items}};
+    points.nests = {winogradPass(along, "kx", {"lane", "kx", "vector", "tx", "ky", "ty"}, window_.lanes)};
   }
 
   void multiply(WinogradSums& how) const {

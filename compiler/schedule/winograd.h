@@ -8,6 +8,7 @@
 #pragma once
 
 #include "compiler/schedule/window.h"
+#include "compiler/support/integers.h"
 
 #include <array>
 
@@ -64,5 +65,24 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
 
 std::optional<Schedule> scheduleWinogradSums(const Analysis& analysis, const Machine& machine,
                                              const WindowShape& window, const WinogradSumsPlan& plan);
+
+// What the two forms share.
+
+/// Cycles for an element of a transform, its loads, sums and store, in each of its two passes.
+inline constexpr double transformStep = 2.2;
+/// Places of a block along each dim, in sums for weights.
+inline constexpr int64_t sumsStep = 4;
+/// Bytes of the sums of all pieces together, at most.
+inline constexpr double mostSumsBytes = 16 << 20;
+
+/// Cycles for one term of a register tile of so many vectors by so many rows.
+double winogradTermCycles(int64_t vectors, int64_t rows);
+
+/// The data of a block with its border, channels rounded up to `channels` and in vectors. Where it is computed, and how
+/// many places along the window's dims, is left to say.
+Halo winogradHalo(const WindowOperand& data, size_t channelSubscript, int64_t channels, int64_t lanes);
+
+/// One pass of a transform: vectors along one loop, the products of a block side by side. `order` begins with the lane.
+Nest winogradPass(const std::string& along, const std::string& products, std::vector<std::string> order, int64_t lanes);
 
 } // namespace dnn::schedule

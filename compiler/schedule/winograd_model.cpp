@@ -11,17 +11,18 @@ using graph::ExprRef;
 
 namespace {
 
-constexpr double fmaRate = 2, loadRate = 2, fmaWait = 4;
-/// Cycles for an element of a transform, its loads, sums and store, in each of its two passes.
-constexpr double transformStep = 2.2;
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double productStart = 20;
 /// The part of the second cache that the transformed elements of a block may fill.
 constexpr double cacheShare = 0.75;
 
-int64_t upTo(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
-
 } // namespace
+
+double winogradTermCycles(int64_t vectors, int64_t rows) {
+  constexpr double fmaRate = 2, loadRate = 2, fmaWait = 4;
+  double loads = static_cast<double>(vectors + rows);
+  return std::max({static_cast<double>(vectors * rows) / fmaRate, loads / loadRate, fmaWait}) + 0.05 * loads;
+}
 
 std::optional<WinogradShape> winogradShape(const WindowShape& window, const Analysis& analysis) {
   const graph::Op& op = *window.op;
@@ -115,13 +116,13 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
             continue;
           }
           WinogradPlan plan{outputs, vectors, {y, x}};
-          int64_t wide = upTo(columns, vectors * window.lanes), across = upTo(blocks[1], x);
+          int64_t wide = roundUp(columns, vectors * window.lanes), across = roundUp(blocks[1], x);
           // Elements, transformed elements and products of one row of blocks.
           double row = static_cast<double>(across * outputs * outputs * channels +
                                            points * points * across * (channels + wide)) *
                        4;
           double room = static_cast<double>(machine.l2Bytes) * cacheShare;
-          int64_t down = upTo(blocks[0], y), tasks = 2 * machine.cores; // that are left for the cores
+          int64_t down = roundUp(blocks[0], y), tasks = 2 * machine.cores; // that are left for the cores
           auto fits = [&](int64_t rows, int64_t together) {
             int64_t count = (items + together - 1) / together * ((down + rows - 1) / rows);
             return row * static_cast<double>(rows * together) <= room && count >= tasks;
@@ -134,9 +135,7 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
             plan.items *= 2;
           }
           double all = outer * static_cast<double>(items * down * across);
-          double step = std::max({static_cast<double>(accumulators) / fmaRate,
-                                  static_cast<double>(vectors + x * y) / loadRate, fmaWait}) +
-                        0.05 * static_cast<double>(vectors + x * y);
+          double step = winogradTermCycles(vectors, x * y);
           double tiles = all / static_cast<double>(x * y) * static_cast<double>(wide) /
                          (static_cast<double>(vectors) * lanes) * static_cast<double>(points * points);
           double passes = static_cast<double>((points + outputs) * points) * transformStep;

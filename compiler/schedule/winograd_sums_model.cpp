@@ -11,13 +11,9 @@ using graph::ExprRef;
 
 namespace {
 
-/// Cycles for an element of a transform in each of its two passes; for a vector of sums that a block is added to.
-constexpr double sumsTransformStep = 2.2, sumsUpdate = 3;
+/// Cycles for a vector of sums that a block is added to.
+constexpr double sumsUpdate = 3;
 constexpr double sumsTileStart = 15;
-/// Bytes of the sums of all pieces together, at most.
-constexpr double mostSums = 16 << 20;
-
-int64_t whole(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 /// Fills the part of the plan that says what is read; false if the sum has another form.
 bool describesSums(const WindowShape& window, const Analysis& analysis, WinogradSumsPlan& plan) {
@@ -74,10 +70,10 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
     return plans;
   }
   const graph::Op& op = *window.op;
-  constexpr int64_t step = 4;
   constexpr double points = 36;
   int64_t channels = analysis.extentOf(op, 2), columns = analysis.extentOf(op, 3), items = analysis.extentOf(op, 4);
-  int64_t down = whole(analysis.extentOf(op, 5), step) / step, across = whole(analysis.extentOf(op, 6), step) / step;
+  int64_t down = roundUp(analysis.extentOf(op, 5), sumsStep) / sumsStep,
+          across = roundUp(analysis.extentOf(op, 6), sumsStep) / sumsStep;
   double lanes = static_cast<double>(window.lanes);
   for (int64_t vectors = 1; vectors <= 4; ++vectors) {
     for (int64_t rows = 1; rows <= std::min<int64_t>(channels, 12); ++rows) {
@@ -88,9 +84,9 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
       WinogradSumsPlan plan = form;
       plan.vectors = vectors;
       plan.channels = rows;
-      int64_t wide = whole(columns, vectors * window.lanes), deep = whole(channels, rows);
+      int64_t wide = roundUp(columns, vectors * window.lanes), deep = roundUp(channels, rows);
       double sums = points * static_cast<double>(wide * deep);
-      if (sums * 4 * 2 > mostSums) {
+      if (sums * 4 * 2 > mostSumsBytes) {
         continue;
       }
       double block = points * static_cast<double>(across * (wide + deep)) * 4;
@@ -106,11 +102,10 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
       double groups = static_cast<double>((items + plan.items - 1) / plan.items) *
                       static_cast<double>((down + plan.rows - 1) / plan.rows);
       double all = groups * static_cast<double>(plan.rows * plan.items * across);
-      double loads = static_cast<double>(vectors + rows);
-      double cycles = std::max({static_cast<double>(accumulators) / 2, loads / 2, 4.0}) + 0.05 * loads;
+      double cycles = winogradTermCycles(vectors, rows);
       double tiles = static_cast<double>(deep / rows) * static_cast<double>(wide / (vectors * window.lanes)) * points;
       plan.cycles = tiles * (all * cycles + groups * sumsTileStart) + groups * sums / lanes * sumsUpdate +
-                    all * 60 * sumsTransformStep * static_cast<double>(channels + columns) / lanes +
+                    all * 60 * transformStep * static_cast<double>(channels + columns) / lanes +
                     static_cast<double>(reductionPieces) * sums / lanes * 2;
       plans.push_back(plan);
     }
