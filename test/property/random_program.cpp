@@ -224,10 +224,16 @@ private:
   void startComp(int dims, int reduced, Value* like) {
     vars_.clear();
     operands_.clear();
+    constexpr int64_t mostPoints = 4096; // the interpreter visits each of them for each derivative
+    int64_t points = 1;
     for (int i = 0; i < dims + reduced; ++i) {
       // Often the extent of a dimension that is read, so that bare subscripts fit.
       bool fits = like != nullptr && !like->type.dims.empty() && chance(70);
       Dim extent = fits ? pick(like->type.dims) : randomExtent();
+      if (points * valueOf(extent) > mostPoints) {
+        extent = randomExtent();
+      }
+      points *= valueOf(extent);
       vars_.push_back({(i < dims ? "i" : "k") + std::to_string(i), extent});
     }
   }
@@ -547,6 +553,10 @@ private:
   void addScan() {
     const Value* like = pick(pool_);
     Dim steps = like->type.dims.empty() || chance(40) ? randomExtent() : like->type.dims[0];
+    constexpr int64_t mostSteps = 12;
+    if (valueOf(steps) > mostSteps) {
+      steps = randomExtent();
+    }
     if (!steps.isStatic() && chance(30)) {
       steps = steps - Dim(1);
     }
