@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -46,6 +47,32 @@ bool writeAll(int descriptor, const void* data, size_t size) {
   return true;
 }
 
+/// A pipe, a terminal, /dev/null, /dev/stdout: what bytes are sent to, and no file of that name can replace.
+bool isStream(const std::string& path) {
+  struct stat info{};
+  bool exists = stat(path.c_str(), &info) == 0;
+  return exists && !S_ISDIR(info.st_mode) &&
+         (!S_ISREG(info.st_mode) || path.starts_with("/dev/") || path.starts_with("/proc/"));
+}
+
+Status writeStream(const std::string& path, const void* data, size_t size) {
+  Descriptor stream(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  if (stream.value < 0 || !writeAll(stream.value, data, size)) {
+    return failure(ExitCode::Io, "cannot write to `%s`: %s", path.c_str(), std::strerror(errno));
+  }
+  return success();
+}
+
+/// The file that a symbolic link leads to, so that the link stays.
+std::string behindLinks(const std::string& path) {
+  struct stat info{};
+  bool isLink = lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+  char* resolved = isLink ? realpath(path.c_str(), nullptr) : nullptr;
+  std::string target = resolved != nullptr ? resolved : path;
+  free(resolved);
+  return target;
+}
+
 } // namespace
 
 Status readFile(const std::string& path, std::vector<uint8_t>& bytes, uint64_t most) {
@@ -81,7 +108,11 @@ Status readFile(const std::string& path, std::vector<uint8_t>& bytes, uint64_t m
   return success();
 }
 
-Status writeFileAtomically(const std::string& path, const void* data, size_t size) {
+Status writeFileAtomically(const std::string& name, const void* data, size_t size) {
+  if (isStream(name)) {
+    return writeStream(name, data, size);
+  }
+  std::string path = behindLinks(name);
   std::string temporary = path + ".tmp";
   auto cannot = [&](int reason) {
     unlink(temporary.c_str());
@@ -111,7 +142,12 @@ Status checkWritable(const std::string& path) {
   if (stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
     return failure(ExitCode::Io, "cannot write `%s`: it is a folder", path.c_str());
   }
-  std::string folder = folderOf(path);
+  if (isStream(path)) {
+    return access(path.c_str(), W_OK) == 0
+               ? success()
+               : failure(ExitCode::Io, "cannot write to `%s`: %s", path.c_str(), std::strerror(errno));
+  }
+  std::string folder = folderOf(behindLinks(path));
   if (access(folder.c_str(), W_OK | X_OK) != 0) {
     return failure(ExitCode::Io, "cannot write `%s`: folder `%s`: %s", path.c_str(), folder.c_str(),
                    std::strerror(errno));
