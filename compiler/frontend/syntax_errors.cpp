@@ -190,6 +190,21 @@ bool ErrorStrategy::startsStatement(size_t index) const {
   }
 }
 
+namespace {
+
+/// `net.blocks.0.w`, as paths are printed: the lexer makes `.0` a number. Says whether it gave a hint.
+template <typename Report> bool hintAtPart(Report& report, const antlr4::Token& token) {
+  std::string text = token.getText();
+  bool isPart = token.getType() == DnnLexer::FLOAT && text[0] == '.' &&
+                text.find_first_not_of("0123456789", 1) == std::string::npos;
+  if (isPart) {
+    report.hint("a part of a list has its number in brackets: `[" + text.substr(1) + "]`");
+  }
+  return isPart;
+}
+
+} // namespace
+
 void ErrorStrategy::reportError(antlr4::Parser* parser, const antlr4::RecognitionException& e) {
   if (inErrorRecoveryMode(parser)) {
     return;
@@ -216,6 +231,9 @@ void ErrorStrategy::reportError(antlr4::Parser* parser, const antlr4::Recognitio
   }
   auto report = diags_.report<DiagId::unexpected_token>(
       rangeOf(token), summarise(expected, inType, parser->getVocabulary()), describe(token));
+  if (hintAtPart(report, token)) {
+    return;
+  }
   if (has(expected, DnnLexer::INT) && type == DnnLexer::IF) {
     report.hint("put the `if` into parentheses");
   } else if (has(expected, DnnLexer::INT) &&
@@ -239,6 +257,9 @@ void ErrorStrategy::reportNoStatement(antlr4::Parser* parser) {
     return;
   }
   auto report = diags_.report<DiagId::expected_statement>(rangeOf(token), describe(token));
+  if (hintAtPart(report, token)) {
+    return;
+  }
   size_t next = parser->getTokenStream()->LA(2);
   bool defines = next == DnnLexer::ASSIGN || next == DnnLexer::LBRACK;
   if (isName(token.getType()) && defines && startsLine(token.getTokenIndex())) {
