@@ -117,6 +117,9 @@ private:
   Tensor variable(VarId var);
   Tensor scalar(ScalarPtr body);
   ScalarPtr element(const Tensor& t, std::vector<ScalarPtr> subscripts, SourceRange range);
+  /// What an expression's values are below, so that they can subscript; none where that, or that they are 0 or more, is
+  /// not proved.
+  std::optional<Dim> provedBound(const Tensor& t);
   /// The whole value as a variable.
   VarId store(const Tensor& t, const std::string& name, SourceRange range);
   /// What a name is bound to: a variable, unless the value belongs to the element around it.

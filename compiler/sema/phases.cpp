@@ -25,8 +25,8 @@ void Instantiator::runPhase(const ast::Phase& phase, Env& env) {
 
 void Instantiator::checkPart(const Part& part) {
   auto run = part.single.find("run");
-  if (part.phased) {
-    return; // each phase has its own
+  if (part.phased || tooDeep_) {
+    return; // each phase has its own; or not every statement was looked at
   }
   if (part.steps > 0 && run == part.single.end()) {
     error<DiagId::missing_run>(part.range, part.name).hint("write `run epochs = 10, seed = 1`");

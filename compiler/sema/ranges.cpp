@@ -137,10 +137,11 @@ private:
     }
     if (auto* access = std::get_if<Access>(&s->node)) {
       const std::optional<Dim>& bound = function_.type(access->var).bound;
-      if (!bound || (access->fill && *access->fill != 0)) {
+      if (!bound) {
         return {};
       }
-      return {Dim(0), *bound - Dim(1)};
+      Dim fill(access->fill ? static_cast<int64_t>(*access->fill) : 0);
+      return {pick(false, Dim(0), fill), pick(true, *bound - Dim(1), fill)};
     }
     if (auto* reduce = std::get_if<Reduce>(&s->node)) {
       return ofReduce(*reduce);

@@ -41,6 +41,15 @@ Tensor Instantiator::widened(const Tensor& t, SourceRange range) {
   return out;
 }
 
+std::optional<Dim> Instantiator::provedBound(const Tensor& t) {
+  if (!isInteger(t.type.dtype)) {
+    return std::nullopt;
+  }
+  Interval range = intervalOf(t.body, *out_);
+  bool countable = range.lo && range.hi && provedAtMost(Dim(0), *range.lo, out_->symbols());
+  return countable ? std::optional(*range.hi + Dim(1)) : std::nullopt;
+}
+
 VarId Instantiator::store(const Tensor& t, const std::string& name, SourceRange range) {
   if (t.var) {
     return *t.var;
@@ -61,14 +70,7 @@ VarId Instantiator::store(const Tensor& t, const std::string& name, SourceRange 
     error<DiagId::expression_too_large>(range, kMaxNodes);
   }
   TensorType type = t.type;
-  type.bound.reset();
-  if (isInteger(type.dtype)) {
-    // What is proved of the values bounds them, so that they can subscript.
-    Interval range = intervalOf(t.body, *out_);
-    if (range.lo && range.hi && provedAtMost(Dim(0), *range.lo, out_->symbols())) {
-      type.bound = *range.hi + Dim(1);
-    }
-  }
+  type.bound = provedBound(t);
   return out_->emitLet(name, std::move(type), t.indices, t.body, range);
 }
 

@@ -182,8 +182,8 @@ bool Instantiator::matchTensor(const ast::TensorType& type, SourceRange typeRang
         }
         for (const Dim& extent : known->dims) {
           if (compound && ok && value.type.dims[at] != extent) {
-            error<DiagId::dimension_mismatch>(valueRange, what, at, str(value.type.dims[at]), "*" + pack->name.text,
-                                              str(extent), str(value.type))
+            error<DiagId::dimension_mismatch>(valueRange, what, at, str(value.type.dims[at]),
+                                              "`*" + pack->name.text + "` is " + str(extent), str(value.type))
                 .note(b->where, "`*" + pack->name.text + "` is bound here")
                 .note(typeRange, "it is declared here");
             ok = false;
@@ -213,11 +213,8 @@ bool Instantiator::matchTensor(const ast::TensorType& type, SourceRange typeRang
     if (!bound) {
       return false;
     }
-    if (!value.type.bound && value.body) {
-      // A number or an expression: its range is its proof.
-      if (auto* n = std::get_if<Integer>(&value.body->node); n && n->value >= 0) {
-        value.type.bound = Dim(n->value + 1);
-      }
+    if (value.body) {
+      value.type.bound = provedBound(value);
     }
     if (!value.type.bound) {
       error<DiagId::bound_missing>(valueRange, what, str(*bound), str(value.type))
@@ -262,8 +259,11 @@ bool Instantiator::matchDim(const ast::Expr& declared, const Dim& actual, size_t
   if (*want == actual) {
     return true;
   }
-  auto report = error<DiagId::dimension_mismatch>(valueRange, what, position, str(actual), ast::print(declared),
-                                                  str(*want), str(value.type));
+  std::string text = ast::print(declared);
+  bool literal = text == str(*want);
+  auto report = error<DiagId::dimension_mismatch>(
+      valueRange, what, position, str(actual), literal ? "must be " + text : "`" + text + "` is " + str(*want),
+      str(value.type));
   if (binding && binding->where.valid()) {
     report.note(binding->where, "`" + ast::print(declared) + "` is bound here");
   }
