@@ -196,6 +196,9 @@ std::string print(const Schedule& schedule) {
           << plan.pieceLength << " groups, " << plan.channels << " channels and " << plan.columns << " columns\n";
     }
     printStage(out, name, op.stage);
+    if (!op.trimmed.empty()) {
+      out << "    leaves places outside out\n";
+    }
     for (uint32_t d : op.clamped) {
       out << "    clamp i" << d << "\n";
     }

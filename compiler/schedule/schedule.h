@@ -179,6 +179,7 @@ struct OpSchedule {
   StageSchedule stage;
   std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
   std::vector<Halo> halos;
+  std::vector<graph::ExprRef> trimmed; ///< accesses whose places outside, with zeros, are left out of the sum
   std::optional<Blocks> blocks;
   std::optional<Winograd> winograd;
   std::optional<WinogradSums> winogradSums;

@@ -186,17 +186,34 @@ private:
     how_->stage.atLoop = tileLoops.front();
     tile(how_->stage);
     std::vector<std::string> reduced;
-    for (uint32_t q : shape_.reduced) {
+    for (uint32_t q : reducedOrder()) {
       reduced.push_back("r" + std::to_string(q));
     }
     how_->stage.nests = tileNests(reduced);
-    unrollShort(how_->stage.nests.back());
+    if (!plan_.trimmed.empty()) {
+      how_->stage.nests.back().unrolled.push_back("r" + std::to_string(plan_.trimmed.front().reduced));
+    } else {
+      unrollShort(how_->stage.nests.back());
+    }
     for (const WindowOperand& operand : shape_.operands) {
-      if (operand.halo) {
+      if (operand.halo && !plan_.trimmed.empty()) {
+        how_->trimmed.push_back(operand.window);
+      } else if (operand.halo) {
         addHalo(operand, out, blockDim ? "block" : "", blockDim, blockRows);
       }
     }
     return true;
+  }
+
+  /// Reduced indices, innermost loop first. Where places outside are left out, those within a window are the outer
+  /// ones: one loop over the channels for each place that exists.
+  std::vector<uint32_t> reducedOrder() const {
+    std::vector<uint32_t> order = shape_.reduced;
+    for (const WindowTrim& trim : plan_.trimmed) {
+      std::erase(order, trim.reduced);
+      order.push_back(trim.reduced);
+    }
+    return order;
   }
 
   /// A loop of a few steps (the channels of an image) costs more than its work.
@@ -481,7 +498,7 @@ private:
       pack.part = operand.part;
       pack.along = shape_.column;
       pack.multiple = width();
-      for (uint32_t q : shape_.reduced) { // as the loops run
+      for (uint32_t q : reducedOrder()) { // as the loops run
         if (operand.uses[rank() + q]) {
           pack.others.push_back(rank() + q);
         }

@@ -16,6 +16,14 @@
 
 namespace dnn::schedule {
 
+/// A subscript of a window that may lie outside of its operand: how many points of a dim of the result and of a reduced
+/// index have a place that exists.
+struct WindowTrim {
+  uint32_t dim = 0;
+  uint32_t reduced = 0; ///< position in Op::reduced
+  double pairs = 0;
+};
+
 /// A factor of the body as the model sees it.
 struct WindowOperand {
   graph::ExprRef part = nullptr;
@@ -24,6 +32,7 @@ struct WindowOperand {
   bool halo = false;               ///< tests whether places exist, or is computed: copied for a block at a time
   bool contiguous = false;         ///< neighbouring columns lie side by side
   double elements = 0;             ///< how many there are
+  std::vector<WindowTrim> trims;   ///< where places outside are zeros that can be left out of the sum; else empty
 };
 
 struct WindowShape {
@@ -44,6 +53,10 @@ struct WindowPlan {
   std::vector<std::pair<uint32_t, int64_t>> rows; ///< dims of the result and how much of each is in a tile
   std::vector<bool> packed;                       ///< for each operand: copied into panels of columns first
   double cycles = 0;                              ///< about how long it takes on one core
+  /// Places outside are not visited, and there is no halo. The tile is as long as the dim of the first, so that it is
+  /// known which of its elements each place of the window has; along the others a tile has one element, and loops over
+  /// the window end where places do.
+  std::vector<WindowTrim> trimmed;
 };
 
 std::string print(const WindowPlan& plan);

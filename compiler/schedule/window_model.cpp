@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <ranges>
 
 namespace dnn::schedule {
 
@@ -36,6 +38,7 @@ public:
         break; // a vector without any column
       }
       add({vectors, {}, {}});
+      addTrimmed(vectors);
       for (size_t a = 0; a < dims.size(); ++a) {
         for (int64_t size = 2; size <= std::min<int64_t>(analysis_.extentOf(op_, dims[a]), maxRows); ++size) {
           add({vectors, {{dims[a], size}}, {}});
@@ -54,6 +57,8 @@ public:
 
 private:
   static constexpr int64_t maxRows = 14;
+  /// Places of a window whose multiply-adds are written out.
+  static constexpr int64_t maxUnrolled = 7;
 
   const WindowShape& shape_;
   const Analysis& analysis_;
@@ -75,6 +80,49 @@ private:
       ++first;
     }
     return first;
+  }
+
+  /// Tiles of a whole dim that windows slide along out of their operand.
+  void addTrimmed(int64_t vectors) {
+    const WindowOperand* trimmed = nullptr;
+    for (const WindowOperand& operand : shape_.operands) {
+      if (operand.halo && (trimmed != nullptr || operand.trims.empty())) {
+        return;
+      }
+      trimmed = operand.halo ? &operand : trimmed;
+    }
+    if (trimmed == nullptr || shape_.blocks || trimmed->uses[shape_.column]) {
+      return;
+    }
+    for (const WindowTrim& trim : std::views::reverse(trimmed->trims)) { // the inner dims are tried first
+      int64_t size = analysis_.extentOf(op_, trim.dim), taps = reducedExtent(trim.reduced);
+      if (trim.dim < firstTiled() || size > maxRows || size * vectors > maxRows || taps > maxUnrolled) {
+        continue;
+      }
+      double terms = 1;
+      for (uint32_t q = 0; q < op_.reduced.size(); ++q) {
+        terms *= q == trim.reduced ? 1 : static_cast<double>(reducedExtent(q));
+      }
+      for (const WindowTrim& other : trimmed->trims) {
+        terms *=
+            other.dim == trim.dim
+                ? 1
+                : other.pairs / static_cast<double>(analysis_.extentOf(op_, other.dim) * reducedExtent(other.reduced));
+      }
+      // A loop for each place of the window, with those elements of the tile that have it.
+      double wide = static_cast<double>(vectors), places = trim.pairs / static_cast<double>(taps);
+      double fmas = places * wide, loads = places + wide;
+      double step = std::max({fmas / fmasPerCycle, loads / loadsPerCycle, fmaLatency}) + 0.15 * loads;
+      WindowPlan plan{vectors, {{trim.dim, size}}, {}};
+      plan.trimmed = {trim};
+      std::ranges::copy_if(trimmed->trims, std::back_inserter(plan.trimmed),
+                           [&](const WindowTrim& other) { return other.dim != trim.dim; });
+      finish(std::move(plan), terms * static_cast<double>(taps) * step);
+    }
+  }
+
+  int64_t reducedExtent(uint32_t q) const {
+    return analysis_.extentOf(op_, static_cast<uint32_t>(op_.dims.size()) + q);
   }
 
   static double tiles(int64_t extent, int64_t tile) {
@@ -101,8 +149,21 @@ private:
       return;
     }
     double step = std::max({accumulators / fmasPerCycle, loads / loadsPerCycle, fmaLatency}) + 0.15 * loads;
+    double terms = 1;
+    for (uint32_t q = 0; q < op_.reduced.size(); ++q) {
+      terms *= static_cast<double>(reducedExtent(q));
+    }
+    finish(std::move(plan), terms * step);
+  }
+
+  /// The sums of one tile take so many cycles.
+  void finish(WindowPlan plan, double tileCycles) {
     int64_t columns = analysis_.extentOf(op_, shape_.column);
-    double count = tiles(columns, plan.vectors * shape_.lanes), terms = 1;
+    double count = tiles(columns, plan.vectors * shape_.lanes), terms = 1,
+           accumulators = static_cast<double>(plan.vectors);
+    for (auto [d, size] : plan.rows) {
+      accumulators *= static_cast<double>(size);
+    }
     for (uint32_t d = 0; d < op_.dims.size(); ++d) {
       if (d == shape_.column) {
         continue;
@@ -111,9 +172,9 @@ private:
       count *= tiles(analysis_.extentOf(op_, d), tiled == plan.rows.end() ? 1 : tiled->second);
     }
     for (uint32_t q = 0; q < op_.reduced.size(); ++q) {
-      terms *= static_cast<double>(analysis_.extentOf(op_, static_cast<uint32_t>(op_.dims.size()) + q));
+      terms *= static_cast<double>(reducedExtent(q));
     }
-    plan.cycles = count * (terms * step + tileStart + accumulators * (1 + shape_.epilogue) / fmasPerCycle);
+    plan.cycles = count * (tileCycles + tileStart + accumulators * (1 + shape_.epilogue) / fmasPerCycle);
     int64_t wide = plan.vectors * shape_.lanes;
     bool ragged = columns % wide != 0;
     for (const WindowOperand& operand : shape_.operands) {
@@ -143,7 +204,7 @@ std::string print(const WindowPlan& plan) {
   for (size_t i = 0; i < plan.packed.size(); ++i) {
     text += plan.packed[i] ? ", factor " + std::to_string(i) + " packed" : "";
   }
-  return text;
+  return text + (!plan.trimmed.empty() ? ", places outside left out" : "");
 }
 
 } // namespace dnn::schedule

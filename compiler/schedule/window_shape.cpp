@@ -2,6 +2,7 @@
 #include "compiler/schedule/window.h"
 
 #include <algorithm>
+#include <array>
 
 namespace dnn::schedule {
 
@@ -136,6 +137,9 @@ private:
       if (accesses && operand.window != nullptr) {
         bool computed = part != operand.window || isInlined(operand.window);
         operand.halo = operand.window->fill.has_value() || computed;
+        if (!computed) {
+          operand.trims = trimsOf(operand.window);
+        }
         if (operand.halo && !fitsHalo(part, operand.window)) {
           return false;
         }
@@ -154,6 +158,48 @@ private:
       shape_.operands.push_back(std::move(operand));
     }
     return alongColumns;
+  }
+
+  /// What a sum without the zeros outside visits; nothing if some subscript is not of one dim and one reduced index.
+  std::vector<WindowTrim> trimsOf(ExprRef access) const {
+    std::vector<WindowTrim> trims;
+    graph::RangeAnalysis ranges(*op_, analysis_.function.symbols);
+    const std::vector<Dim>& sizes = op_->operands[access->operand]->type.dims;
+    for (size_t d = 0; d < access->args.size(); ++d) {
+      if (!access->fill || ranges.alwaysInRange(access->args[d], sizes[d])) {
+        continue;
+      }
+      graph::LinearForm form = *graph::linearForm(access->args[d]);
+      bool plain = *access->fill == 0 && sizes[d].isStatic() && form.constant.isStatic() && form.terms.size() == 2;
+      if (!plain) {
+        return {};
+      }
+      WindowTrim trim;
+      std::array<int64_t, 2> factors{}, extents{}; // of the dim, of the reduced index
+      for (const graph::LinearTerm& term : form.terms) {
+        bool own = term.atom->index < rank();
+        (own ? trim.dim : trim.reduced) = own ? term.atom->index : term.atom->index - rank();
+        factors[own ? 0 : 1] = term.factor;
+        extents[own ? 0 : 1] =
+            analysis_.dimOf(*op_, term.atom->index).isStatic() ? analysis_.extentOf(*op_, term.atom->index) : 0;
+      }
+      if (factors[0] == 0 || factors[1] == 0 || extents[0] * extents[1] == 0 || trim.dim == shape_.column) {
+        return {};
+      }
+      for (int64_t i = 0; i < extents[0]; ++i) {
+        for (int64_t r = 0; r < extents[1]; ++r) {
+          int64_t place = form.constant.constant() + factors[0] * i + factors[1] * r;
+          trim.pairs += place >= 0 && place < sizes[d].constant() ? 1 : 0;
+        }
+      }
+      bool again = std::ranges::any_of(
+          trims, [&](const WindowTrim& other) { return other.dim == trim.dim || other.reduced == trim.reduced; });
+      if (again) {
+        return {};
+      }
+      trims.push_back(trim);
+    }
+    return trims;
   }
 
   bool isInlined(ExprRef access) const { return isElementwise(*op_->operands[access->operand]->def); }

@@ -85,6 +85,9 @@ private:
   /// The body of a reduction at these values of its indices; packs and halos in the place of what they hold.
   Halide::Expr reductionBody(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name,
                              const std::vector<Halide::Expr>& indices);
+  /// Takes the points out of the domain at which a trimmed access is outside of its operand.
+  void leaveOut(const graph::Op& op, const schedule::OpSchedule& how, const std::vector<Halide::Expr>& indices,
+                Halide::RDom& domain);
   void defineHalo(const graph::Op& op, const schedule::Halo& halo, const std::string& name);
   void defineAccumulated(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   /// The body of a reduction at each of its points, where the schedule wants a buffer of them.

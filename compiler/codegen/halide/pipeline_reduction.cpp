@@ -104,6 +104,7 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     indices.push_back(r);
     stage.loops[1]->emplace(reducedLoop(q), r);
   }
+  leaveOut(op, how, indices, domain);
   Expr value = reductionBody(op, how, name, indices);
   if (!dependsOn(op.body, op.dims.size())) {
     value = mentioning(domain, value);

@@ -71,6 +71,21 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
   addStage(name, std::move(stage), halo.stage);
 }
 
+void PipelineBuilder::leaveOut(const Op& op, const schedule::OpSchedule& how, const std::vector<Expr>& indices,
+                               RDom& domain) {
+  graph::RangeAnalysis ranges(op, function_.symbols);
+  ExprLowering places = lowering(op, indices);
+  for (ExprRef access : how.trimmed) {
+    const TensorType& type = op.operands[access->operand]->type;
+    for (size_t d = 0; d < access->args.size(); ++d) {
+      if (!ranges.alwaysInRange(access->args[d], type.dims[d])) {
+        Expr place = Halide::cast<int32_t>(places.lower(access->args[d]));
+        domain.where(place >= 0 && place < extent(type.dims[d]));
+      }
+    }
+  }
+}
+
 Expr PipelineBuilder::reductionBody(const Op& op, const schedule::OpSchedule& how, const std::string& name,
                                     const std::vector<Expr>& indices) {
   std::vector<Expr> kept = indices;
@@ -89,6 +104,17 @@ Expr PipelineBuilder::reductionBody(const Op& op, const schedule::OpSchedule& ho
     }
     const Func& func = stages_.at(name + "_halo" + std::to_string(i)).func;
     bodies.replace(halo.part, fromStorage(func(innermostFirst(args)), halo.part->dtype));
+  }
+  graph::RangeAnalysis ranges(op, function_.symbols);
+  for (ExprRef access : how.trimmed) {
+    const graph::Value* operand = op.operands[access->operand];
+    std::vector<Expr> args;
+    for (size_t d = 0; d < access->args.size(); ++d) {
+      Expr place = Halide::cast<int32_t>(places.lower(access->args[d])), size = extent(operand->type.dims[d]);
+      bool inRange = ranges.alwaysInRange(access->args[d], operand->type.dims[d]);
+      args.push_back(inRange ? promised(access->args[d], place, size) : Halide::clamp(place, 0, size - 1));
+    }
+    bodies.replace(access, element(operand, args));
   }
   return bodies.lower(op.body);
 }
