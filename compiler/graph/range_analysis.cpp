@@ -156,7 +156,10 @@ Range RangeAnalysis::ofApply(ExprRef e) {
       return all;
     }
     if (e->op == ScalarOp::Div) {
-      return divisor.min == divisor.max ? fitted(ofDiv(arg(0), divisor.min), e->dtype) : all;
+      // The least divisor makes the most of a quotient; a large one leaves 0, or -1.
+      Range most = ofDiv(arg(0), divisor.min);
+      int64_t small = arg(0).min >= 0 ? 0 : -1;
+      return fitted(divisor.min == divisor.max ? most : join(most, {Dim(small), Dim(0), small, 0}), e->dtype);
     }
     bool unchanged = arg(0).min >= 0 && arg(0).max < divisor.min;
     return unchanged ? arg(0) : fitted({Dim(0), divisor.upper - Dim(1), 0, divisor.max - 1}, e->dtype);

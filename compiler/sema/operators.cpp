@@ -1,5 +1,6 @@
 // Operators: on what is known now they compute, on tensors they make element expressions.
 #include "compiler/sema/instantiator.h"
+#include "compiler/sema/ranges.h"
 #include "compiler/support/assert.h"
 
 #include <cmath>
@@ -267,10 +268,8 @@ Value Instantiator::applyOp(ScalarOp op, std::vector<Tensor> args, const std::ve
   }
   if (isInteger(type) && (op == ScalarOp::Div || op == ScalarOp::Mod)) {
     // Floor division is defined for positive divisors only.
-    ScalarPtr divisor = args[1].var ? nullptr : args[1].body;
-    auto* constant = divisor ? std::get_if<Integer>(&divisor->node) : nullptr;
-    bool positive = constant ? constant->value > 0 : divisor && std::get_if<ExtentRef>(&divisor->node);
-    if (!positive) {
+    std::optional<Dim> least = args[1].var ? std::nullopt : intervalOf(args[1].body, *out_).lo;
+    if (!least || !provedAtMost(Dim(1), *least, out_->symbols())) {
       error<DiagId::divisor_not_positive>(ranges[1], what);
       return Poison{};
     }

@@ -205,10 +205,8 @@ private:
           a.lo && a.hi && provedAtMost(Dim(0), *a.lo, symbols) && provedAtMost(*a.hi, *b.lo - Dim(1), symbols);
       return same ? a : Interval{Dim(0), *b.hi - Dim(1)};
     }
-    if (b.lo != b.hi || !b.lo->isStatic()) {
-      return {};
-    }
-    int64_t divisor = b.lo->constant();
+    bool constant = b.lo == b.hi && b.lo->isStatic();
+    int64_t divisor = b.lo->min(symbols); // the least one makes quotients extreme
     // floor((d·form + c) / d) = form + floor(c / d); a form that d does not divide is bounded by a number.
     auto divided = [&](const Dim& dim, int64_t worst) {
       Dim out(floorDiv(dim.constant(), divisor));
@@ -226,6 +224,9 @@ private:
     }
     if (a.hi) {
       out.hi = divided(*a.hi, a.hi->max(symbols));
+    }
+    if (!constant) { // a large one makes them 0, or -1
+      out = {pick(false, out.lo, Dim(a.lo && provedAtMost(Dim(0), *a.lo, symbols) ? 0 : -1)), pick(true, out.hi, Dim(0))};
     }
     return out;
   }
