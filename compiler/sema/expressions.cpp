@@ -185,6 +185,9 @@ Value Instantiator::findPart(const Instance& instance, const std::string& part, 
   if (prefix) {
     return std::make_shared<Instance>(Instance{{}, {}, range, path, instance.values, {}});
   }
+  if (parts.empty() && diags_.hasErrors()) {
+    return Poison{}; // the first call may be what failed
+  }
   error<DiagId::unknown_parameter>(partRange, path)
       .hint(parts.empty() ? "an instance has parameters from its first call on" : didYouMean(part, parts));
   return Poison{};

@@ -115,6 +115,7 @@ private:
     std::set<std::string> used; // carries that the body reads
   };
   std::vector<OpenScan> scans_;
+  std::vector<const ast::Reduce*> ended_; // those whose bodies end where the present operand begins
   // Of the definition that is being checked.
   std::set<std::string> used_;
   std::vector<const ast::Name*> declared_;     // parameters
@@ -138,11 +139,23 @@ private:
       candidates.insert(candidates.end(), scope.begin(), scope.end());
     }
     auto report = diags_.report<DiagId::unknown_name>(name.range, name.text);
-    if (const ast::Name* later = definedLater(name.text)) {
+    if (const ast::Reduce* ended = endedOver(name.text)) {
+      report.note(ended->head, "the body of this reducer is a product and has ended; put all of it into parentheses");
+    } else if (const ast::Name* later = definedLater(name.text)) {
       report.note(later->range, "it is defined here, behind its use");
     } else {
       report.hint(didYouMean(name.text, candidates));
     }
+  }
+
+  /// The reducer over this index that stands left of the present operand: `sum[k] a[k] + b[k]`; or null.
+  const ast::Reduce* endedOver(const std::string& index) const {
+    for (const ast::Reduce* reduce : ended_) {
+      if (std::ranges::any_of(reduce->indices, [&](const auto& binder) { return binder.name.text == index; })) {
+        return reduce;
+      }
+    }
+    return nullptr;
   }
 
   /// Where a statement that is still to come, of the present block or of one around it, defines the name; or null.
@@ -567,6 +580,22 @@ private:
     }
     if (auto* scan = ast::getIf<ast::Scan>(e)) {
       this->scan(*scan, 0);
+      return;
+    }
+    if (auto* binary = ast::getIf<ast::Binary>(e)) {
+      expression(*binary->left);
+      const ast::Expr* last = binary->left.get();
+      while (auto* inner = ast::getIf<ast::Binary>(*last)) {
+        last = inner->right.get();
+      }
+      auto* reduce = ast::getIf<ast::Reduce>(*last);
+      if (reduce) {
+        ended_.push_back(reduce);
+      }
+      expression(*binary->right);
+      if (reduce) {
+        ended_.pop_back();
+      }
       return;
     }
     forEachChild(e, [&](const ast::Expr& child) { expression(child); });
