@@ -1,8 +1,8 @@
 // What a parallel loop costs on this machine: build the target pool_bench, run it alone. Prints microseconds a loop,
 // minimum and median over repetitions, for a loop without work (the start-up), after a pause in which the workers may
 // have gone to sleep, and the speed-up of loops with a given amount of work.
-#include "runtime/pool/cpus.h"
 #include "runtime/pool/pool.h"
+#include "runtime/support/resources.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,8 +1,8 @@
 #include "compiler/driver/code.h"
 
 #include "compiler/driver/exit_code.h"
-#include "runtime/pool/cpus.h"
 #include "runtime/pool/kernel_abi.h"
+#include "runtime/support/resources.h"
 
 #include <cstdio>
 #include <set>

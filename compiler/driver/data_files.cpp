@@ -86,7 +86,8 @@ Result<int64_t> FileProbe::countExamples(const plan::Source& source) {
     paths.push_back(resolve(path));
   }
   runtime::Dataset data;
-  if (runtime::Status status = runtime::readExamples(source, paths, runtime::streamedFrom(), data); !status.ok()) {
+  constexpr uint64_t memory = 0; // only their number is wanted
+  if (runtime::Status status = runtime::readExamples(source, paths, memory, data); !status.ok()) {
     return Error{status.message, ""};
   }
   return static_cast<int64_t>(data.rows);

@@ -5,7 +5,7 @@
 #include "compiler/driver/interpreted_program.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/transform/pass_manager.h"
-#include "runtime/data/dataset.h"
+#include "runtime/data/gather.h"
 #include "runtime/data/statistics.h"
 #include "runtime/machine/machine.h"
 #include "runtime/random/philox.h"

@@ -1,9 +1,9 @@
 #include "compiler/driver/memory_estimate.h"
 
 #include "runtime/data/dataset.h"
-#include "runtime/data/probe.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/file.h"
+#include "runtime/support/input_file.h"
 
 #include <algorithm>
 
@@ -36,7 +36,8 @@ bool usesLibm(const graph::Module& module) {
 }
 
 struct Loading {
-  uint64_t held = 0; ///< the source's examples
+  uint64_t rows = 0; ///< that the source takes
+  uint64_t held = 0; ///< bytes of its examples
   uint64_t most = 0; ///< while they are loaded
 };
 
@@ -48,70 +49,81 @@ uint64_t rowBytes(const plan::Source& source) {
   return bytes;
 }
 
-/// Rows of a CSV file: its lines but for the header.
-uint64_t csvRows(const std::vector<uint8_t>& file) {
-  auto lines = static_cast<uint64_t>(std::ranges::count(file, '\n'));
-  bool open = !file.empty() && file.back() != '\n';
-  return std::max<uint64_t>(lines + (open ? 1 : 0), 1) - 1;
-}
-
-/// `all` rows are there at once, then those of the split beside them, with the order that picks them.
-Loading load(const plan::Source& source, uint64_t all, uint64_t besides) {
-  uint64_t first = 0;
-  uint64_t count = 0;
-  runtime::splitRange(source.split, all, first, count);
-  uint64_t bytes = rowBytes(source);
-  uint64_t split = source.split == 0 ? 0 : count * bytes + all * sizeof(uint32_t);
-  return {count * bytes, std::max(all * bytes + besides, all * bytes + split)};
-}
-
-Loading loadingOf(const plan::Source& source, const plan::Plan& plan) {
-  switch (source.kind) {
-  case plan::Source::Kind::Table: {
-    uint64_t bytes = source.rows * rowBytes(source); // the plan holds them too
-    return {2 * bytes, 2 * bytes};
+uint64_t fileBytes(const std::vector<std::string>& paths) {
+  uint64_t most = 0;
+  for (const std::string& path : paths) {
+    std::shared_ptr<runtime::InputFile> file;
+    most = std::max(most, runtime::InputFile::open(path, file).ok() ? file->size() : 0);
   }
-  case plan::Source::Kind::Generate: return load(source, source.rows, 0);
+  return most;
+}
+
+/// What is there besides, or instead, while `all` bytes of examples are read.
+uint64_t whileReading(const plan::Source& source, const std::vector<std::string>& paths, uint64_t all) {
+  switch (source.kind) {
+  case plan::Source::Kind::Csv:
+  case plan::Source::Kind::Text: return all / 2; // arrays grow by being copied
+  case plan::Source::Kind::Idx:
+  case plan::Source::Kind::Npy:
+  case plan::Source::Kind::Npz: return fileBytes(paths);
+  case plan::Source::Kind::Table:
+  case plan::Source::Kind::Generate:
+  case plan::Source::Kind::Cifar:
+  case plan::Source::Kind::Images: break;
+  }
+  return 0;
+}
+
+/// Of a source that reads files: they are loaded, so sequences count as what they are.
+Loading loadingOfFiles(const plan::Source& source, const plan::Plan& plan, uint64_t memory) {
+  std::vector<std::string> paths;
+  for (const std::string& path : source.paths) {
+    paths.push_back(runtime::resolvePath(plan.directory, path));
+  }
+  bool rowsTaken = source.kind != plan::Source::Kind::Text || source.text.lines; // windows are not split by rows
+  plan::Source whole = source;
+  if (rowsTaken) {
+    whole.split = 0;
+    whole.fold = 0;
+  }
+  runtime::Dataset data;
+  if (!runtime::readExamples(whole, paths, memory, data).ok()) {
+    return {};
+  }
+  uint64_t all = runtime::heldBytes(data.fields);
+  uint64_t most = all + whileReading(source, paths, all);
+  bool part = rowsTaken && (source.split != 0 || source.fold != 0);
+  Loading loading{data.rows, all, most};
+  if (part) { // the part taken stands beside all rows, with the order that picks them
+    std::vector<uint32_t> taken;
+    runtime::takenRows(source, data.rows, taken);
+    loading.rows = taken.size();
+    loading.held = all / std::max<uint64_t>(data.rows, 1) * loading.rows;
+    loading.most = std::max(most, all + loading.held + data.rows * sizeof(uint32_t));
+  }
+  if (!data.files.empty()) { // where each row begins, and which are taken
+    uint64_t places = (data.rows + (part ? loading.rows : 0)) * sizeof(uint32_t);
+    loading.held += places;
+    loading.most += places;
+  }
+  return loading;
+}
+
+Loading loadingOf(const plan::Source& source, const plan::Plan& plan, uint64_t memory) {
+  uint64_t bytes = source.rows * rowBytes(source);
+  switch (source.kind) {
+  case plan::Source::Kind::Table: return {source.rows, 2 * bytes, 2 * bytes}; // the plan holds them too
+  case plan::Source::Kind::Generate:
+    return source.fresh ? Loading{source.rows, 0, 0} : Loading{source.rows, bytes, bytes};
   case plan::Source::Kind::Npy:
   case plan::Source::Kind::Npz:
-  case plan::Source::Kind::Images: return load(source, source.rows, 0);
-  case plan::Source::Kind::Cifar: return load(source, source.rows, source.rows * rowBytes(source));
-  case plan::Source::Kind::Text: {
-    uint64_t tokens = source.rows;
-    if (source.text.lines) { // then those are lines, and a token has a byte at least
-      std::vector<uint8_t> file;
-      if (!runtime::readFile(runtime::resolvePath(plan.directory, source.paths[0]), file).ok()) {
-        return {};
-      }
-      tokens = file.size();
-    }
-    uint64_t bytes = tokens * sizeof(int32_t);
-    return {bytes, 3 * bytes};
+  case plan::Source::Kind::Images:
+  case plan::Source::Kind::Cifar:
+  case plan::Source::Kind::Text:
+  case plan::Source::Kind::Csv:
+  case plan::Source::Kind::Idx: break;
   }
-  case plan::Source::Kind::Csv: {
-    std::vector<uint8_t> file;
-    if (source.paths.empty() || !runtime::readFile(runtime::resolvePath(plan.directory, source.paths[0]), file).ok()) {
-      return {};
-    }
-    return load(source, csvRows(file), file.size());
-  }
-  case plan::Source::Kind::Idx: {
-    uint64_t rows = 0;
-    uint64_t largest = 0; // file; of a compressed one also the output as it grows
-    for (const std::string& path : source.paths) {
-      runtime::IdxProbe probe;
-      std::vector<uint8_t> file;
-      std::string resolved = runtime::resolvePath(plan.directory, path);
-      if (!runtime::probeIdx(resolved, probe).ok() || !runtime::readFile(resolved, file).ok()) {
-        return {};
-      }
-      rows = static_cast<uint64_t>(probe.dims[0]);
-      largest = std::max<uint64_t>(largest, file.size());
-    }
-    return load(source, rows, largest);
-  }
-  }
-  return {};
+  return loadingOfFiles(source, plan, memory);
 }
 
 } // namespace
@@ -121,12 +133,13 @@ MemoryEstimate estimateMemory(const plan::Plan& plan, const graph::Module& modul
                           .persistent = plan.persistentBytes,
                           .arena = plan.arenaBytes};
   uint64_t held = 0;
+  uint64_t memory = runtime::defaultDataMemory();
   for (const plan::Source& source : plan.sources) {
-    Loading loading = loadingOf(source, plan);
+    Loading loading = loadingOf(source, plan, memory - std::min(memory, held));
     estimate.data = std::max(estimate.data, held + loading.most);
     held += loading.held;
     if (source.shuffle) {
-      held += loading.held / std::max<uint64_t>(rowBytes(source), 1) * sizeof(uint32_t); // the order of an epoch
+      held += loading.rows * sizeof(uint32_t); // the order of an epoch
     }
   }
   // A checkpoint is written when the loading is long over.

@@ -6,9 +6,9 @@
 #include "compiler/driver/time_report.h"
 #include "compiler/driver/time_work.h"
 #include "compiler/support/assert.h"
-#include "runtime/data/dataset.h"
+#include "runtime/data/gather.h"
 #include "runtime/data/statistics.h"
-#include "runtime/pool/cpus.h"
+#include "runtime/support/resources.h"
 #include "runtime/train/clock.h"
 #include "runtime/train/watch.h"
 

@@ -18,6 +18,7 @@ enum Flag : int {
   Seed,
   Threads,
   Data,
+  DataMemory,
   Checkpoint,
   Log,
   Resume,
@@ -35,6 +36,7 @@ constexpr option flags[] = {
     {"seed", required_argument, nullptr, Seed},
     {"threads", required_argument, nullptr, Threads},
     {"data", required_argument, nullptr, Data},
+    {"data-memory", required_argument, nullptr, DataMemory},
     {"checkpoint", required_argument, nullptr, Checkpoint},
     {"log", required_argument, nullptr, Log},
     {"resume", no_argument, nullptr, Resume},
@@ -151,6 +153,12 @@ Status parseFlag(const plan::Plan& plan, int flag, const char* value, Options& o
     return status;
   }
   case Data: return parseData(plan, value, options.data);
+  case DataMemory: {
+    uint64_t megabytes = 0;
+    Status status = parseNumber("data-memory", value, 0, UINT32_MAX, megabytes);
+    options.dataMemory = megabytes << 20;
+    return status;
+  }
   case Checkpoint: options.checkpoint = value; break;
   case Log: options.log = value; break;
   case Resume: options.resume = true; break;
@@ -259,6 +267,8 @@ std::string helpText(const plan::Plan& plan, const std::string& program) {
   text += format("  --seed N            seed of all random numbers (default: %llu)\n",
                  static_cast<unsigned long long>(plan.seed));
   text += "  --data NAME=PATH    read this file instead; several files of one source: NAME=PATH,PATH\n"
+          "  --data-memory MB    examples that take more memory than this stay in their files (default: a quarter of\n"
+          "                      the machine's)\n"
           "  --in [NAME=]PATH    predict: input, .csv or .npy\n"
           "  --out [NAME=]PATH   predict: result, .csv or .npy (default: csv to the terminal)\n"
           "  --init [NAME=]PATH  take the values of an `init` from this checkpoint\n"

@@ -27,6 +27,7 @@ struct Options {
   std::optional<uint64_t> seed;
   int threads = 0; // 0 = as many as there are CPUs
   DataOverrides data;
+  uint64_t dataMemory = defaultDataMemory(); // bytes
   std::string checkpoint;
   std::string log;
   bool resume = false;

@@ -119,6 +119,7 @@ Status readTextInput(const plan::Plan& plan, const std::string& path, const Port
   }
   std::vector<int32_t> tokens;
   std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  text = withoutMark(text, source->text.unit);
   if (!port.varying.empty()) {
     return readSequences(*source, text, path, port, column, rows);
   }
@@ -263,7 +264,7 @@ Status readImagesInput(const plan::Plan& plan, const std::string& path, const Po
   Dataset data;
   data.fields.resize(1);
   makeColumn(images.fields[0], data.fields[0]);
-  if (Status status = dnn_load_images(images, {path}, data); !status.ok()) {
+  if (Status status = dnn_load_images(images, {path}, UINT64_MAX, data); !status.ok()) {
     return status;
   }
   column.bytes = std::move(data.fields[0].bytes);
@@ -295,11 +296,11 @@ Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port&
     return failure(ExitCode::Usage, "input `%s` has no rows, so it cannot come from csv; give it as .npy",
                    port.name.c_str());
   }
-  std::vector<uint8_t> file;
-  if (Status status = readFile(path, file); !status.ok()) {
+  std::shared_ptr<InputFile> file;
+  if (Status status = InputFile::open(path, file); !status.ok()) {
     return status;
   }
-  CsvReader reader({reinterpret_cast<const char*>(file.data()), file.size()}, path);
+  CsvReader reader(TextWindow(std::move(file)), path);
   std::vector<std::string> header;
   if (Status status = readCsvHeader(reader, path, header); !status.ok()) {
     return status;

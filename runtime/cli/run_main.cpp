@@ -7,9 +7,9 @@
 #include "runtime/cli/predict.h"
 #include "runtime/cli/sweep.h"
 #include "runtime/data/statistics.h"
-#include "runtime/pool/cpus.h"
 #include "runtime/pool/pool.h"
 #include "runtime/support/file.h"
+#include "runtime/support/resources.h"
 #include "runtime/support/text.h"
 #include "runtime/train/evaluate.h"
 #include "runtime/train/interrupt.h"
@@ -45,7 +45,7 @@ Status loadTrained(Machine& machine, const Options& options, TrainState& state) 
     if (!status.ok()) {
       return status;
     }
-    DataStore store(machine, options.data);
+    DataStore store(machine, options.data, options.dataMemory);
     status = fillStatistics(machine, store);
     return status.ok() ? loadInitialValues(machine, plan.phases[0].inits, silent) : status;
   }
@@ -72,7 +72,7 @@ Status runEval(Machine& machine, const Options& options) {
     return failure(ExitCode::Usage, "this program has no evaluation; see --help for its commands");
   }
   InterruptGuard guard;
-  DataStore store(machine, options.data);
+  DataStore store(machine, options.data, options.dataMemory);
   if (Status status = loadEvaluated(machine, store, state); !status.ok()) {
     return status;
   }
@@ -93,7 +93,7 @@ Status runCommand(Machine& machine, const Options& options, const char* program)
   case Options::Command::Help: std::fputs(helpText(machine.plan(), program).c_str(), stdout); return success();
   case Options::Command::Info: printInfo(machine.plan()); return success();
   case Options::Command::Train: {
-    DataStore store(machine, options.data);
+    DataStore store(machine, options.data, options.dataMemory);
     return Trainer(machine, store, options).run();
   }
   case Options::Command::Eval: return runEval(machine, options);

@@ -155,7 +155,7 @@ Status trainSweep(const DnnModule& first, const Options& options) {
     if (row == rows.end()) {
       row = rows.insert(rows.end(), Row{settings, 0, 0, {}});
     }
-    DataStore store(machine, options.data);
+    DataStore store(machine, options.data, options.dataMemory);
     Trainer trainer(machine, store, options);
     last = trainer.run();
     ++row->runs;

@@ -8,17 +8,10 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <set>
 
 namespace dnn::runtime {
 
-CsvReader::CsvReader(std::string_view text, std::string_view name) : text_(text), name_(name) {
-  if (text_.substr(0, 3) == "\xEF\xBB\xBF") {
-    at_ = 3;
-  }
-}
-
-bool CsvReader::quotedCell(std::string_view& cell, Status& status) {
+CsvReader::Found CsvReader::quotedCell(std::string_view& cell, Status& status) {
   size_t start = ++at_;
   std::string* unescaped = nullptr;
   while (true) {
@@ -26,7 +19,7 @@ bool CsvReader::quotedCell(std::string_view& cell, Status& status) {
     if (quote == std::string_view::npos) {
       status = failure(ExitCode::BadInput, "%s:%llu: a cell that starts with a double quote never ends", name_.c_str(),
                        static_cast<unsigned long long>(nextLine_));
-      return false;
+      return window_.ends() ? Found::Error : Found::PartOfOne;
     }
     bool doubled = quote + 1 < text_.size() && text_[quote + 1] == '"';
     if (doubled && unescaped == nullptr) {
@@ -42,27 +35,29 @@ bool CsvReader::quotedCell(std::string_view& cell, Status& status) {
   }
   nextLine_ += static_cast<uint64_t>(
       std::count(text_.begin() + static_cast<int64_t>(start), text_.begin() + static_cast<int64_t>(at_), '\n'));
+  if (at_ + 2 > text_.size() && !window_.ends()) {
+    return Found::PartOfOne; // a second quote or a line end may follow
+  }
   bool ends = at_ == text_.size() || text_[at_] == ',' || text_[at_] == '\n' || text_.substr(at_, 2) == "\r\n";
   if (!ends) {
     status = failure(ExitCode::BadInput, "%s:%llu: text after the closing double quote of a cell", name_.c_str(),
                      static_cast<unsigned long long>(nextLine_));
   }
-  return ends;
+  return ends ? Found::Record : Found::Error;
 }
 
-bool CsvReader::next(std::vector<std::string_view>& cells, Status& status) {
+CsvReader::Found CsvReader::parse(std::vector<std::string_view>& cells, Status& status) {
   cells.clear();
   unescaped_.clear();
-  if (text_.find_first_not_of("\r\n", at_) == std::string_view::npos) {
-    at_ = text_.size();
-    return false;
+  at_ = 0;
+  if (!isRecord_ && text_.find_first_not_of("\r\n") == std::string_view::npos) {
+    return window_.ends() ? Found::End : Found::PartOfOne;
   }
-  line_ = nextLine_;
   while (true) {
     std::string_view cell;
     if (at_ < text_.size() && text_[at_] == '"') {
-      if (!quotedCell(cell, status)) {
-        return false;
+      if (Found found = quotedCell(cell, status); found != Found::Record) {
+        return found;
       }
     } else {
       size_t end = at_;
@@ -82,9 +77,36 @@ bool CsvReader::next(std::vector<std::string_view>& cells, Status& status) {
       continue;
     }
     at_ += at_ < text_.size() && text_[at_] == '\r' ? 1 : 0;
-    at_ += at_ < text_.size() && text_[at_] == '\n' ? 1 : 0;
+    if (at_ == text_.size() && !window_.ends()) {
+      return Found::PartOfOne;
+    }
+    at_ += at_ < text_.size() ? 1 : 0; // a line end
     ++nextLine_;
-    return true;
+    return Found::Record;
+  }
+}
+
+bool CsvReader::next(std::vector<std::string_view>& cells, Status& status) {
+  window_.drop(at_);
+  line_ = nextLine_;
+  while (true) {
+    text_ = window_.text();
+    nextLine_ = line_;
+    bool whole = window_.ends() || (started_ || text_.size() > 3);
+    if (whole && !started_) {
+      started_ = true;
+      window_.drop(text_.starts_with("\xEF\xBB\xBF") ? 3 : 0);
+      text_ = window_.text();
+    }
+    Found found = whole ? parse(cells, status) : Found::PartOfOne;
+    if (found != Found::PartOfOne) {
+      at_ = found == Found::Record ? at_ : text_.size();
+      return found == Found::Record;
+    }
+    status = success();
+    if (!window_.grow(status) && !status.ok()) {
+      return false;
+    }
   }
 }
 
@@ -125,8 +147,10 @@ std::string listOf(const std::vector<std::string>& header) {
   return text;
 }
 
-Status findColumn(const std::vector<std::string>& header, std::string_view name, const std::string& wanted,
-                  uint32_t& position) {
+} // namespace
+
+Status findCsvColumn(const std::vector<std::string>& header, std::string_view name, const std::string& wanted,
+                     uint32_t& position) {
   auto found = std::find(header.begin(), header.end(), wanted);
   if (found == header.end()) {
     return failure(ExitCode::BadInput, "`%s` has no column `%s`; its columns are %s", std::string(name).c_str(),
@@ -135,6 +159,8 @@ Status findColumn(const std::vector<std::string>& header, std::string_view name,
   position = static_cast<uint32_t>(found - header.begin());
   return success();
 }
+
+namespace {
 
 template <class T> bool parseNumber(std::string_view cell, T& value) {
   if (cell.size() > 1 && cell[0] == '+' && cell[1] != '-') {
@@ -242,6 +268,11 @@ std::string_view trimmed(std::string_view cell) {
   return cell.substr(first, cell.find_last_not_of(" \t") - first + 1);
 }
 
+double numberIn(std::string_view cell) {
+  double value = NAN;
+  return parseNumber(cell, value) && std::isfinite(value) ? value : NAN;
+}
+
 bool isMissing(std::string_view cell) {
   for (std::string_view spelling : {"", "NA", "N/A", "NaN", "nan", "null", "?"}) {
     if (cell == spelling) {
@@ -310,10 +341,10 @@ Status selectCsvColumns(const std::vector<std::string>& header, std::string_view
     for (const plan::CsvRun& run : columns[field].runs) {
       uint32_t first = 0;
       uint32_t last = 0;
-      if (Status status = findColumn(header, name, run.first, first); !status.ok()) {
+      if (Status status = findCsvColumn(header, name, run.first, first); !status.ok()) {
         return status;
       }
-      if (Status status = findColumn(header, name, run.last, last); !status.ok()) {
+      if (Status status = findCsvColumn(header, name, run.last, last); !status.ok()) {
         return status;
       }
       bool only = columns[field].runs.size() == 1;
@@ -336,107 +367,51 @@ Status selectCsvColumns(const std::vector<std::string>& header, std::string_view
   return success();
 }
 
-namespace {
-
-Status wrongCellCount(std::string_view name, unsigned long long line, size_t found, size_t wanted) {
-  return failure(ExitCode::BadInput, "%s:%llu: this line has %zu cells, the first line has %zu",
-                 std::string(name).c_str(), line, found, wanted);
+Status checkCellCount(const CsvReader& reader, std::string_view name, size_t found, size_t wanted) {
+  return found == wanted
+             ? success()
+             : failure(ExitCode::BadInput, "%s:%llu: this line has %zu cells, the first line has %zu",
+                       std::string(name).c_str(), static_cast<unsigned long long>(reader.line()), found, wanted);
 }
 
-/// The mean of each column of a field that asks for it, over the rows taken and the cells that are there.
-struct Means {
-  std::vector<std::vector<double>> values; // by column, then row; NaN = missing
-
-  void fill(const std::vector<uint32_t>& taken, std::vector<double>& fills) const {
-    for (size_t column = 0; column < fills.size(); ++column) {
-      double sum = 0;
-      uint64_t count = 0;
-      for (uint32_t row : taken) {
-        double value = values[column][row];
-        sum += std::isnan(value) ? 0 : value;
-        count += std::isnan(value) ? 0 : 1;
-      }
-      fills[column] = count > 0 ? sum / static_cast<double>(count) : 0;
-    }
-  }
-};
-
-} // namespace
-
-Status describeCsv(std::string_view text, std::string_view name, const std::vector<plan::Port>& fields,
-                   const std::function<void(uint64_t rows, std::vector<uint32_t>& taken)>& take,
-                   std::vector<plan::CsvField>& columns) {
-  CsvReader reader(text, name);
-  std::vector<std::string> header;
-  CsvSelection selection;
-  Status status = readCsvHeader(reader, name, header);
-  status = status.ok() ? selectCsvColumns(header, name, fields, columns, selection) : status;
-  if (!status.ok()) {
+Status appendCsvRow(const CsvReader& reader, std::string_view name, const std::vector<std::string>& header,
+                    const std::vector<plan::Port>& fields, const CsvSelection& selection,
+                    const std::vector<std::string_view>& cells, std::vector<Column>& columns) {
+  if (Status status = checkCellCount(reader, name, cells.size(), header.size()); !status.ok()) {
     return status;
   }
-  std::vector<std::set<std::string, std::less<>>> names(columns.size());
-  std::vector<Means> means(columns.size());
-  std::vector<std::string_view> cells;
-  uint64_t rows = 0;
-  while (reader.next(cells, status)) {
-    if (cells.size() != header.size()) {
-      return wrongCellCount(name, reader.line(), cells.size(), header.size());
-    }
-    ++rows;
-    for (size_t field = 0; field < columns.size(); ++field) {
-      std::vector<std::vector<double>>& values = means[field].values;
-      bool wanted = !columns[field].fills.empty() && std::isnan(columns[field].fills[0]);
-      values.resize(wanted ? selection.columns[field].size() : 0);
-      for (size_t i = 0; i < selection.columns[field].size(); ++i) {
-        std::string_view cell = trimmed(cells[selection.columns[field][i]]);
-        bool missing = isMissing(cell);
-        if (columns[field].categorical && !missing && !names[field].contains(cell)) {
-          names[field].emplace(cell);
-        }
-        if (wanted) {
-          double value = NAN; // a cell that is no number is reported when the file is loaded
-          bool number = !missing && parseNumber(cell, value) && std::isfinite(value);
-          values[i].push_back(number ? value : NAN);
-        }
+  for (size_t field = 0; field < selection.columns.size(); ++field) {
+    const plan::CsvField& rule = *selection.rules[field];
+    for (size_t i = 0; i < selection.columns[field].size(); ++i) {
+      uint32_t column = selection.columns[field][i];
+      std::string_view cell = trimmed(cells[column]);
+      std::string problem;
+      std::vector<uint8_t>& bytes = columns[field].bytes;
+      bool good = true;
+      if (rule.tokens) {
+        good = appendTokens(cell, *selection.tokenizer, fields[field].dims[0], columns[field], problem);
+      } else if (rule.categorical) {
+        good = appendCategory(cell, rule, bytes, problem);
+      } else if (!rule.fills.empty() && isMissing(cell)) {
+        append(bytes, static_cast<float>(rule.fills[i]));
+      } else if (cell.empty()) {
+        problem = "the cell is empty; `missing = mean` or `missing = 0` says what stands for it";
+        good = false;
+      } else {
+        good = appendTyped(cell, fields[field].dtype, fields[field].bound, bytes, problem);
+      }
+      if (!good) {
+        return failure(ExitCode::BadInput, "%s:%llu, column `%s`: %s", std::string(name).c_str(),
+                       static_cast<unsigned long long>(reader.line()), printable(header[column]).c_str(),
+                       problem.c_str());
       }
     }
-  }
-  if (!status.ok()) {
-    return status;
-  }
-  std::vector<uint32_t> taken;
-  take(rows, taken);
-  for (size_t field = 0; field < columns.size(); ++field) {
-    plan::CsvField& column = columns[field];
-    if (column.categorical && names[field].empty()) {
-      return failure(ExitCode::BadInput, "`%s`: column `%s` has no categories", std::string(name).c_str(),
-                     printable(column.runs[0].first).c_str());
-    }
-    if (column.categorical) {
-      column.categories.assign(names[field].begin(), names[field].end());
-    }
-    if (!means[field].values.empty()) {
-      means[field].fill(taken, column.fills);
+    if (columns[field].lengths) {
+      const Column& sequences = columns[field - 1];
+      appendLength(sequences, sequences.starts.size() - 2, columns[field]);
     }
   }
   return success();
-}
-
-Status joinCsvTexts(std::string_view text, std::string_view name, const plan::CsvField& field,
-                    std::string_view separator, std::string& joined) {
-  CsvReader reader(text, name);
-  std::vector<std::string> header;
-  uint32_t column = 0;
-  Status status = readCsvHeader(reader, name, header);
-  status = status.ok() ? findColumn(header, name, field.runs[0].first, column) : status;
-  std::vector<std::string_view> cells;
-  while (status.ok() && reader.next(cells, status)) {
-    if (cells.size() != header.size()) {
-      return wrongCellCount(name, reader.line(), cells.size(), header.size());
-    }
-    joined.append(trimmed(cells[column])).append(separator);
-  }
-  return status;
 }
 
 Status readCsvRows(CsvReader& reader, std::string_view name, const std::vector<std::string>& header,
@@ -444,36 +419,8 @@ Status readCsvRows(CsvReader& reader, std::string_view name, const std::vector<s
                    uint64_t& rows) {
   std::vector<std::string_view> cells;
   Status status;
-  rows = 0;
-  while (reader.next(cells, status)) {
-    if (cells.size() != header.size()) {
-      return wrongCellCount(name, reader.line(), cells.size(), header.size());
-    }
-    for (size_t field = 0; field < selection.columns.size(); ++field) {
-      const plan::CsvField& rule = *selection.rules[field];
-      for (size_t i = 0; i < selection.columns[field].size(); ++i) {
-        uint32_t column = selection.columns[field][i];
-        std::string_view cell = trimmed(cells[column]);
-        std::string problem = "the cell is empty; `missing = mean` or `missing = 0` says what stands for it";
-        std::vector<uint8_t>& bytes = columns[field].bytes;
-        bool good = true;
-        if (rule.tokens) {
-          good = appendTokens(cell, *selection.tokenizer, fields[field].dims[0], columns[field], problem);
-        } else if (rule.categorical) {
-          good = appendCategory(cell, rule, bytes, problem);
-        } else if (!rule.fills.empty() && isMissing(cell)) {
-          append(bytes, static_cast<float>(rule.fills[i]));
-        } else {
-          good = !cell.empty() && appendTyped(cell, fields[field].dtype, fields[field].bound, bytes, problem);
-        }
-        if (!good) {
-          return failure(ExitCode::BadInput, "%s:%llu, column `%s`: %s", std::string(name).c_str(),
-                         static_cast<unsigned long long>(reader.line()), printable(header[column]).c_str(),
-                         problem.c_str());
-        }
-      }
-    }
-    ++rows;
+  for (rows = 0; status.ok() && reader.next(cells, status); ++rows) {
+    status = appendCsvRow(reader, name, header, fields, selection, cells, columns);
   }
   return status;
 }

@@ -21,7 +21,6 @@ namespace {
 
 Status makeColumns(const Source& source, Dataset& data) {
   data.fields.resize(source.fields.size());
-  data.files.resize(source.fields.size());
   for (size_t i = 0; i < source.fields.size(); ++i) {
     if (!makeColumn(source.fields[i], data.fields[i])) {
       return failure(ExitCode::BadInput, "a row of field `%s` of `%s` is too large", source.fields[i].name.c_str(),
@@ -150,22 +149,22 @@ void takenRows(const Source& source, uint64_t rows, std::vector<uint32_t>& taken
   }
 }
 
-Status readExamples(const Source& source, const std::vector<std::string>& paths, uint64_t streamFrom, Dataset& data) {
+Status readExamples(const Source& source, const std::vector<std::string>& paths, uint64_t memory, Dataset& data) {
   Status status = makeColumns(source, data);
   if (!status.ok()) {
     return status;
   }
   switch (source.kind) {
   case Source::Kind::Idx:
-  case Source::Kind::Npy: status = loadArrays(source, paths, streamFrom, data); break;
+  case Source::Kind::Npy: status = loadArrays(source, paths, memory, data); break;
   case Source::Kind::Npz: status = loadNpz(source, paths, data); break;
-  case Source::Kind::Cifar: status = loadCifar(source, paths, data); break;
+  case Source::Kind::Cifar: status = loadCifar(source, paths, memory, data); break;
   case Source::Kind::Images:
-    status = dnn_load_images != nullptr ? dnn_load_images(source, paths, data)
+    status = dnn_load_images != nullptr ? dnn_load_images(source, paths, memory, data)
                                         : failure(ExitCode::Internal, "this program was linked without images");
     break;
-  case Source::Kind::Csv: status = loadCsv(source, paths, data); break;
-  case Source::Kind::Text: status = loadText(source, paths, data); break;
+  case Source::Kind::Csv: status = loadCsv(source, paths, memory, data); break;
+  case Source::Kind::Text: status = loadText(source, paths, memory, data); break;
   case Source::Kind::Table: status = loadTable(source, data); break;
   case Source::Kind::Generate: return failure(ExitCode::Internal, "`%s` is computed, not read", source.name.c_str());
   }
@@ -173,15 +172,19 @@ Status readExamples(const Source& source, const std::vector<std::string>& paths,
   if (status.ok() && takesPart(source) && (source.kind != Source::Kind::Text || source.text.lines)) {
     std::vector<uint32_t> taken;
     takenRows(source, data.rows, taken);
-    bool streamed = false;
+    std::vector<bool> elsewhere(data.fields.size());
+    for (const std::unique_ptr<RowFiles>& file : data.files) {
+      for (size_t field : file->fields) {
+        elsewhere[field] = true;
+      }
+    }
     for (size_t i = 0; i < data.fields.size(); ++i) {
-      streamed = streamed || data.files[i] != nullptr;
-      if (data.files[i] == nullptr) {
+      if (!elsewhere[i]) {
         keepRows(taken, data.fields[i]);
       }
     }
     data.rows = taken.size();
-    if (streamed) {
+    if (!data.files.empty()) {
       data.taken = std::move(taken);
     }
   }
@@ -216,7 +219,7 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
     result->rows = source.rows;
   } else {
     status = source.kind == Source::Kind::Generate ? generate(machine_, source, *result)
-                                                   : readExamples(source, paths, streamFrom, *result);
+                                                   : readExamples(source, paths, memory_, *result);
   }
   if (status.ok() && result->rows > UINT32_MAX) {
     status = failure(ExitCode::BadInput, "`%s` has more than 2^32 - 1 examples", sourceName.c_str());
@@ -238,137 +241,8 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
                  static_cast<unsigned long long>(source.knownRows));
   }
   data = result.get();
+  memory_ -= std::min(memory_, heldBytes(result->fields));
   loaded_[sourceName] = std::move(result);
-  return success();
-}
-
-namespace {
-
-Status gatherFromFile(const Dataset& data, size_t field, const uint32_t* order, uint64_t first, uint64_t count,
-                      uint8_t* to) {
-  const RowFile& file = *data.files[field];
-  auto rowInFile = [&](uint64_t position) {
-    uint64_t row = order != nullptr ? order[position] : position;
-    return data.taken.empty() ? row : uint64_t{data.taken[row]};
-  };
-  for (uint64_t i = first; i < first + count; ++i) {
-    if (Status status = file.read(rowInFile(i), 1, to); !status.ok()) {
-      return status;
-    }
-    to += data.fields[field].rowBytes;
-  }
-  for (uint64_t i = first + count; i < std::min(first + 2 * count, data.rows); ++i) {
-    file.expect(rowInFile(i));
-  }
-  return success();
-}
-
-} // namespace
-
-Status rowOf(const Dataset& data, size_t field, uint64_t row, std::vector<uint8_t>& scratch, const uint8_t*& at) {
-  const RowFile* file = data.files[field].get();
-  if (file == nullptr) {
-    at = data.fields[field].row(row);
-    return success();
-  }
-  scratch.resize(data.fields[field].rowBytes);
-  at = scratch.data();
-  return file->read(data.taken.empty() ? row : data.taken[row], 1, scratch.data());
-}
-
-Status makeFresh(Machine& machine, const Dataset& data, uint64_t number, uint64_t count, uint64_t epoch) {
-  const Source& source = *data.fresh;
-  const plan::Entry& maker = machine.plan().entries[source.generateEntry];
-  if (Status status = machine.call(source.generateEntry, static_cast<int64_t>(count), {source.seed, number, epoch});
-      !status.ok()) {
-    return status;
-  }
-  // The entries share their memory, so all results leave it before the first one comes back.
-  data.batch.clear();
-  for (const plan::Port& port : maker.outputs) {
-    const uint8_t* start = machine.arena(port.offset);
-    data.batch.insert(data.batch.end(), start, start + count * byteCount(port.dtype, port.dims));
-  }
-  return success();
-}
-
-int64_t lengthOf(const Dataset& data, uint64_t row) {
-  int32_t length = 0;
-  if (data.lengths) {
-    std::memcpy(&length, data.fields[*data.lengths].row(row), sizeof length);
-  }
-  return length;
-}
-
-int64_t longest(const Dataset& data, const uint32_t* order, uint64_t first, uint64_t count) {
-  int64_t most = 0;
-  for (uint64_t i = first; data.lengths && i < first + count; ++i) {
-    most = std::max(most, lengthOf(data, order != nullptr ? order[i] : i));
-  }
-  return most;
-}
-
-void setLength(Machine& machine, const plan::Entry& entry, const Dataset& data, size_t input, int64_t length) {
-  if (data.lengths) {
-    std::vector<int64_t> lengths = machine.lengths();
-    lengths.resize(std::max(lengths.size(), entry.lengths.size()));
-    lengths[entry.inputs[input + *data.lengths].lengthOf - 1] = length;
-    machine.setLengths(std::move(lengths));
-  }
-}
-
-Status gatherField(const Dataset& data, size_t field, const uint32_t* order, uint64_t first, uint64_t count,
-                   int64_t length, uint8_t* to) {
-  const Column& column = data.fields[field];
-  if (data.files[field] != nullptr) {
-    return gatherFromFile(data, field, order, first, count, to);
-  }
-  if (column.placeBytes > 0) {
-    for (uint64_t i = first; i < first + count; ++i) {
-      uint64_t row = order != nullptr ? order[i] : i;
-      uint64_t bytes = column.bytesOf(row);
-      uint64_t all = column.bytesFor(length);
-      std::memcpy(to, column.row(row), bytes);
-      std::memset(to + bytes, 0, all - bytes);
-      to += all;
-    }
-    return success();
-  }
-  if (order == nullptr && column.stride == column.rowBytes) {
-    std::memcpy(to, column.row(first), count * column.rowBytes);
-    return success();
-  }
-  for (uint64_t row = first; row < first + count; ++row) {
-    std::memcpy(to, column.row(order != nullptr ? order[row] : row), column.rowBytes);
-    to += column.rowBytes;
-  }
-  return success();
-}
-
-Status gatherBatch(Machine& machine, const plan::Entry& entry, const Dataset& data, const uint32_t* order,
-                   uint64_t first, uint64_t count, BatchPlace place) {
-  if (data.fresh != nullptr && !place.made) {
-    auto batch = static_cast<uint64_t>(machine.plan().entries[data.fresh->generateEntry].batch);
-    uint64_t number = place.epoch * ((data.rows + batch - 1) / batch) + first / batch;
-    if (Status status = makeFresh(machine, data, number, count, place.epoch); !status.ok()) {
-      return status;
-    }
-  }
-  const uint8_t* made = data.batch.data();
-  int64_t length = place.length > 0 ? place.length : longest(data, order, first, count);
-  setLength(machine, entry, data, place.input, length);
-  for (size_t i = 0; i < data.fields.size(); ++i) {
-    const Column& column = data.fields[i];
-    uint8_t* to = machine.arena(entry.inputs[place.input + i].offset) + place.row * column.bytesFor(length);
-    if (data.fresh != nullptr) {
-      std::memcpy(to, made, count * column.rowBytes);
-      made += count * column.rowBytes;
-      continue;
-    }
-    if (Status status = gatherField(data, i, order, first, count, length, to); !status.ok()) {
-      return status;
-    }
-  }
   return success();
 }
 

@@ -121,16 +121,14 @@ bool makeColumn(const plan::Port& port, Column& column) {
     column.placeBytes = column.rowBytes / static_cast<uint64_t>(port.dims[0]);
     column.starts = {0};
   }
+  column.lengths = port.lengthOf > 0;
   return true;
 }
 
-void fillLengths(const Column& sequences, Column& lengths) {
-  lengths.bytes.clear();
-  for (uint64_t row = 0; row + 1 < sequences.starts.size(); ++row) {
-    auto length = static_cast<int32_t>(sequences.bytesOf(row) / sequences.placeBytes);
-    const auto* bytes = reinterpret_cast<const uint8_t*>(&length);
-    lengths.bytes.insert(lengths.bytes.end(), bytes, bytes + sizeof length);
-  }
+void appendLength(const Column& sequences, uint64_t row, Column& lengths) {
+  auto length = static_cast<int32_t>(sequences.bytesOf(row) / sequences.placeBytes);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&length);
+  lengths.bytes.insert(lengths.bytes.end(), bytes, bytes + sizeof length);
 }
 
 bool convertInto(FileType from, const uint8_t* values, uint64_t count, Column& column, uint64_t& bad) {

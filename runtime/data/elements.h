@@ -37,7 +37,12 @@ struct Column {
 
   uint64_t placeBytes = 0;      // > 0: the rows are sequences, with so many bytes for each place
   std::vector<uint64_t> starts; // of sequences: where each begins in `bytes`, then the end of the last one
+  bool lengths = false;         // the values are the lengths of the field before it
 
+  void clear() {
+    bytes.clear();
+    starts.resize(placeBytes > 0 ? 1 : 0); // what is left of them is the 0
+  }
   const uint8_t* row(uint64_t index) const {
     return placeBytes > 0 ? bytes.data() + starts[index] : (view != nullptr ? view : bytes.data()) + index * stride;
   }
@@ -51,8 +56,8 @@ struct Column {
 /// An empty column with the type of the port's rows. False if a row would be larger than 2^40 bytes.
 bool makeColumn(const plan::Port& port, Column& column);
 
-/// Fills an i32 column with the number of places of each of the sequences.
-void fillLengths(const Column& sequences, Column& lengths);
+/// Appends the number of places of a sequence to an i32 column.
+void appendLength(const Column& sequences, uint64_t row, Column& lengths);
 
 /// Appends `count` values, converted to the column's type: to floats always (rounded to nearest), to integers where
 /// the value is one and fits. `bad` is the index of the first value that does not convert.

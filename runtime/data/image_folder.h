@@ -17,9 +17,9 @@ struct ImageList {
   std::vector<int32_t> labels; // positions in Source::classes; empty without classes
 };
 
-/// Lists the images of a source; without labels the path may also be that of one image. A source with labels whose classes are not known yet gets them: the names of the
-/// folders, in the order of their bytes.
-/// Errors: no folder; no class folders, an empty one, one that the known classes lack; a folder among images.
+/// Lists the images of a source; without labels the path may also be that of one image. A source with labels whose
+/// classes are not known yet gets them: the names of the folders, in the order of their bytes. Errors: no folder; no
+/// class folders, an empty one, one that the known classes lack; a folder among images.
 Status listImages(const std::string& folder, plan::Source& source, ImageList& images);
 
 } // namespace dnn::runtime

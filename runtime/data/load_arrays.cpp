@@ -1,4 +1,5 @@
-// Files that hold arrays: IDX, .npy, .npz, CIFAR.
+// Files that hold arrays: IDX, .npy, .npz.
+#include "runtime/data/array_file.h"
 #include "runtime/data/idx.h"
 #include "runtime/data/loaders.h"
 #include "runtime/data/npy.h"
@@ -27,6 +28,7 @@ Status readArray(Source::Kind kind, const std::string& path, FileArray& array) {
     Status status = readIdx(file.data(), file.size(), path, header, array.values);
     array.type = header.type;
     array.dims = header.dims;
+    array.count = array.values.size() / static_cast<uint64_t>(byteSize(header.type));
     return status;
   }
   return readNpy(file.data(), file.size(), path, array);
@@ -44,27 +46,11 @@ Status takeArray(const plan::Port& field, const std::string& name, FileArray arr
                    describe(field.dtype, field.dims).c_str());
   }
   rows = static_cast<uint64_t>(array.dims[0]);
-  uint64_t perRow = 0;
-  elementCount(rowDims, perRow);
-  uint64_t bad = 0;
-  auto place = [&](uint64_t index) {
-    return perRow == 1 ? format("row %llu", u(index / perRow))
-                       : format("row %llu, element %llu", u(index / perRow), u(index % perRow));
-  };
   if (fileType(column.dtype) == array.type && array.type != FileType::Bool) {
     column.bytes = std::move(array.values); // images are the largest thing that a small program holds: once is enough
-  } else if (!convertInto(array.type, array.values.data(), rows * perRow, column, bad)) {
-    const uint8_t* value = array.values.data() + bad * static_cast<uint64_t>(byteSize(array.type));
-    return failure(ExitCode::BadInput, "%s, %s: %s is no value of type %s, which field `%s` has", name.c_str(),
-                   place(bad).c_str(), valueText(array.type, value).c_str(), dnn::runtime::name(field.dtype),
-                   field.name.c_str());
+    return checkValues(field, name, column, 0);
   }
-  std::string reason;
-  if (findBadValue(column, field.bound, bad, reason)) {
-    return failure(ExitCode::BadInput, "%s, %s: the value of field `%s` %s", name.c_str(), place(bad).c_str(),
-                   field.name.c_str(), reason.c_str());
-  }
-  return success();
+  return appendValues(field, name, array.type, array.values.data(), array.count, 0, column);
 }
 
 Status sameRows(const std::string& firstName, uint64_t firstRows, const std::string& name, uint64_t rows) {
@@ -77,15 +63,19 @@ std::string quoted(const std::string& path) { return "`" + path + "`"; }
 
 } // namespace
 
-Status loadArrays(const Source& source, const std::vector<std::string>& paths, uint64_t streamFrom, Dataset& data) {
+Status loadArrays(const Source& source, const std::vector<std::string>& paths, uint64_t memory, Dataset& data) {
   if (paths.size() != source.fields.size()) {
     return failure(ExitCode::Usage, "`%s` reads %zu files, one a field, and %zu are given; separate them by commas",
                    source.name.c_str(), source.fields.size(), paths.size());
   }
+  auto left = [&] { return memory - std::min(memory, heldBytes(data.fields)); };
   for (size_t i = 0; i < paths.size(); ++i) {
     uint64_t rows = 0;
-    Status status = RowFile::open(paths[i], source.fields[i], streamFrom, data.files[i], rows);
-    if (status.ok() && data.files[i] == nullptr) {
+    std::unique_ptr<RowFiles> file;
+    Status status = openArrayFile(paths[i], source.fields[i], i, left(), file, rows);
+    if (status.ok() && file != nullptr) {
+      data.files.push_back(std::move(file));
+    } else if (status.ok()) {
       FileArray array;
       status = readArray(source.kind, paths[i], array);
       status =
@@ -168,7 +158,9 @@ Status loadNpz(const Source& source, const std::vector<std::string>& paths, Data
   auto nameOf = [&](size_t i) { return "`" + source.members[i] + "` in `" + paths[0] + "`"; };
   for (size_t i = 0; i < source.fields.size(); ++i) {
     if (source.fields[i].lengthOf > 0) {
-      fillLengths(data.fields[i - 1], data.fields[i]);
+      for (uint64_t row = 0; row < data.rows; ++row) {
+        appendLength(data.fields[i - 1], row, data.fields[i]);
+      }
       continue;
     }
     FileArray array;
@@ -196,60 +188,6 @@ Status loadNpz(const Source& source, const std::vector<std::string>& paths, Data
     data.rows = rows;
   }
   return success();
-}
-
-Status loadCifar(const Source& source, const std::vector<std::string>& paths, Dataset& data) {
-  // A record is one label (CIFAR-100: the coarse one, then the fine one) and an image of 3 planes of 32 rows.
-  constexpr uint64_t side = 32;
-  constexpr uint64_t planes = 3;
-  constexpr uint64_t pixels = side * side;
-  uint64_t labels = source.labels;
-  uint64_t record = labels + planes * pixels;
-  if (data.fields.size() != 2 || data.fields[0].rowBytes != planes * pixels || labels < 1 || labels > 2) {
-    return failure(ExitCode::Internal, "the plan of `%s` does not fit CIFAR records", source.name.c_str());
-  }
-  int64_t bound = source.fields[1].bound;
-  for (const std::string& path : paths) {
-    std::vector<uint8_t> file;
-    if (Status status = readFile(path, file); !status.ok()) {
-      return status;
-    }
-    if (Status status = checkCifarSize(path, file.size(), record); !status.ok()) {
-      return status;
-    }
-    uint64_t rows = file.size() / record;
-    std::vector<uint8_t>& images = data.fields[0].bytes;
-    size_t start = images.size();
-    images.resize(start + rows * planes * pixels);
-    uint8_t* out = images.data() + start;
-    for (uint64_t row = 0; row < rows; ++row) {
-      const uint8_t* at = file.data() + row * record;
-      int32_t label = at[labels == 2 && !source.coarse ? 1 : 0];
-      if (label >= bound) {
-        return failure(ExitCode::BadInput, "`%s`, record %llu: the label is %d; the labels must be in 0..%lld",
-                       path.c_str(), u(row), label, static_cast<long long>(bound - 1));
-      }
-      const auto* bytes = reinterpret_cast<const uint8_t*>(&label);
-      data.fields[1].bytes.insert(data.fields[1].bytes.end(), bytes, bytes + sizeof label);
-      for (uint64_t pixel = 0; pixel < pixels; ++pixel) {
-        for (uint64_t plane = 0; plane < planes; ++plane) {
-          *out++ = at[labels + plane * pixels + pixel];
-        }
-      }
-    }
-    data.rows += rows;
-  }
-  return success();
-}
-
-Status checkCifarSize(const std::string& path, uint64_t bytes, uint64_t record) {
-  return bytes % record == 0
-             ? success()
-             : failure(
-                   ExitCode::BadInput,
-                   "`%s` has %llu bytes, which is no multiple of the %llu bytes of a record; it is truncated or has "
-                   "another format",
-                   path.c_str(), u(bytes), u(record));
 }
 
 } // namespace dnn::runtime

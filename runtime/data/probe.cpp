@@ -1,11 +1,12 @@
 #include "runtime/data/probe.h"
 
-#include "runtime/data/csv.h"
 #include "runtime/data/decode_image.h"
 #include "runtime/data/idx.h"
 #include "runtime/data/image_folder.h"
 #include "runtime/data/loaders.h"
 #include "runtime/data/npy.h"
+#include "runtime/data/probe_tokens.h"
+#include "runtime/data/text_pieces.h"
 #include "runtime/data/tokens.h"
 #include "runtime/data/zip.h"
 #include "runtime/support/file.h"
@@ -18,22 +19,10 @@ namespace dnn::runtime {
 namespace {
 
 using plan::Source;
+using plan::TextRule;
 
 /// Bytes of a file, or of what a compressed one holds, that have every sensible header in them.
 constexpr uint64_t mostHeader = 1 << 20;
-
-/// Sequences of numbers, none longer than `most`; and their lengths.
-void describeSequence(plan::Port& field, int64_t most) {
-  field.dtype = plan::DType::I32;
-  field.dims = {most};
-  field.varying = {{0, 0, {{1, 1}}}};
-}
-
-void describeLengths(plan::Port& field, int64_t most) {
-  field.dtype = plan::DType::I32;
-  field.bound = most + 1;
-  field.lengthOf = 1;
-}
 
 /// The type of a field whose array this is.
 Status takeType(const FileArray& array, const std::string& name, plan::Port& field, uint64_t& rows) {
@@ -114,13 +103,13 @@ Status probeNpz(const std::string& path, Source& source, uint64_t& rows) {
 Status probeCifar(const std::vector<std::string>& paths, Source& source, uint64_t& rows) {
   uint64_t record = source.labels + uint64_t{3 * 32 * 32};
   for (const std::string& path : paths) {
-    std::vector<uint8_t> file;
-    Status status = readFile(path, file);
-    status = status.ok() ? checkCifarSize(path, file.size(), record) : status;
+    std::shared_ptr<InputFile> file;
+    Status status = InputFile::open(path, file);
+    status = status.ok() ? checkCifarSize(path, file->size(), record) : status;
     if (!status.ok()) {
       return status;
     }
-    rows += file.size() / record;
+    rows += file->size() / record;
   }
   return success();
 }
@@ -146,115 +135,62 @@ Status probeImages(const std::string& folder, Source& source, uint64_t& rows) {
   return success();
 }
 
-/// The vocabulary that the source is to have: of a file, or what `textOf` finds, unless it has one already.
-template <class TextOf> Status findTokens(Source& source, SourceProbe& probe, const std::string& path, TextOf textOf) {
-  if (!probe.vocabularyFile.empty()) {
-    std::vector<uint8_t> words;
-    Status status = readFile(probe.vocabularyFile, words);
-    std::string_view text(reinterpret_cast<const char*>(words.data()), words.size());
-    status = status.ok() ? readVocabulary(text, source.text.unit, probe.vocabularyFile, source.vocabulary) : status;
-    source.text.unknown = status.ok() && source.vocabulary[0] == unknownToken;
+/// Calls visit(piece, place) with all pieces of a text.
+template <class Visit> Status forEachPiece(const std::string& path, const TextRule& rule, Visit visit) {
+  std::shared_ptr<InputFile> file;
+  if (Status status = InputFile::open(path, file); !status.ok()) {
     return status;
   }
-  if (!source.vocabulary.empty()) {
-    return success();
+  TextPieces pieces(TextWindow(std::move(file)), rule);
+  std::string_view piece;
+  Status status;
+  while (status.ok() && pieces.next(piece, status)) {
+    status = visit(piece, pieces.place());
   }
-  source.text.unknown = probe.limit > 0;
-  std::string_view text;
-  Status status = textOf(text);
-  TextRule rule = source.text;
-  rule.lines = rule.lines && source.kind == Source::Kind::Text; // a cell may have several lines
-  return status.ok() ? findVocabulary(text, rule, probe.limit, path, source.vocabulary) : status;
-}
-
-int64_t tokensOf(const Source& source) {
-  return source.text.unit == TextRule::Unit::Byte ? 256 : static_cast<int64_t>(source.vocabulary.size());
+  return status;
 }
 
 Status probeText(const std::string& path, Source& source, SourceProbe& probe) {
-  std::vector<uint8_t> file;
-  if (Status status = readFile(path, file); !status.ok()) {
-    return status;
-  }
-  std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
-  Status found = findTokens(source, probe, path, [&](std::string_view& all) {
-    all = text;
-    return success();
+  Status status = findTokens(source, probe, path, [&](VocabularyFinder& finder) {
+    return forEachPiece(path, source.text,
+                        [&](std::string_view piece, TextPlace place) { return finder.add(piece, path, place); });
   });
-  if (!found.ok()) {
-    return found;
-  }
-  std::vector<int32_t> all;
-  std::vector<uint64_t> starts;
-  Status status = source.text.lines ? Tokenizer(source).encodeLines(text, path, source.maxLength, all, starts)
-                                    : Tokenizer(source).encode(text, path, all);
   if (!status.ok()) {
     return status;
   }
-  int64_t tokens = tokensOf(source);
+  Tokenizer tokenizer(source);
+  uint64_t lines = 0;
+  uint64_t all = 0;
+  std::vector<int32_t> tokens;
+  std::vector<uint64_t> starts;
+  status = forEachPiece(path, source.text, [&](std::string_view piece, TextPlace place) {
+    tokens.clear();
+    Status encoded = source.text.lines ? tokenizer.encodeLines(piece, path, source.maxLength, tokens, starts, place)
+                                       : tokenizer.encode(piece, path, tokens, place);
+    lines += source.text.lines ? starts.size() - 1 : 0;
+    all += tokens.size();
+    return encoded;
+  });
+  if (!status.ok()) {
+    return status;
+  }
+  int64_t vocabulary = tokenCount(source);
   if (source.text.lines) {
-    probe.rows = starts.size() - 1;
+    probe.rows = lines;
     describeSequence(source.fields[0], source.maxLength);
-    source.fields[0].bound = tokens;
+    source.fields[0].bound = vocabulary;
     source.fields[0].text = source.name;
     describeLengths(source.fields[1], source.maxLength);
     return success();
   }
-  probe.rows = all.size();
+  probe.rows = all;
   for (plan::Port& field : source.fields) {
     field.dtype = plan::DType::I32;
     field.dims = {source.text.window};
-    field.bound = tokens;
+    field.bound = vocabulary;
     field.text = source.name;
   }
   return success();
-}
-
-Status probeCsvTokens(std::string_view file, const std::string& path, Source& source, SourceProbe& probe) {
-  for (size_t i = 0; i < source.columns.size(); ++i) {
-    if (!source.columns[i].tokens) {
-      continue;
-    }
-    std::string joined;
-    Status status = findTokens(source, probe, path, [&](std::string_view& text) {
-      // What stands between words is no token; characters have nothing between them.
-      Status read =
-          joinCsvTexts(file, path, source.columns[i], source.text.unit == TextRule::Unit::Word ? "\n" : "", joined);
-      text = joined;
-      return read;
-    });
-    if (!status.ok()) {
-      return status;
-    }
-    describeSequence(source.fields[i], source.maxLength);
-    source.fields[i].bound = tokensOf(source);
-    source.fields[i].text = source.name;
-    describeLengths(source.fields[i + 1], source.maxLength);
-  }
-  return success();
-}
-
-Status probeCsvCells(const std::string& path, Source& source, SourceProbe& probe) {
-  std::vector<uint8_t> file;
-  if (Status status = readFile(path, file); !status.ok()) {
-    return status;
-  }
-  Status tokens = probeCsvTokens({reinterpret_cast<const char*>(file.data()), file.size()}, path, source, probe);
-  if (!tokens.ok()) {
-    return tokens;
-  }
-  std::vector<plan::CsvField> columns = source.columns;
-  auto take = [&](uint64_t rows, std::vector<uint32_t>& taken) { takenRows(source, rows, taken); };
-  Status status =
-      describeCsv({reinterpret_cast<const char*>(file.data()), file.size()}, path, source.fields, take, columns);
-  source.columns = std::move(columns);
-  for (size_t i = 0; i < source.fields.size() && status.ok(); ++i) {
-    const plan::CsvField& rule = source.columns[i];
-    if (rule.categorical) {
-      source.fields[i].bound = static_cast<int64_t>(rule.categories.size()) + (rule.missingCategory ? 1 : 0);
-    }
-  }
-  return status;
 }
 
 } // namespace
@@ -286,15 +222,6 @@ Status probeIdx(const std::string& path, IdxProbe& probe) {
   probe.dtype = widened(header.type);
   probe.dims = header.dims;
   return success();
-}
-
-Status probeCsv(const std::string& path, CsvProbe& probe) {
-  std::vector<uint8_t> file;
-  if (Status status = readFile(path, file); !status.ok()) {
-    return status;
-  }
-  CsvReader reader({reinterpret_cast<const char*>(file.data()), file.size()}, path);
-  return readCsvHeader(reader, path, probe.columns);
 }
 
 } // namespace dnn::runtime

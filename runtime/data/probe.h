@@ -21,9 +21,10 @@ struct CsvProbe {
   std::vector<std::string> columns; // names in the first line
 };
 
-/// Looks into the files of a source: of csv for its categories and means; of text, npy, npz, cifar and images it fills the
-/// types of the fields (those that have a bound keep it; their values must be integers), the vocabulary of a text that
-/// has none yet, and the number of rows (of a text: tokens) before any split. `limit`: of the vocabulary, 0 = none.
+/// Looks into the files of a source: of csv for its categories and means; of text, npy, npz, cifar and images it fills
+/// the types of the fields (those that have a bound keep it; their values must be integers), the vocabulary of a text
+/// that has none yet, and the number of rows (of a text: tokens) before any split. `limit`: of the vocabulary, 0 =
+/// none.
 struct SourceProbe {
   int64_t limit = 0;
   std::string vocabularyFile; // "" = find it in the text
@@ -32,5 +33,7 @@ struct SourceProbe {
 Status probeSource(const std::vector<std::string>& paths, plan::Source& source, SourceProbe& probe);
 
 Status probeCsv(const std::string& path, CsvProbe& probe);
+/// What probeSource() does for a csv source.
+Status probeCsvCells(const std::string& path, plan::Source& source, const SourceProbe& probe);
 
 } // namespace dnn::runtime

@@ -1,7 +1,9 @@
 #include "runtime/data/statistics.h"
 
+#include "runtime/data/gather.h"
 #include "runtime/support/extent.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -9,23 +11,52 @@ namespace dnn::runtime {
 
 namespace {
 
-/// The mean of f(value, i) over all rows, for each element i.
-template <class F> Status meansOf(const Dataset& data, size_t field, uint64_t width, F f, std::vector<double>& sums) {
-  sums.assign(width, 0.0);
-  std::vector<uint8_t> scratch;
+using plan::Statistic;
+
+/// What a statistic needs of one field: the mean of each element, then the mean of the squares of what it is off by.
+struct Sums {
+  uint32_t field = 0;
+  bool deviation = false;
+  std::vector<double> mean;
+  std::vector<double> square;
+};
+
+/// Adds f(value, i) of all rows to the sums, for each element i of the fields that `wanted` picks; then the means of
+/// them. All fields in one pass: data in files is read as often.
+template <class Wanted, class Add>
+Status passOver(const Dataset& data, std::vector<Sums>& all, Wanted wanted, std::vector<double> Sums::* result,
+                Add add) {
+  RowValues scratch;
   for (uint64_t row = 0; row < data.rows; ++row) {
-    const uint8_t* values = nullptr;
-    if (Status status = rowOf(data, field, row, scratch, values); !status.ok()) {
+    if (Status status = readRow(data, row, scratch); !status.ok()) {
       return status;
     }
-    for (uint64_t i = 0; i < width; ++i) {
-      sums[i] += f(numberAt(data.fields[field].dtype, values, i), i);
+    for (Sums& sums : all) {
+      const uint8_t* values = fieldOf(data, sums.field, row, scratch);
+      std::vector<double>& to = sums.*result;
+      for (uint64_t i = 0; wanted(sums) && i < to.size(); ++i) {
+        to[i] += add(sums, numberAt(data.fields[sums.field].dtype, values, i), i);
+      }
     }
   }
-  for (double& sum : sums) {
-    sum /= static_cast<double>(data.rows);
+  for (Sums& sums : all) {
+    for (double& sum : sums.*result) {
+      sum /= static_cast<double>(data.rows);
+    }
   }
   return success();
+}
+
+Status sumOver(const Dataset& data, std::vector<Sums>& all) {
+  auto any = [](const Sums&) { return true; };
+  auto value = [](const Sums&, double value, uint64_t) { return value; };
+  Status status = passOver(data, all, any, &Sums::mean, value);
+  auto deviates = [](const Sums& sums) { return sums.deviation; };
+  auto square = [](const Sums& sums, double value, uint64_t i) {
+    return (value - sums.mean[i]) * (value - sums.mean[i]);
+  };
+  bool second = std::ranges::any_of(all, deviates);
+  return status.ok() && second ? passOver(data, all, deviates, &Sums::square, square) : status;
 }
 
 } // namespace
@@ -33,31 +64,37 @@ template <class F> Status meansOf(const Dataset& data, size_t field, uint64_t wi
 Status fillStatistics(Machine& machine, DataStore& store) {
   const plan::Plan& plan = machine.plan();
   for (const plan::Source& source : plan.sources) {
-    for (const plan::Statistic& statistic : source.statistics) {
-      const Dataset* data = nullptr;
-      if (Status status = store.load(source.name, data); !status.ok()) {
-        return status;
-      }
+    if (source.statistics.empty()) {
+      continue;
+    }
+    const Dataset* data = nullptr;
+    if (Status status = store.load(source.name, data); !status.ok()) {
+      return status;
+    }
+    std::vector<Sums> all;
+    auto sumsOf = [&](const Statistic& statistic) { return std::ranges::find(all, statistic.field, &Sums::field); };
+    for (const Statistic& statistic : source.statistics) {
       if (statistic.field >= data->fields.size() || statistic.persistent >= plan.persistents.size()) {
         return failure(ExitCode::Internal, "the plan's statistics of `%s` do not fit", source.name.c_str());
       }
       const plan::Persistent& state = plan.persistents[statistic.persistent];
       uint64_t width = byteCount(state.dtype, state.dims) / sizeof(float);
-      std::vector<double> values;
-      Status status = meansOf(*data, statistic.field, width, [](double value, uint64_t) { return value; }, values);
-      if (status.ok() && statistic.kind == plan::Statistic::Kind::Deviation) {
-        std::vector<double> means = values;
-        auto square = [&](double value, uint64_t i) { return (value - means[i]) * (value - means[i]); };
-        status = meansOf(*data, statistic.field, width, square, values);
-        for (double& value : values) {
-          value = value > 0 ? std::sqrt(value) : 1;
-        }
+      if (sumsOf(statistic) == all.end()) {
+        all.push_back({statistic.field, false, std::vector<double>(width), std::vector<double>(width)});
       }
-      if (!status.ok()) {
-        return status;
+      sumsOf(statistic)->deviation |= statistic.kind == Statistic::Kind::Deviation;
+    }
+    if (Status status = sumOver(*data, all); !status.ok()) {
+      return status;
+    }
+    for (const Statistic& statistic : source.statistics) {
+      const Sums& sums = *sumsOf(statistic);
+      std::vector<float> values(sums.mean.begin(), sums.mean.end());
+      for (size_t i = 0; statistic.kind == Statistic::Kind::Deviation && i < values.size(); ++i) {
+        values[i] = sums.square[i] > 0 ? static_cast<float>(std::sqrt(sums.square[i])) : 1;
       }
-      std::vector<float> rounded(values.begin(), values.end());
-      std::memcpy(machine.persistent(state), rounded.data(), rounded.size() * sizeof(float));
+      std::memcpy(machine.persistent(plan.persistents[statistic.persistent]), values.data(),
+                  values.size() * sizeof(float));
     }
   }
   return success();

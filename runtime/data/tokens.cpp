@@ -38,25 +38,16 @@ size_t characterLength(std::string_view text) {
 
 bool isSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'; }
 
-std::string_view withoutMark(std::string_view text) {
-  return text.substr(0, 3) == "\xEF\xBB\xBF" ? text.substr(3) : text;
-}
-
-/// "FILE:12:7", from the start of the text to what stands at `rest`.
-std::string placeOf(std::string_view name, std::string_view text, const char* at) {
-  std::string_view before(text.data(), static_cast<size_t>(at - text.data()));
-  auto line = std::count(before.begin(), before.end(), '\n') + 1;
-  size_t start = before.rfind('\n');
-  std::string_view inLine = start == std::string_view::npos ? before : before.substr(start + 1);
-  auto column =
-      std::count_if(inLine.begin(), inLine.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; });
-  return format("%s:%lld:%lld", std::string(name).c_str(), static_cast<long long>(line),
-                static_cast<long long>(column + 1));
+/// "FILE:12:7", of what stands at `at` in the text.
+std::string placeOf(std::string_view name, std::string_view text, TextPlace start, const char* at) {
+  TextPlace place = start.behind(text.substr(0, static_cast<size_t>(at - text.data())));
+  return format("%s:%llu:%llu", std::string(name).c_str(), static_cast<unsigned long long>(place.line),
+                static_cast<unsigned long long>(place.column));
 }
 
 /// Calls visit(token) for each token in order until it returns false. Errors: bytes that are not UTF-8.
-template <class Visit> Status forEachToken(std::string_view all, Unit unit, std::string_view name, Visit visit) {
-  std::string_view text = unit == Unit::Byte ? all : withoutMark(all);
+template <class Visit>
+Status forEachToken(std::string_view text, Unit unit, std::string_view name, TextPlace start, Visit visit) {
   size_t wordStart = 0;
   for (size_t at = 0; at <= text.size();) {
     if (unit == Unit::Word && (at == text.size() || isSpace(text[at]))) {
@@ -72,7 +63,7 @@ template <class Visit> Status forEachToken(std::string_view all, Unit unit, std:
     size_t length = unit == Unit::Byte ? 1 : characterLength(text.substr(at));
     if (length == 0) {
       return failure(ExitCode::BadInput, "%s: the byte 0x%02x is not UTF-8 here; `unit = byte` reads any file",
-                     placeOf(name, all, text.data() + at).c_str(), static_cast<uint8_t>(text[at]));
+                     placeOf(name, text, start, text.data() + at).c_str(), static_cast<uint8_t>(text[at]));
     }
     if (unit != Unit::Word && !visit(text.substr(at, length))) {
       return success();
@@ -93,42 +84,53 @@ size_t endOfLine(std::string_view text, size_t start) { return std::min(text.fin
 
 } // namespace
 
-Status findVocabulary(std::string_view text, const TextRule& rule, int64_t limit, std::string_view name,
-                      std::vector<std::string>& vocabulary) {
-  Unit unit = rule.unit;
+TextPlace TextPlace::behind(std::string_view text) const {
+  auto lines = static_cast<uint64_t>(std::ranges::count(text, '\n'));
+  std::string_view last = lines > 0 ? text.substr(text.rfind('\n') + 1) : text;
+  auto characters = static_cast<uint64_t>(
+      std::ranges::count_if(last, [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
+  return {line + lines, (lines > 0 ? 1 : column) + characters};
+}
+
+std::string_view withoutMark(std::string_view text, Unit unit) {
+  return unit != Unit::Byte && text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
+}
+
+Status VocabularyFinder::add(std::string_view piece, std::string_view name, TextPlace start) {
+  if (rule_.unit == Unit::Byte) {
+    return success();
+  }
+  return forEachToken(piece, rule_.unit, name, start, [&](std::string_view token) {
+    if (rule_.lines && endsLine(piece, token)) {
+      return true;
+    }
+    if (token.size() == 1) {
+      ++single_[static_cast<uint8_t>(token[0])];
+    } else if (auto found = counts_.find(token); found != counts_.end()) {
+      ++found->second;
+    } else {
+      counts_.emplace(token, 1);
+    }
+    return true;
+  });
+}
+
+Status VocabularyFinder::finish(int64_t limit, std::string_view name, std::vector<std::string>& vocabulary) const {
+  Unit unit = rule_.unit;
   vocabulary.clear();
   if (unit == Unit::Byte) {
     return success();
   }
-  std::unordered_map<std::string_view, uint64_t> counts;
-  std::array<std::pair<std::string_view, uint64_t>, 256> single; // most tokens of most texts: no hash for each
-  single.fill({});
-  Status status = forEachToken(text, unit, name, [&](std::string_view token) {
-    if (rule.lines && endsLine(text, token)) {
-      return true;
-    }
-    if (token.size() == 1) {
-      auto& [first, count] = single[static_cast<uint8_t>(token[0])];
-      first = token;
-      ++count;
-    } else {
-      ++counts[token];
-    }
-    return true;
-  });
-  if (!status.ok()) {
-    return status;
-  }
-  for (const auto& [token, count] : single) {
-    if (count > 0) {
-      counts.emplace(token, count);
+  std::vector<std::pair<std::string, uint64_t>> order(counts_.begin(), counts_.end());
+  for (size_t byte = 0; byte < single_.size(); ++byte) {
+    if (single_[byte] > 0) {
+      order.emplace_back(std::string(1, static_cast<char>(byte)), single_[byte]);
     }
   }
-  if (counts.empty()) {
+  if (order.empty()) {
     return failure(ExitCode::BadInput, "`%s` has no %s", std::string(name).c_str(),
                    unit == Unit::Word ? "words" : "characters");
   }
-  std::vector<std::pair<std::string_view, uint64_t>> order(counts.begin(), counts.end());
   auto byText = [](const auto& a, const auto& b) { return a.first < b.first; };
   auto byCount = [](const auto& a, const auto& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
@@ -155,7 +157,7 @@ Status readVocabulary(std::string_view text, Unit unit, std::string_view fileNam
                       std::vector<std::string>& vocabulary) {
   std::string name(fileName);
   vocabulary.clear();
-  text = withoutMark(text);
+  text = withoutMark(text, Unit::Char);
   std::unordered_map<std::string, uint64_t> lines;
   unsigned long long line = 0;
   for (size_t at = 0; at < text.size();) {
@@ -175,7 +177,7 @@ Status readVocabulary(std::string_view text, Unit unit, std::string_view fileNam
     }
     size_t count = 0;
     size_t length = 0;
-    Status status = forEachToken(token, unit, name, [&](std::string_view part) {
+    Status status = forEachToken(token, unit, name, {}, [&](std::string_view part) {
       ++count;
       length = part.size();
       return true;
@@ -208,80 +210,84 @@ Tokenizer::Tokenizer(const plan::Source& source) : source_(source) {
   }
 }
 
-Status Tokenizer::encode(std::string_view text, std::string_view name, std::vector<int32_t>& tokens) const {
-  return encode(text, name, tokens, nullptr);
+/// -1: it is not in the vocabulary, which has no token for such ones.
+int32_t Tokenizer::numberOf(std::string_view token) const {
+  if (source_.text.unit == Unit::Byte) {
+    return static_cast<uint8_t>(token[0]);
+  }
+  if (int32_t known = token.size() == 1 ? single_[static_cast<uint8_t>(token[0])] : -1; known >= 0) {
+    return known;
+  }
+  auto found = numbers_.find(token);
+  return found != numbers_.end() ? found->second : source_.text.unknown ? 0 : -1;
+}
+
+Status Tokenizer::unknownAt(const std::string& place, std::string_view token) const {
+  return failure(ExitCode::BadInput,
+                 "%s: `%s` is not in the vocabulary of `%s`; a vocabulary with a limit (`vocab = %zu`) has a token "
+                 "for what it does not know",
+                 place.c_str(), printable(token).c_str(), source_.name.c_str(), source_.vocabulary.size() + 1);
+}
+
+Status Tokenizer::encode(std::string_view text, std::string_view name, std::vector<int32_t>& tokens, TextPlace start,
+                         std::vector<uint32_t>* places) const {
+  Status missing;
+  Status status = forEachToken(text, source_.text.unit, name, start, [&](std::string_view token) {
+    int32_t number = numberOf(token);
+    if (number < 0) {
+      missing = unknownAt(placeOf(name, text, start, token.data()), token);
+      return false;
+    }
+    tokens.push_back(number);
+    if (places != nullptr) {
+      places->push_back(static_cast<uint32_t>(token.data() - text.data()));
+    }
+    return true;
+  });
+  return status.ok() ? missing : status;
 }
 
 Status Tokenizer::encodeLines(std::string_view text, std::string_view name, int64_t most, std::vector<int32_t>& tokens,
-                              std::vector<uint64_t>& starts) const {
-  starts.clear();
-  if (Status status = encode(text, name, tokens, &starts); !status.ok()) {
-    return status;
-  }
-  for (size_t i = 0; i + 1 < starts.size(); ++i) {
-    uint64_t count = starts[i + 1] - starts[i];
-    if (count == 0) {
-      return failure(ExitCode::BadInput,
-                     "%s:%zu: the line has no tokens; each line is an example, which needs at least one",
-                     std::string(name).c_str(), i + 1);
-    }
-    if (count > static_cast<uint64_t>(most)) {
-      return failure(ExitCode::BadInput, "%s:%zu: the line has %llu tokens; an example has at most %lld",
-                     std::string(name).c_str(), i + 1, static_cast<unsigned long long>(count),
-                     static_cast<long long>(most));
-    }
-  }
-  return success();
-}
-
-Status Tokenizer::encode(std::string_view text, std::string_view name, std::vector<int32_t>& tokens,
-                         std::vector<uint64_t>* starts) const {
-  const TextRule& rule = source_.text;
+                              std::vector<uint64_t>& starts, TextPlace start) const {
   Status missing;
   size_t line = 0; // where the present one begins and ends
   size_t end = endOfLine(text, line);
+  starts = {tokens.size()};
   auto endLinesBefore = [&](size_t at) {
     while (line < text.size() && end < at) {
-      starts->push_back(tokens.size());
+      starts.push_back(tokens.size());
       line = end + 1;
       end = endOfLine(text, line);
     }
   };
-  if (starts != nullptr) {
-    starts->push_back(tokens.size());
-  }
-  Status status = forEachToken(text, rule.unit, name, [&](std::string_view token) {
-    if (starts != nullptr) {
-      endLinesBefore(static_cast<size_t>(token.data() - text.data()));
-      if (endsLine(text, token)) {
-        return true;
-      }
-    }
-    if (rule.unit == Unit::Byte) {
-      tokens.push_back(static_cast<uint8_t>(token[0]));
-      return true;
-    }
-    if (int32_t known = token.size() == 1 ? single_[static_cast<uint8_t>(token[0])] : -1; known >= 0) {
-      tokens.push_back(known);
-      return true;
-    }
-    auto found = numbers_.find(token);
-    if (found == numbers_.end() && !rule.unknown) {
-      missing =
-          failure(ExitCode::BadInput,
-                  "%s: `%s` is not in the vocabulary of `%s`; a vocabulary with a limit (`vocab = %zu`) has a token "
-                  "for what it does not know",
-                  placeOf(name, text, token.data()).c_str(), printable(token).c_str(), source_.name.c_str(),
-                  source_.vocabulary.size() + 1);
+  Status status = forEachToken(text, source_.text.unit, name, start, [&](std::string_view token) {
+    endLinesBefore(static_cast<size_t>(token.data() - text.data()));
+    int32_t number = endsLine(text, token) ? 0 : numberOf(token);
+    if (number < 0) {
+      missing = unknownAt(placeOf(name, text, start, token.data()), token);
       return false;
     }
-    tokens.push_back(found == numbers_.end() ? 0 : found->second);
+    if (!endsLine(text, token)) {
+      tokens.push_back(number);
+    }
     return true;
   });
-  if (starts != nullptr) {
-    endLinesBefore(text.size() + 1);
+  endLinesBefore(text.size() + 1);
+  status = status.ok() ? missing : status;
+  for (size_t i = 0; status.ok() && i + 1 < starts.size(); ++i) {
+    auto number = static_cast<unsigned long long>(start.line + i);
+    uint64_t count = starts[i + 1] - starts[i];
+    if (count == 0) {
+      status = failure(ExitCode::BadInput,
+                       "%s:%llu: the line has no tokens; each line is an example, which needs at least one",
+                       std::string(name).c_str(), number);
+    } else if (count > static_cast<uint64_t>(most)) {
+      status = failure(ExitCode::BadInput, "%s:%llu: the line has %llu tokens; an example has at most %lld",
+                       std::string(name).c_str(), number, static_cast<unsigned long long>(count),
+                       static_cast<long long>(most));
+    }
   }
-  return status.ok() ? missing : status;
+  return status;
 }
 
 void Tokenizer::decode(int64_t token, std::string& text) const {

@@ -149,15 +149,16 @@ Status Batches::read(BatchKey key, ReadAhead::Bytes& bytes) {
     }
     for (const Piece& piece : pieces(turn, reader, key)) {
       const uint32_t* order = orderOf(reader, piece.pass);
+      std::vector<uint8_t*> places;
       uint8_t* field = to;
-      for (size_t i = 0; i < reader.data->fields.size(); ++i) {
-        uint64_t row = reader.data->fields[i].bytesFor(lengths[r]);
-        Status status =
-            gatherField(*reader.data, i, order, piece.first, piece.count, lengths[r], field + piece.to * row);
-        if (!status.ok()) {
-          return status;
-        }
+      for (const Column& column : reader.data->fields) {
+        uint64_t row = column.bytesFor(lengths[r]);
+        places.push_back(field + piece.to * row);
         field += count * row;
+      }
+      Status status = gatherExamples(*reader.data, order, piece.first, piece.count, lengths[r], places);
+      if (!status.ok()) {
+        return status;
       }
     }
     for (const Column& column : reader.data->fields) {
@@ -176,8 +177,8 @@ void Batches::readAhead() {
     for (const Reader& reader : turn.readers) {
       for (size_t i = 0; reader.data->fresh == nullptr && i < reader.data->fields.size(); ++i) {
         bytes += turn.batch * reader.data->fields[i].rowBytes;
-        worth = worth || reader.data->files[i] != nullptr;
       }
+      worth = worth || !reader.data->files.empty();
     }
     worth = worth || bytes >= worthwhile;
   }

@@ -7,7 +7,7 @@
 // the present one is computed.
 #pragma once
 
-#include "runtime/data/dataset.h"
+#include "runtime/data/gather.h"
 #include "runtime/train/read_ahead.h"
 
 namespace dnn::runtime {

@@ -1,5 +1,6 @@
 #include "runtime/train/evaluate.h"
 
+#include "runtime/data/gather.h"
 #include "runtime/data/order.h"
 #include "runtime/support/text.h"
 #include "runtime/train/interrupt.h"

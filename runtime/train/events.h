@@ -12,7 +12,7 @@
 // Epochs and steps count from 1: an epoch is the one that the event belongs to. Logs with dimensions are arrays of
 // their numbers in row-major order. A program with phases adds `phase`, its name; epochs count within it. `log` is
 // what logs with a rhythm of their own say, and what an epoch that training ends in had logged. Values that
-// are NaN or infinite are null. `reason` is done, patience, interrupted or diverged.
+// are NaN or infinite are null. `reason` is done, patience, interrupted, unreadable or diverged.
 #pragma once
 
 #include "runtime/support/status.h"

@@ -77,6 +77,7 @@ Status Trainer::step() {
   double start = secondsNow();
   uint64_t rows = batches_.rowsAt(state_.position);
   if (Status status = batches_.fill(entry, state_.phaseEpoch + state_.epoch, state_.position); !status.ok()) {
+    unreadable_ = status.code == ExitCode::Io;
     return status;
   }
   if (rows > 0) {
@@ -167,6 +168,7 @@ Status Trainer::evaluateDue(uint64_t count, bool steps, std::vector<Metric>& met
     }
     Evaluation found;
     if (Status status = evaluate(machine_, store_, i, state_, found); !status.ok()) {
+      unreadable_ = status.code == ExitCode::Io;
       return status;
     }
     noteEvaluation(i, found.metrics);
@@ -434,6 +436,18 @@ Status Trainer::evaluateRest() {
   return success();
 }
 
+Status Trainer::checkTrained() {
+  for (const plan::Turn& turn : phase().turns) {
+    for (uint32_t entry : turn.cycle) {
+      const std::vector<uint32_t>& watched = plan_.entries[entry].watchedPersistents;
+      if (Status status = checkTensors(machine_, watched, state_.step, state_.epoch + 1); !status.ok()) {
+        return status;
+      }
+    }
+  }
+  return checkTensors(machine_, tables_, state_.step, state_.epoch + 1);
+}
+
 Status Trainer::run() {
   InterruptGuard guard;
   if (Status status = prepare(); !status.ok()) {
@@ -452,6 +466,12 @@ Status Trainer::run() {
   Status status = loop();
   seconds_ = std::max(secondsNow() - startTime_, 1e-9);
   progress_.clear();
+  Status unreadable;
+  if (unreadable_ && state_.step > firstStep_) { // what the steps before have reached is not lost
+    unreadable = status;
+    status = checkTrained();
+    status = status.ok() ? Status{ExitCode::Interrupted, ""} : status;
+  }
   if (status.code == ExitCode::Diverged) {
     logEnd("diverged");
     return status;
@@ -477,14 +497,16 @@ Status Trainer::run() {
     status = evaluateRest();
     interrupted = status.code == ExitCode::Interrupted;
   }
-  logEnd(interrupted ? "interrupted" : outOfPatience() ? "patience" : "done");
+  logEnd(!unreadable.ok() ? "unreadable" : interrupted ? "interrupted" : outOfPatience() ? "patience" : "done");
   if (Status flushed = events_.flush(); !flushed.ok()) {
     return flushed;
   }
   if (interrupted) {
-    return failure(ExitCode::Interrupted, "stopped after step %llu%s", u(state_.step),
-                   saved_ ? format("; continue with --resume from `%s`", checkpoint_.c_str()).c_str()
-                          : "; nothing is saved: there is no --checkpoint");
+    std::string where = format("stopped after step %llu%s", u(state_.step),
+                               saved_ ? format("; continue with --resume from `%s`", checkpoint_.c_str()).c_str()
+                                      : "; nothing is saved: there is no --checkpoint");
+    return unreadable.ok() ? Status{ExitCode::Interrupted, where}
+                           : Status{unreadable.code, unreadable.message + "; " + where};
   }
   if (status.ok()) {
     summarize();

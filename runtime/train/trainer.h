@@ -38,6 +38,8 @@ private:
   // trainer.cpp
   Status loop();
   Status step();
+  /// Are the parameters and states that the phase's steps change finite?
+  Status checkTrained();
   /// Is there something to do after the step that was done last, because of how many there were?
   bool stepDue() const;
   Status finishStep();
@@ -109,6 +111,7 @@ private:
   uint64_t examplesDone_ = 0;
   uint64_t epochsDone_ = 0;
   uint64_t firstStep_ = 0;
+  bool unreadable_ = false;                                // data that was checked cannot be read any more
   bool saved_ = false;                                     // the checkpoint file holds the present state
   std::vector<Metric> latest_;                             // of each evaluation
   std::vector<Metric> logged_;                             // of each log of a step

@@ -1,9 +1,11 @@
-#include "runtime/data/dataset.h"
+#include "runtime/data/gather.h"
 
 #include "test/unit/runtime/fake_program.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <gtest/gtest.h>
 
 namespace dnn::runtime {
@@ -48,8 +50,7 @@ protected:
     program_ = std::make_unique<test::FakeProgram>(plan);
     machine_ = std::make_unique<Machine>();
     EXPECT_EQ(machine_->load(program_->module).message, "");
-    store_ = std::make_unique<DataStore>(*machine_, overrides);
-    store_->streamFrom = streamFrom_;
+    store_ = std::make_unique<DataStore>(*machine_, overrides, memory_);
     return store_->load("f", data_);
   }
   void writeIdx(const std::string& name, const std::vector<uint8_t>& header, const std::vector<uint8_t>& values) {
@@ -64,7 +65,7 @@ protected:
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<DataStore> store_;
   const Dataset* data_ = nullptr;
-  uint64_t streamFrom_ = UINT64_MAX;
+  uint64_t memory_ = UINT64_MAX;
 };
 
 Source idxSource() {
@@ -102,25 +103,48 @@ TEST_F(DatasetFiles, StreamedRowsAreThoseOfALoadedFile) {
     source.split = split;
     std::vector<std::vector<uint8_t>> rows[2];
     for (bool stream : {false, true}) {
-      streamFrom_ = stream ? 0 : UINT64_MAX;
+      memory_ = stream ? 0 : UINT64_MAX;
       Status status = load(source);
       ASSERT_TRUE(status.ok()) << status.message;
-      EXPECT_EQ(data_->files[0] != nullptr, stream);
-      EXPECT_EQ(data_->files[1] != nullptr, false) << "u8 becomes i32";
+      EXPECT_EQ(data_->files.size(), stream ? 2u : 0u);
+      RowValues values;
       for (uint64_t row = 0; row < data_->rows; ++row) {
-        std::vector<uint8_t> scratch;
-        const uint8_t* at = nullptr;
-        ASSERT_TRUE(rowOf(*data_, 0, row, scratch, at).ok());
-        rows[stream].emplace_back(at, at + 2);
+        ASSERT_TRUE(readRow(*data_, row, values).ok());
+        const uint8_t* x = fieldOf(*data_, 0, row, values);
+        const uint8_t* y = fieldOf(*data_, 1, row, values);
+        rows[stream].emplace_back(x, x + 2);
+        rows[stream].emplace_back(y, y + 4);
       }
     }
     EXPECT_EQ(rows[0], rows[1]);
-    EXPECT_EQ(rows[0].size(), split == 0 ? 4u : 2u);
+    EXPECT_EQ(rows[0].size(), split == 0 ? 8u : 4u);
   }
-  std::vector<uint8_t> scratch;
-  const uint8_t* at = nullptr;
+  RowValues values;
   test::writeText(folder_.path("images"), "short");
-  EXPECT_NE(rowOf(*data_, 0, 0, scratch, at).message.find("the file has become shorter"), std::string::npos);
+  Status status = readRow(*data_, 0, values);
+  EXPECT_EQ(status.code, ExitCode::Io);
+  EXPECT_NE(status.message.find("images`: the file has changed since it was checked"), std::string::npos);
+}
+
+TEST_F(DatasetFiles, AFileThatIsWrittenToIsRefused) {
+  std::string table = "v\n1\n2\n3\n";
+  test::writeText(folder_.path("a.csv"), table);
+  Source source{.kind = Source::Kind::Csv,
+                .paths = {"a.csv"},
+                .fields = {{.name = "v", .dtype = plan::DType::U8}},
+                .columns = {{.runs = {{"v", "v"}}}}};
+  memory_ = 2;
+  ASSERT_TRUE(load(source).ok());
+  ASSERT_EQ(data_->files.size(), 1u);
+  uint8_t values[3] = {};
+  EXPECT_TRUE(gatherExamples(*data_, nullptr, 0, 3, 0, {values}).ok());
+  EXPECT_EQ(values[2], 3);
+  std::filesystem::last_write_time(folder_.path("a.csv"),
+                                   std::filesystem::file_time_type::clock::now() + std::chrono::seconds(5));
+  EXPECT_EQ(gatherExamples(*data_, nullptr, 0, 3, 0, {values}).code, ExitCode::Io);
+  memory_ = 3;
+  ASSERT_TRUE(load(source).ok());
+  EXPECT_TRUE(data_->files.empty()) << "it fits";
 }
 
 TEST_F(DatasetFiles, IdxFilesOfDifferentLengthAreRefused) {

@@ -1,7 +1,7 @@
 #include "runtime/pool/pool.h"
 
-#include "runtime/pool/cpus.h"
 #include "runtime/pool/kernel_abi.h"
+#include "runtime/support/resources.h"
 #include "test/unit/runtime/fake_program.h"
 
 #include <atomic>
@@ -156,6 +156,18 @@ TEST(Cpus, VersionOneQuotaOfTheCpuController) {
   EXPECT_DOUBLE_EQ(cgroupCpuQuota(groups, folder.path("")), 3);
   test::writeText(folder.path("cpu,cpuacct/x/cpu.cfs_quota_us"), "-1\n");
   EXPECT_DOUBLE_EQ(cgroupCpuQuota(groups, folder.path("")), 0);
+}
+
+TEST(Memory, TheSmallestLimitOfBothVersions) {
+  test::TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path("a/b"));
+  std::filesystem::create_directories(folder.path("memory/x"));
+  test::writeText(folder.path("a/memory.max"), "1048576\n");
+  test::writeText(folder.path("a/b/memory.max"), "max\n");
+  test::writeText(folder.path("memory/x/memory.limit_in_bytes"), "9223372036854771712\n");
+  EXPECT_DOUBLE_EQ(cgroupMemoryLimit("0::/a/b\n", folder.path("")), 1048576);
+  EXPECT_DOUBLE_EQ(cgroupMemoryLimit("5:memory:/x\n", folder.path("")), 0) << "none";
+  EXPECT_GT(availableMemory(), 0u);
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-#include "runtime/pool/cpus.h"
+#include "runtime/support/resources.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <sched.h>
+#include <unistd.h>
 
 namespace dnn::runtime {
 
@@ -37,14 +38,16 @@ double quotaOf(const std::string& folder, bool version2) {
   return quota > 0 && period > 0 ? quota / period : 0;
 }
 
-/// True if `controllers` ("cpu,cpuacct") names the cpu controller.
-bool hasCpuController(const std::string& controllers) {
-  return ("," + controllers + ",").find(",cpu,") != std::string::npos;
+/// Bytes of memory; "max" and what no machine has mean no limit: 0.
+double memoryLimitOf(const std::string& folder, bool version2) {
+  constexpr double noLimit = 0x1p62;
+  double limit = std::atof(smallFile(folder + (version2 ? "/memory.max" : "/memory.limit_in_bytes")).c_str());
+  return limit < noLimit ? limit : 0;
 }
 
-} // namespace
-
-double cgroupCpuQuota(const std::string& cgroupFile, const std::string& root) {
+/// The smallest limit of a controller ("cpu") along the way up. `limitOf` is that of one folder.
+double leastLimit(const std::string& cgroupFile, const std::string& root, const char* controller,
+                  double (*limitOf)(const std::string& folder, bool version2)) {
   double least = 0;
   size_t start = 0;
   while (start < cgroupFile.size()) {
@@ -58,15 +61,15 @@ double cgroupCpuQuota(const std::string& cgroupFile, const std::string& root) {
     }
     std::string controllers = line.substr(first + 1, second - first - 1);
     bool version2 = controllers.empty();
-    if (!version2 && !hasCpuController(controllers)) {
+    if (!version2 && ("," + controllers + ",").find(std::string(",") + controller + ",") == std::string::npos) {
       continue;
     }
     std::string mount = version2 ? root : root + "/" + controllers;
     std::string path = line.substr(second + 1);
     while (true) { // a parent's limit holds for its children
-      double quota = quotaOf(mount + path, version2);
-      if (quota > 0) {
-        least = least > 0 ? std::min(least, quota) : quota;
+      double limit = limitOf(mount + path, version2);
+      if (limit > 0) {
+        least = least > 0 ? std::min(least, limit) : limit;
       }
       size_t slash = path.rfind('/');
       if (path.empty() || slash == std::string::npos) {
@@ -78,6 +81,16 @@ double cgroupCpuQuota(const std::string& cgroupFile, const std::string& root) {
   return least;
 }
 
+} // namespace
+
+double cgroupCpuQuota(const std::string& cgroupFile, const std::string& root) {
+  return leastLimit(cgroupFile, root, "cpu", quotaOf);
+}
+
+double cgroupMemoryLimit(const std::string& cgroupFile, const std::string& root) {
+  return leastLimit(cgroupFile, root, "memory", memoryLimitOf);
+}
+
 int availableCpus() {
   cpu_set_t mask;
   int cpus = 1;
@@ -86,6 +99,13 @@ int availableCpus() {
   }
   double quota = cgroupCpuQuota(smallFile("/proc/self/cgroup"), "/sys/fs/cgroup");
   return quota > 0 ? std::clamp(static_cast<int>(std::ceil(quota)), 1, cpus) : cpus;
+}
+
+uint64_t availableMemory() {
+  auto pages = static_cast<uint64_t>(std::max(sysconf(_SC_PHYS_PAGES), 0L));
+  uint64_t bytes = pages * static_cast<uint64_t>(std::max(sysconf(_SC_PAGESIZE), 0L));
+  double limit = cgroupMemoryLimit(smallFile("/proc/self/cgroup"), "/sys/fs/cgroup");
+  return limit > 0 ? std::min(bytes, static_cast<uint64_t>(limit)) : bytes;
 }
 
 } // namespace dnn::runtime
