@@ -40,6 +40,7 @@ Status optimize(graph::Module& module, const PassOptions& options) {
     return reports.error();
   }
   const std::array finish = {
+      findPass("reuse-choices"),    // who reads what is settled
       findPass("hoist-invariants"), // last: bodies are as long as they get
       findPass("cse"),              // several bodies had the same part
       findPass("sparse-updates"),   // what a gradient is used for is settled
