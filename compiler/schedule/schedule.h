@@ -87,6 +87,7 @@ struct Pack {
   graph::ExprRef part = nullptr;
   uint32_t along = 0;           ///< position in the op's domain
   std::vector<uint32_t> others; ///< the other indices the part depends on, innermost first
+  size_t outside = 0;           ///< At: of how many of them, the last ones, only some points are there at a time
   int64_t multiple = 0;         ///< 0: one panel as long as the index, and no loop `panel`
   bool padded = false;          ///< the end of the last panel stays undefined
   int64_t pitch = 0;            ///< without panels: elements from one run along `along` to the next; 0: no gap

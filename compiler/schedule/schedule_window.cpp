@@ -508,8 +508,17 @@ private:
           pack.others.push_back(d);
         }
       }
+      // Of a sum in blocks, what one block reads, which stays in the cache.
+      bool inBlock = shape_.blocks && operand.uses[rank() + how_->blocks->cut];
+      if (inBlock) {
+        auto outside = std::ranges::stable_partition(
+            pack.others, [&](uint32_t index) { return index < rank() || index - rank() > how_->blocks->cut; });
+        pack.outside = outside.size();
+        pack.stage.atStage = name() + "_pieces";
+        pack.stage.atLoop = "q" + std::to_string(how_->blocks->cut);
+      }
       pack.padded = columns() % width() != 0;
-      pack.stage.placement = Placement::Root;
+      pack.stage.placement = inBlock ? Placement::At : Placement::Root;
       pack.stage.tile = {{loop(pack.along), pack.multiple}};
       Nest nest;
       nest.splits.push_back(
@@ -517,7 +526,7 @@ private:
       nest.vectorized = {"lane"};
       nest.order = {"lane", "vector"};
       nest.unrolled = {"vector"};
-      bool large = operand.elements >= parallelWork * 4 && !pack.others.empty();
+      bool large = !inBlock && operand.elements >= parallelWork * 4 && !pack.others.empty();
       if (large) {
         uint32_t outer = pack.others.back();
         nest.splits.push_back({loop(outer), "task", "piece", taskSize(machine_, extent(outer)), Tail::Guard});

@@ -99,10 +99,10 @@ void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const
   if (pack.pitch > 0) {
     stage.func.align_storage(along, static_cast<int32_t>(pack.pitch));
   }
-  for (uint32_t i = 0; i < pack.others.size(); ++i) {
+  for (uint32_t i = 0; i < pack.others.size() - pack.outside; ++i) {
     stage.func.bound(vars[i + 1], 0, extentOf(pack.others[i]));
   }
-  if (width > 0 && pack.stage.placement == Placement::Root) {
+  if (width > 0 && (pack.stage.placement == Placement::Root || pack.outside > 0)) {
     stage.func.bound(panel, 0, Halide::Internal::simplify((size + width - 1) / width));
   }
   addStage(name, std::move(stage), pack.stage);
