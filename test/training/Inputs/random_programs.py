@@ -4,7 +4,9 @@ Each file holds several nets of random layers (of the library and in index notat
 own. The checkpoints of the executable with one thread and with two and of the program in this process must be the same bytes.
 They must be as near to the interpreter's as rounding explains: the interpreter runs the program again with noise, as large as
 the worst rounding of a 32 bit sum of the longest length here, on what every layer computes and on every gradient; and on the
-loss's own gradient noise of that size relative to 1, as it is a difference of probabilities. How far that
+loss's own gradient noise of that size relative to 1, as it is a difference of probabilities. The derivatives of tanh and of the
+logistic function are 1 - t² and y - y² of a rounded t and y: where these are nearly 1 the rounding is most of it, so the noisy
+program computes them from values that are an error of rounding smaller. How far that
 moves each number is its tolerance, times FACTOR because noise is random and rounding may not be.
 
 usage: random_programs.py DNNC FILES NETS SEED
@@ -19,6 +21,7 @@ import sys
 LONGEST = 40  # terms of a sum: a row of a batch times its width
 NOISE = (LONGEST + 4) * 2.0**-24
 BATCH = 4
+SMALLER = 1 - 2.0**-23
 RUNS = 3
 FACTOR = 4
 
@@ -32,6 +35,9 @@ fn stirred(x: f32[*B]) -> f32[*B] {{ return x }} vjp (dy) {{
   return d
 }}
 fn shaken()(g: f32[*S], norm: f32) -> f32[*S] = noise(g)
+fn squash(s: f32) -> f32 = tanh(s){squash}
+fn gate(s: f32) -> f32 = sigmoid(s){gate}
+fn bent(s: f32) -> f32 = s * squash(softplus(s))
 layer Scale(x: f32[N, K]) -> f32[N, K] {{
   param a: f32[K] ~ normal(mean = 1, std = 0.3)
   let y[n, k] = x[n, k] * a[k] + mean[j] x[n, j]
@@ -47,7 +53,7 @@ layer Gated(out: int)(x: f32[N, K]) -> f32[N, out] {{
   param b: f32[K, out] ~ glorot(fan_in = K, fan_out = out)
   let u[n, o] = sum[k] x[n, k] * a[k, o]
   let v[n, o] = sum[k] x[n, k] * b[k, o]
-  return tanh(u) * sigmoid(v)
+  return squash(u) * gate(v)
 }}
 layer Norm(x: f32[N, K]) -> f32[N, K] {{
   param g: f32[K] ~ ones()
@@ -101,7 +107,7 @@ layer Sorted(x: f32[N, K]) -> f32[N, K] {{
 }}
 """
 
-ACTIVATIONS = ["tanh", "sigmoid", "softplus", "gelu", "silu", "mish", "elu()", "identity"]
+ACTIVATIONS = ["squash", "gate", "softplus", "gelu", "silu", "bent", "elu()", "identity"]
 OPTIMIZERS = [
     "sgd(lr = {lr})", "momentum(lr = {lr}, mu = 0.8)", "nesterov(lr = {lr})", "adagrad(lr = {lr}, eps = 1e-2)",
     "rmsprop(lr = {lr}, eps = 1e-2)", "adam(lr = {lr}, b1 = 0.8, b2 = 0.8, eps = 1e-2)", "adamw(lr = {lr}, b1 = 0.8, b2 = 0.8, eps = 1e-2)",
@@ -118,7 +124,7 @@ def net(rng, name):
         kind = rng.randrange(14)
         layer = [
             f"Dense({width}, act = {rng.choice(ACTIVATIONS)})", "Scale()", "Filter()", f"Gated({width})", "Norm()", "Steps()",
-            f"Pick({width})", "Best()", f"Dense({width}, act = tanh, bias = false)", "Window()", "Gates()", "Bag()", "Sorted()",
+            f"Pick({width})", "Best()", f"Dense({width}, act = squash, bias = false)", "Window()", "Gates()", "Bag()", "Sorted()",
             "BatchNorm(eps = 0.1)",
         ][kind]
         call = f"l{i}({last}, t)" if kind in (6, 11) else f"l{i}({last})"
@@ -132,13 +138,15 @@ def net(rng, name):
 
 def program(rng, nets, noisy):
     text = SHARED.format(noise="let y[*b] = x[*b] * (1 + %r * (2 * draw_uniform() - 1))" % NOISE if noisy else "let y = x",
-                         stir="let d[*b] = dy[*b] + %r * (2 * draw_uniform() - 1)" % (NOISE / BATCH) if noisy else "let d = dy")
+                         stir="let d[*b] = dy[*b] + %r * (2 * draw_uniform() - 1)" % (NOISE / BATCH) if noisy else "let d = dy",
+                         squash=" vjp (dy) { let t = %r * tanh(s)  return dy * (1 - t * t) }" % SMALLER if noisy else "",
+                         gate=" vjp (dy) { let y = %r * sigmoid(s)  return dy * (y - y * y) }" % SMALLER if noisy else "")
     body, step = [], []
     for i in range(nets):
         text += net(rng, f"Net{i}")
         loss = rng.choice([
             f"mse(n{i}(x, t), z)", f"softmax_xent(n{i}(x, t), c)", f"mean(bce_logits(n{i}(x, t), z))",
-            f"mean(sq(tanh(n{i}(x, t)) - z))", f"mean(softplus(n{i}(x, t))) + 0.1 * mean(sq(n{i}(x, t)))",
+            f"mean(sq(squash(n{i}(x, t)) - z))", f"mean(softplus(n{i}(x, t))) + 0.1 * mean(sq(n{i}(x, t)))",
         ]).replace("softmax_xent(", "mean(softmax_xent(").replace(", c)", ", c))")
         lr = 0.1  # constants are part of kernels: few of them
         extra = rng.choice(["", "", " every 2 steps", " accumulate 2"])
