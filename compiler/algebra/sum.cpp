@@ -173,10 +173,28 @@ std::optional<Term> SumAlgebra::normalize(Term term) {
     }
   }
   term.powers = std::move(merged);
+  joinRoots(term);
   bool tooHigh = std::ranges::any_of(term.powers, [](const Power& p) { return std::abs(p.exponent) > maxExponent; });
   bool isZero = term.factor == 0 || !std::isfinite(term.factor);
   DNN_ASSERT(!tooHigh || term.powers.size() > 0, "exponents are bounded by the sizes of expressions");
   return isZero ? std::nullopt : std::optional(std::move(term));
+}
+
+/// e·sqrt(e)⁻¹ = sqrt(e) and e⁻¹·sqrt(e) = sqrt(e)⁻¹: what is left is finite where the whole is, and needs no quotient.
+void SumAlgebra::joinRoots(Term& term) {
+  for (Power& root : term.powers) {
+    if (!isApply(root.base, ScalarOp::Sqrt)) {
+      continue;
+    }
+    auto square = std::ranges::find(term.powers, root.base->args[0], &Power::base);
+    while (square != term.powers.end() && square->exponent * root.exponent < 0) {
+      int sign = square->exponent > 0 ? 1 : -1;
+      square->exponent -= sign;
+      root.exponent += 2 * sign;
+      ++cancellations_;
+    }
+  }
+  std::erase_if(term.powers, [](const Power& power) { return power.exponent == 0; });
 }
 
 void SumAlgebra::addTerm(Sum& sum, Term term) {

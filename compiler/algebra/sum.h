@@ -79,6 +79,7 @@ private:
   Term asFactor(const Sum& sum, DType dtype);
   std::optional<Term> productOfTerms(const Term& a, const Term& b);
   std::optional<Term> normalize(Term term);
+  void joinRoots(Term& term);
   Sum guarded(ExprRef condition, const Sum& sum);
   bool cancelsInside(ExprRef base, const Term& term) const;
   void addTerm(Sum& sum, Term term);

@@ -402,6 +402,9 @@ private:
                   : kind <= 70 ? Reduction::Mul
                   : kind <= 85 ? Reduction::Max
                                : Reduction::Min;
+      // In a scan nothing limits what becomes of the product: cos(x²⁵) has no difference quotients.
+      bool high = !scans_.empty() && reduced > 1;
+      reduction = high && reduction == Reduction::Mul ? Reduction::Add : reduction;
     }
     finishComp(static_cast<size_t>(dims), reduction, body(between(1, 3)));
   }
