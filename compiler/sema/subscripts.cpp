@@ -183,8 +183,11 @@ bool Instantiator::checkSubscript(const ScalarPtr& value, const ast::Expr& item,
   if (provedAtMost(Dim(0), *range.lo, out_->symbols()) && provedAtMost(*range.hi, extent - Dim(1), out_->symbols())) {
     return true;
   }
-  error<DiagId::subscript_out_of_range>(item.range, text, str(*range.lo), str(*range.hi), position, ast::print(base),
-                                        str(extent))
+  std::string lo = str(*range.lo);
+  std::string hi = str(*range.hi);
+  std::string values = lo == hi ? "is " + lo : "takes values from " + lo + " to " + hi;
+  error<DiagId::subscript_out_of_range>(item.range, text, text == lo && text == hi ? "is the subscript" : values,
+                                        position, ast::print(base), str(extent))
       .hint("give a fill value for what lies outside: `" + ast::print(base) + "[…; 0]`");
   return false;
 }
