@@ -74,6 +74,12 @@ struct ContractionShape {
 /// columns that do not fill their tiles need not be copied.
 bool canShiftColumns(const ContractionShape& shape, double tileColumns);
 
+/// Whether the first tile of a panel can copy what it reads: one loop over the only reduced index loads whole vectors
+/// of columns.
+bool copiesWithUse(const ContractionShape& shape, int64_t tileColumns);
+/// How many points before their use the lines of the column operand are fetched then.
+int64_t pointsAhead(const ContractionShape& shape, const Machine& machine);
+
 /// Nothing if the kernel is not one contraction whose users all see it at their own point. Turned, columns are what are
 /// rows otherwise; nothing if the operand is not contiguous along them.
 std::optional<ContractionShape> contractionShape(const Analysis& analysis, const Machine& machine, bool turned = false);

@@ -26,6 +26,8 @@ constexpr double nextLineFromL2 = 2, nextLineFromL3 = 4;
 constexpr double copyFromL2 = 7, copyFromL3 = 14, transposeLine = 12, gatherElement = 2.5;
 /// More where all panels are written before the first is read: out to the third level and back.
 constexpr double copyBack = 8;
+/// What is left of that where the first tile copies and computes at once.
+constexpr double copyWithUse = 0.6;
 /// Cycles to copy the elements of one tile's rows for one reduced index.
 constexpr double copyRow = 3;
 /// Starting and emptying the pipeline, loading and storing the accumulators.
@@ -184,7 +186,8 @@ private:
     double copy = nearby ? copyFromL2 : copyFromL3;
     copy += !nearby && plan.packing == Packing::Whole ? copyBack : 0;
     if (shape_.columnsContiguous) {
-      return rowCopy + lines * copy;
+      bool withUse = plan.packing == Packing::Panel && copiesWithUse(shape_, static_cast<int64_t>(columns));
+      return rowCopy + lines * copy * (withUse ? copyWithUse : 1);
     }
     return rowCopy + (shape_.reductionContiguous ? lines * (copy + transposeLine) : elements * gatherElement);
   }
@@ -196,6 +199,17 @@ bool canShiftColumns(const ContractionShape& shape, double tileColumns) {
   // A computed operand is copied, and panels of a copy have fixed places.
   return shape.columnsStatic && shape.columnsContiguous && costOf(shape.op->body) <= 4 && !shape.inPlace &&
          !shape.unmasked && shape.columns >= tileColumns;
+}
+
+bool copiesWithUse(const ContractionShape& shape, int64_t tileColumns) {
+  return shape.columnsStatic && shape.columnsContiguous && shape.op->reduced.size() == 1 &&
+         static_cast<int64_t>(shape.columns) % tileColumns == 0;
+}
+
+int64_t pointsAhead(const ContractionShape& shape, const Machine& machine) {
+  // From the third level a line takes as long as eight points of a tile; far ones need a table of pages besides.
+  double operand = shape.columns * shape.reduction * static_cast<double>(shape.bytes);
+  return operand > 4 * static_cast<double>(machine.l2Bytes) ? 32 : 16;
 }
 
 namespace {

@@ -131,6 +131,7 @@ std::string print(const Schedule& schedule) {
       std::string part = name + "_pack" + std::to_string(i);
       printStage(out, part, pack.stage);
       out << "    along index " << pack.along << " in panels of " << pack.multiple << (pack.padded ? ", padded" : "");
+      out << (pack.ahead > 0 ? ", with the first tile, " + std::to_string(pack.ahead) + " points ahead" : "");
       out << (pack.pitch > 0 ? ", runs " + std::to_string(pack.pitch) + " apart" : "") << "\n";
       if (pack.block) {
         printStage(out, part + "_block", *pack.block);

@@ -91,7 +91,10 @@ struct Pack {
   int64_t multiple = 0;         ///< 0: one panel as long as the index, and no loop `panel`
   bool padded = false;          ///< the end of the last panel stays undefined
   int64_t pitch = 0;            ///< without panels: elements from one run along `along` to the next; 0: no gap
-  StageSchedule stage;          ///< definitions: the elements; if padded: nothing, the whole panels, the rest
+  /// Not 0: copied by the first tile that reads it, point by point of the one index in `others`, whose lines are
+  /// fetched so many points before.
+  int64_t ahead = 0;
+  StageSchedule stage; ///< definitions: the elements; if padded: nothing, the whole panels, the rest
   /// A stage between the operand and the pack, computed at a loop of the pack's stage: a block that is loaded as memory
   /// runs and stored as the pack does. Past the end of `along` it repeats the last element.
   std::optional<StageSchedule> block;

@@ -186,6 +186,10 @@ private:
         pack.block->atStage = "op" + std::to_string(how_->op) + "_pack" + std::to_string(how_->packs.size());
       }
     }
+    if (!whole && !pack.block && !pack.padded && part->kind == ExprKind::Access &&
+        copiesWithUse(shape_, tileColumns())) {
+      pack.ahead = pointsAhead(shape_, machine_);
+    }
     if (!pack.block) {
       nest.splits.push_back({loop(pack.along), "vector", "lane", lanes_, Tail::Guard});
       nest.vectorized = {"lane"};

@@ -7,6 +7,7 @@ import sys
 
 LABEL = re.compile(r"^(\.LBB\w+):")
 JUMP = re.compile(r"^\s+j\w+\s+(\.LBB\w+)")
+END = re.compile(r"^\s+(ret|ud2)|^\s+jmp\S*\s+\*")
 PACKED = re.compile(r"^\s+vfn?madd\d+p[sd]\s")
 SCALAR = re.compile(r"^\s+v?(mul|add|sub|fn?madd\d+|fn?msub\d+)s[sd]\s")
 # With a second register it is an array there: a small copy of an operand.
@@ -14,16 +15,47 @@ STACK = re.compile(r"^\s+v\w+\s.*\(%rsp\)")
 FRAME = re.compile(r"^\s+v\w+\s.*\(%rbp\)")
 
 
+def blocks_of(lines):
+    """The basic blocks of the functions: their first and last line, and the first lines of what may follow each."""
+    labels = {label.group(1): number for number, line in enumerate(lines) if (label := LABEL.match(line))}
+    jumps = {number: jump.group(1) for number, line in enumerate(lines) if (jump := JUMP.match(line))}
+    ends = {number for number, line in enumerate(lines) if END.match(line)}
+    starts = sorted({0, *labels.values(), *(n + 1 for n in (*jumps, *ends) if n + 1 < len(lines))})
+    following = {}
+    for start, after in zip(starts, [*starts[1:], len(lines)]):
+        last = after - 1
+        falls = after < len(lines) and last not in ends and not re.match(r"^\s+jmp\s", lines[last])
+        target = labels.get(jumps.get(last))
+        following[start] = (last, [n for n in (after if falls else None, target) if n is not None])
+    return following
+
+
 def innermost_loops(lines):
-    position, ends = {}, []
-    for number, line in enumerate(lines):
-        if label := LABEL.match(line):
-            position[label.group(1)] = number
-        elif (jump := JUMP.match(line)) and jump.group(1) in position:
-            ends.append((position[jump.group(1)], number))
-    for start, end in ends:
-        if not any(start <= s and e <= end and (s, e) != (start, end) for s, e in ends):
-            yield start, lines[start : end + 1]
+    """Natural loops without another one inside: where each starts, and the lines of its blocks."""
+    blocks = blocks_of(lines)
+    before = {start: [s for s, (_, after) in blocks.items() if start in after] for start in blocks}
+    loops, state = {}, {}
+    for root in blocks:
+        path = [(root, iter(blocks[root][1]))] if root not in state else []
+        state.setdefault(root, "open")
+        while path:
+            block, rest = path[-1]
+            target = next(rest, None)
+            if target is None:
+                state[block] = "done"
+                path.pop()
+            elif state.get(target) == "open":
+                body, work = loops.setdefault(target, {target}), [block]
+                while work:
+                    if (inside := work.pop()) not in body:
+                        body.add(inside)
+                        work += before[inside]
+            elif target not in state:
+                state[target] = "open"
+                path.append((target, iter(blocks[target][1])))
+    for start, body in loops.items():
+        if not any(other != start and other in body for other in loops):
+            yield start, [line for block in sorted(body) for line in lines[block : blocks[block][0] + 1]]
 
 
 def has_frame(lines, position):

@@ -83,6 +83,9 @@ KernelCase product(Random& random) {
   if (chance(random, 3)) {
     k = "1024"; // rows that share lines of the first cache
   }
+  if (chance(random, 30)) {
+    n = number(8 * pick(random, 1, 8)); // whole tiles of columns
+  }
   Text text(m.max);
   bool transposeA = chance(random, 30), transposeB = chance(random, 40);
   std::string a = text.input(transposeA ? "f32[" + k + ", " + m.extent + "]" : "f32[" + m.extent + ", " + k + "]");

@@ -86,7 +86,11 @@ schedule::Schedule scheduleOf(const Job& job, const schedule::Machine& machine, 
   }
   std::vector<schedule::ContractionPlan> plans = schedule::contractionPlans(analysis, machine);
   if (!plans.empty() && random() % 2 == 0) {
-    const schedule::ContractionPlan& plan = plans[random() % plans.size()];
+    auto others = std::ranges::stable_partition(
+        plans, [](const schedule::ContractionPlan& p) { return p.packing == schedule::Packing::Panel; });
+    size_t panels = plans.size() - others.size(); // the first tile of a panel may copy it
+    size_t among = panels > 0 && random() % 3 == 0 ? panels : plans.size();
+    const schedule::ContractionPlan& plan = plans[random() % among];
     if (std::optional<schedule::Schedule> schedule = scheduleContraction(analysis, machine, plan)) {
       return std::move(*schedule);
     }

@@ -1,5 +1,6 @@
 #include "compiler/codegen/halide/pipeline.h"
 
+#include "compiler/codegen/halide/copy_with_use.h"
 #include "compiler/codegen/halide/pipeline_loops.h"
 
 namespace dnn::codegen {
@@ -60,6 +61,9 @@ BuiltPipeline PipelineBuilder::build() {
     applySchedule(stages_.at(stageName), *how, stages_);
   }
   built.pipeline = Halide::Pipeline(outputs);
+  if (!copiedWithUse_.empty()) {
+    built.pipeline.add_custom_lowering_pass(new CopyWithUse(copiedWithUse_)); // the pipeline deletes it
+  }
 
   for (const Op* op : function_.body.ops) {
     if (op->kind == OpKind::Input && !overwritten_.contains(op->results[0])) {

@@ -61,6 +61,7 @@ private:
   std::map<std::string, Stage> stages_;
   std::unordered_map<const graph::Op*, std::vector<Halide::Func>> once_;           ///< of OpSchedule::once, in order
   std::vector<std::pair<std::string, const schedule::StageSchedule*>> toSchedule_; ///< in order of definition
+  std::map<std::string, int32_t> copiedWithUse_;                                   ///< names of Funcs; Pack::ahead
 
   // ValueSource
   Halide::Expr extent(const Dim& dim) override;

@@ -105,6 +105,9 @@ void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const
   if (width > 0 && (pack.stage.placement == Placement::Root || pack.outside > 0)) {
     stage.func.bound(panel, 0, Halide::Internal::simplify((size + width - 1) / width));
   }
+  if (pack.ahead > 0) {
+    copiedWithUse_.emplace(stage.func.name(), static_cast<int32_t>(pack.ahead));
+  }
   addStage(name, std::move(stage), pack.stage);
 }
 
