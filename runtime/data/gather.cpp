@@ -64,7 +64,9 @@ void gatherColumn(const Column& column, const uint32_t* order, uint64_t first, u
     uint64_t row = order != nullptr ? order[i] : i;
     uint64_t bytes = column.bytesOf(row);
     std::memcpy(to, column.row(row), bytes);
-    std::memset(to + bytes, 0, all - bytes);
+    if (bytes < all) {
+      std::memset(to + bytes, 0, all - bytes);
+    }
     to += all;
   }
 }
@@ -132,7 +134,7 @@ const uint8_t* fieldOf(const Dataset& data, size_t field, uint64_t row, const Ro
 
 Status gatherExamples(const Dataset& data, const uint32_t* order, uint64_t first, uint64_t count, int64_t length,
                       const std::vector<uint8_t*>& to) {
-  std::vector<bool> elsewhere(data.fields.size());
+  std::vector<bool> elsewhere(data.files.empty() ? 0 : data.fields.size());
   for (const std::unique_ptr<RowFiles>& file : data.files) {
     if (Status status = gatherFromFiles(data, *file, order, first, count, length, to); !status.ok()) {
       return status;
@@ -142,7 +144,7 @@ Status gatherExamples(const Dataset& data, const uint32_t* order, uint64_t first
     }
   }
   for (size_t i = 0; i < data.fields.size(); ++i) {
-    if (!elsewhere[i]) {
+    if (data.files.empty() || !elsewhere[i]) {
       gatherColumn(data.fields[i], order, first, count, length, to[i]);
     }
   }
