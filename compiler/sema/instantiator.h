@@ -57,6 +57,21 @@ struct Env {
   std::map<const ast::Expr*, Value>* bases = nullptr;
 };
 
+/// The body of an entry point: its frame, and names of its own within those around it.
+struct EntryBody {
+  EntryBody(const Env& around, std::string path) : env(around) {
+    frame.kind = Frame::Kind::Entry;
+    frame.path = std::move(path);
+    env.frame = &frame;
+    env.scope = std::make_shared<Scope>(around.scope);
+  }
+  EntryBody(const EntryBody&) = delete;
+  EntryBody& operator=(const EntryBody&) = delete;
+
+  Frame frame;
+  Env env;
+};
+
 class Instantiator {
 public:
   Instantiator(const Options& options, DataProbe& probe, diag::Diagnostics& diags)
@@ -346,6 +361,12 @@ private:
   void finishWhole(size_t evalPosition, Env& env);
   void runEval(const ast::Stmt& stmt, const ast::Eval& eval, Env& env);
   void runPredict(const ast::Stmt& stmt, const ast::Predict& predict, Env& env);
+  /// The largest values of the dimensions that a prediction leaves open. False: an error was reported.
+  bool readLimits(const ast::Predict& predict, Env& inner, std::map<std::string, int64_t>& limits);
+  /// Gives the dimensions of a prediction's parameter, of at most `batch` rows, that nothing else names their symbols.
+  bool bindOpenDims(const ast::TensorType& type, const std::map<std::string, int64_t>& limits, int64_t batch,
+                    Env& inner);
+  void returnResults(const ast::Stmt& stmt, const ast::Predict& predict, const Value& result, Env& inner);
   /// The source whose tokens the values of this type are: `< tr.vocab` says so. "" = of none.
   std::string textOf(const ast::Type& type, Env& env);
   void runLog(const ast::Log& log, Env& env);
@@ -429,6 +450,9 @@ private:
   bool readIdx(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readNpy(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readNpz(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
+  /// `ragged("values", "begins", max = 128)`: sequences that lie in one array, and the field with their lengths.
+  bool readRagged(const ast::Name& name, const ast::Call& words, std::optional<int64_t> bound, plan::Source& plan,
+                  Env& env);
   bool readCifar(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readImages(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   /// The numbering of another source's classes.

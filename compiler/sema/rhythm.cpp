@@ -220,12 +220,8 @@ void Instantiator::passThrough(const ast::Minimize& minimize, const std::string&
     Tensor norm = variable(store(*root.as<Tensor>(), "norm", e->range));
     for (size_t i = 0; i < parameters.size(); ++i) {
       const Persistent p = program_.persistents[parameters[i]];
-      Frame frame;
-      frame.kind = Frame::Kind::Entry;
-      frame.path = optimizer + "/through/" + p.path;
-      Env inner = env;
-      inner.frame = &frame;
-      Value changed = callFn(*fn, {{nullptr, gradients[i], e->range}, {nullptr, norm, e->range}}, e->range, inner);
+      EntryBody body(env, optimizer + "/through/" + p.path);
+      Value changed = callFn(*fn, {{nullptr, gradients[i], e->range}, {nullptr, norm, e->range}}, e->range, body.env);
       auto* t = changed.as<Tensor>();
       if (changed.poisoned() || !t) {
         return;

@@ -1,6 +1,7 @@
 // What the readers of data sources share.
 #pragma once
 
+#include "compiler/types/tensor_type.h"
 #include "runtime/plan/plan.h"
 
 #include <string>
@@ -14,6 +15,9 @@ inline plan::Port field(const std::string& name, int64_t bound = 0) {
   port.bound = bound;
   return port;
 }
+
+/// The type of one example's field.
+TensorType rowType(const plan::Port& port);
 
 /// Which of the examples a source takes.
 inline bool isRowOption(const std::string& name) {

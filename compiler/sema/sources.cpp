@@ -371,13 +371,10 @@ bool Instantiator::readGenerate(const ast::GenerateSource& generate, plan::Sourc
   size_t position = entries_.size();
   plan.generateEntry = static_cast<uint32_t>(position);
   beginEntry(plan::Entry::Kind::Generate, "generate." + plan.name, plan.name);
-  Frame frame;
-  frame.kind = Frame::Kind::Entry;
-  frame.path = "generate." + plan.name;
+  EntryBody body(env, "generate." + plan.name);
+  Env& inner = body.env;
+  Frame& frame = body.frame;
   frame.examples = Dim(*count);
-  Env inner = env;
-  inner.frame = &frame;
-  inner.scope = std::make_shared<Scope>(env.scope);
   if (plan.fresh) { // one call makes one batch
     program_.plan.entries[position].batch = plan.batch;
     out_->function.symbols = {{"N", plan.batch}};

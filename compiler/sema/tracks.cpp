@@ -93,16 +93,11 @@ void Instantiator::updateFollowers() {
   for (Track& track : tracks_) {
     for (auto [follower, leader] : track.pairs) {
       const std::string path = program_.persistents[follower].path;
-      Frame frame;
-      frame.kind = Frame::Kind::Entry;
-      frame.path = "track/" + path;
-      Env env;
-      env.scope = std::make_shared<Scope>(track.rule.scope);
-      env.frame = &frame;
+      EntryBody body(Env{track.rule.scope}, "track/" + path);
       std::vector<Argument> args = {{nullptr, readPersistent(follower, track.range), track.range},
                                     {nullptr, readPersistent(leader, track.range), track.range},
                                     {nullptr, stepCount(track.range), track.range}};
-      Value value = callFn(track.rule, std::move(args), track.range, env);
+      Value value = callFn(track.rule, std::move(args), track.range, body.env);
       updateWith(follower, value, track.range);
     }
   }

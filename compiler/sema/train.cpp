@@ -61,12 +61,8 @@ std::optional<Program> Instantiator::instantiate(const ast::TrainDecl& train, co
   program_.plan.program = train.name.text;
   out_ = &train_;
 
-  Frame frame;
-  frame.kind = Frame::Kind::Entry;
-  frame.path = train.name.text;
-  Env env;
-  env.scope = std::make_shared<Scope>(scope);
-  env.frame = &frame;
+  EntryBody body(Env{scope}, train.name.text);
+  Env& env = body.env;
   trainScopes_.push_back(env.scope);
   runTrain(train, env);
   checkSizes(entries_[0], entries_[0].function.body);

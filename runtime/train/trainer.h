@@ -42,21 +42,25 @@ private:
   Status checkTrained();
   /// Is there something to do after the step that was done last, because of how many there were?
   bool stepDue() const;
+  Status nextPhase();
+  Status evaluateRest();
+  void useBest();
+
+  // trainer_results.cpp
   Status finishStep();
   Status finishEpoch();
-  Status nextPhase();
   /// Metrics of the phase's epoch `epoch`, from 1.
   Status noteBest(const std::vector<Metric>& metrics, uint64_t epoch);
   Status noteEpoch(const std::vector<Metric>& metrics);
   bool measuredBySteps(const std::string& metric) const;
   /// The evaluations that are due after so many epochs or, of those that go by them, steps.
   Status evaluateDue(uint64_t count, bool steps, std::vector<Metric>& metrics, std::vector<Picture>& pictures);
-  Status evaluateRest();
   /// Of the logs of the phase's steps, as far as they have been added up.
   std::vector<Metric> stepAverages(const std::function<bool(const plan::Port&)>& wanted) const;
   /// Those that are due after so many steps, or epochs, which then begin anew.
   std::vector<Metric> takeLogs(uint64_t count, bool steps);
-  void useBest();
+
+  // trainer_save.cpp
   Status save(const std::string& path);
   Status saveParts(uint64_t count, bool steps);
   Status saveAllParts();

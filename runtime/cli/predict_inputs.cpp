@@ -1,5 +1,6 @@
+// The inputs of a prediction, from their files.
 #include "runtime/cli/predict_files.h"
-
+#include "runtime/cli/predict_paths.h"
 #include "runtime/data/csv.h"
 #include "runtime/data/loaders.h"
 #include "runtime/data/npy.h"
@@ -9,44 +10,17 @@
 #include "runtime/support/text.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <optional>
-#include <sys/stat.h>
 
 namespace dnn::runtime {
 
 namespace {
 
 using plan::Entry;
+
 using plan::Port;
 
 unsigned long long u(uint64_t value) { return value; }
-
-bool isNpy(const std::string& path) { return path.ends_with(".npy"); }
-bool isText(const std::string& path) { return path.ends_with(".txt"); }
-
-bool isImages(const std::string& path) {
-  struct stat what = {};
-  std::string lower = path;
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-  return lower.ends_with(".png") || lower.ends_with(".jpg") || lower.ends_with(".jpeg") ||
-         (stat(path.c_str(), &what) == 0 && S_ISDIR(what.st_mode));
-}
-
-/// The source whose vocabulary the port's tokens belong to.
-Status findText(const plan::Plan& plan, const Port& port, const std::string& path, const plan::Source*& text) {
-  for (const plan::Source& source : plan.sources) {
-    if (!port.text.empty() && source.name == port.text) {
-      text = &source;
-      return success();
-    }
-  }
-  return failure(
-      ExitCode::Usage,
-      "`%s` would be text, but `%s` is no text: its type does not say `< SOURCE.vocab`; give it as .npy or csv",
-      path.c_str(), port.name.c_str());
-}
 
 /// What the extents of an input's rows say of the lengths of its sequences. False: they do not fit.
 bool findLengths(const Port& port, const std::vector<int64_t>& found, std::vector<int64_t>& lengths) {
@@ -136,57 +110,6 @@ Status readTextInput(const plan::Plan& plan, const std::string& path, const Port
   uint64_t bad = 0;
   convertInto(FileType::I32, reinterpret_cast<const uint8_t*>(tokens.data()), tokens.size(), column, bad);
   return success();
-}
-
-/// The tokens of all rows, one behind the other; rows of a text whose examples are lines become lines.
-Status writeText(const plan::Plan& plan, const std::string& path, const Port& port, const Column& column,
-                 const PredictRows& rows) {
-  const plan::Source* source = nullptr;
-  if (Status status = findText(plan, port, path, source); !status.ok()) {
-    return status;
-  }
-  Tokenizer tokenizer(*source);
-  auto width = static_cast<uint64_t>(byteSize(column.dtype));
-  std::string text;
-  auto decode = [&](uint64_t from, uint64_t to) {
-    for (uint64_t at = from; at < to; at += width) {
-      std::string value = valueText(fileType(column.dtype), column.bytes.data() + at);
-      tokenizer.decode(std::strtoll(value.c_str(), nullptr, 10), text);
-    }
-  };
-  if (port.varying.empty() || !port.batched || port.dims.size() != 1) {
-    decode(0, column.bytes.size());
-    return writeFileAtomically(path, text.data(), text.size());
-  }
-  std::string all;
-  for (uint64_t row = 0; row < rows.count; ++row) {
-    auto own = static_cast<uint64_t>(rowDims(port, 0, rows.lengthsOf(row))[0]);
-    text.clear(); // blanks between words are those within a row
-    decode(row * column.rowBytes, row * column.rowBytes + own * width);
-    bool blank = !source->text.lines && source->text.unit == plan::TextRule::Unit::Word && row > 0;
-    all += (blank ? " " : "") + text + (source->text.lines ? "\n" : "");
-  }
-  text = std::move(all);
-  return writeFileAtomically(path, text.data(), text.size());
-}
-
-std::string namesOf(const std::vector<Port>& ports) {
-  std::string names;
-  for (const Port& port : ports) {
-    names += (names.empty() ? "" : ", ") + port.name + ": " + describe(port.dtype, port.dims) +
-             (port.batched ? " a row" : "");
-  }
-  return names;
-}
-
-/// The path given for a port: by name, or the only one without a name if there is one.
-const NamedPath* pathOf(const std::vector<NamedPath>& paths, const std::string& port) {
-  for (const NamedPath& path : paths) {
-    if (path.name == port) {
-      return &path;
-    }
-  }
-  return paths.size() == 1 && paths[0].name.empty() ? &paths[0] : nullptr;
 }
 
 Status readNpyInput(const std::string& path, const Port& port, Column& column, uint64_t& rows,
@@ -336,34 +259,6 @@ Status readCsvInput(const plan::Plan& plan, const std::string& path, const Port&
   return status;
 }
 
-/// Results side by side; a result with several values a row becomes NAME_0, NAME_1, ….
-std::string csvText(const std::vector<const Port*>& ports, const std::vector<const Column*>& columns, uint64_t rows) {
-  std::string text;
-  for (size_t p = 0; p < ports.size(); ++p) {
-    const Port* port = ports[p];
-    uint64_t count = 0;
-    elementCount(columns[p]->dims, count);
-    for (uint64_t i = 0; i < count; ++i) {
-      text += text.empty() ? "" : ",";
-      text += port->dims.empty() ? port->name : format("%s_%llu", port->name.c_str(), u(i));
-    }
-  }
-  text += '\n';
-  for (uint64_t row = 0; row < rows; ++row) {
-    bool first = true;
-    for (const Column* column : columns) {
-      auto width = static_cast<uint64_t>(plan::byteSize(column->dtype));
-      for (uint64_t at = 0; at < column->rowBytes; at += width) {
-        text += first ? "" : ",";
-        text += valueText(fileType(column->dtype), column->bytes.data() + row * column->rowBytes + at);
-        first = false;
-      }
-    }
-    text += '\n';
-  }
-  return text;
-}
-
 /// How long the sequences of each row are, by all inputs that have any; then the inputs that are these lengths.
 Status findRowLengths(const Entry& entry, const std::vector<std::vector<int64_t>>& ofFile, std::vector<Column>& inputs,
                       PredictRows& rows) {
@@ -404,21 +299,6 @@ Status findRowLengths(const Entry& entry, const std::vector<std::vector<int64_t>
 }
 
 } // namespace
-
-Status checkNames(const char* flag, const std::vector<NamedPath>& paths, const std::vector<Port>& ports) {
-  for (const NamedPath& path : paths) {
-    auto same = [&](const Port& port) { return port.name == path.name; };
-    if (!path.name.empty() && std::none_of(ports.begin(), ports.end(), same)) {
-      return failure(ExitCode::Usage, "--%s: there is no `%s`; there is %s", flag, printable(path.name).c_str(),
-                     namesOf(ports).c_str());
-    }
-    if (path.name.empty() && paths.size() > 1) {
-      return failure(ExitCode::Usage, "--%s: with several files each needs a name: --%s NAME=%s", flag, flag,
-                     path.path.c_str());
-    }
-  }
-  return success();
-}
 
 Status readInputs(Machine& machine, const Entry& entry, const Options& options, std::vector<Column>& inputs,
                   PredictRows& predicted) {
@@ -463,73 +343,6 @@ Status readInputs(Machine& machine, const Entry& entry, const Options& options, 
   }
   predicted.count = rows;
   return findRowLengths(entry, ofFile, inputs, predicted);
-}
-
-Status writeOutputs(const plan::Plan& plan, const Entry& entry, const Options& options,
-                    const std::vector<Column>& outputs, const PredictRows& predicted) {
-  uint64_t rows = predicted.count;
-  auto writeCsv = [&](const std::string& path, const std::vector<size_t>& chosen) {
-    std::vector<const Port*> ports;
-    std::vector<const Column*> columns;
-    uint64_t lines = 1;
-    for (size_t i : chosen) {
-      ports.push_back(&entry.outputs[i]);
-      columns.push_back(&outputs[i]);
-      uint64_t mine = entry.outputs[i].batched ? rows : 1;
-      if (columns.size() > 1 && mine != lines) {
-        return failure(ExitCode::Usage,
-                       "the results of predict %s have different numbers of rows; write each to its "
-                       "own file with --out NAME=PATH",
-                       entry.name.c_str());
-      }
-      lines = mine;
-    }
-    std::string text = csvText(ports, columns, lines);
-    if (!path.empty()) {
-      return writeFileAtomically(path, text.data(), text.size());
-    }
-    bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-    return written ? success() : failure(ExitCode::Io, "cannot write to standard output");
-  };
-  std::vector<size_t> all;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    all.push_back(i);
-  }
-  if (options.outputs.empty()) {
-    return writeCsv("", all);
-  }
-  if (options.outputs[0].name.empty() && !isNpy(options.outputs[0].path) && !isText(options.outputs[0].path)) {
-    return writeCsv(options.outputs[0].path, all);
-  }
-  if (options.outputs[0].name.empty() && outputs.size() > 1) {
-    return failure(ExitCode::Usage,
-                   "a .npy or .txt file holds one result and predict %s has %zu; use --out NAME=PATH for "
-                   "each: %s",
-                   entry.name.c_str(), outputs.size(), namesOf(entry.outputs).c_str());
-  }
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const NamedPath* path = pathOf(options.outputs, entry.outputs[i].name);
-    if (path == nullptr) {
-      continue; // not asked for
-    }
-    Status status;
-    if (isNpy(path->path)) {
-      std::vector<int64_t> dims = outputs[i].dims;
-      if (entry.outputs[i].batched) {
-        dims.insert(dims.begin(), static_cast<int64_t>(rows));
-      }
-      std::vector<uint8_t> file = writeNpy(outputs[i].dtype, dims, outputs[i].bytes.data());
-      status = writeFileAtomically(path->path, file.data(), file.size());
-    } else if (isText(path->path)) {
-      status = writeText(plan, path->path, entry.outputs[i], outputs[i], predicted);
-    } else {
-      status = writeCsv(path->path, {i});
-    }
-    if (!status.ok()) {
-      return status;
-    }
-  }
-  return success();
 }
 
 } // namespace dnn::runtime
