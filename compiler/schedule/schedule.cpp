@@ -197,6 +197,7 @@ std::string print(const Schedule& schedule) {
           << plan.pieceLength << " groups, " << plan.channels << " channels and " << plan.columns << " columns\n";
     }
     printStage(out, name, op.stage);
+    out << (op.writtenOut ? "    written out\n" : "");
     if (!op.trimmed.empty()) {
       out << "    leaves places outside out\n";
     }

@@ -181,6 +181,7 @@ struct WinogradSums {
 struct OpSchedule {
   uint32_t op = 0; ///< position in the kernel function's body
   StageSchedule stage;
+  bool writtenOut = false; ///< a reduction as one expression of all its terms, with the one definition of that
   std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
   std::vector<Halo> halos;
   std::vector<graph::ExprRef> trimmed; ///< accesses whose places outside, with zeros, are left out of the sum

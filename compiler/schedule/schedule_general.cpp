@@ -160,6 +160,7 @@ Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine) {
   Schedule schedule = placeStages(analysis, nullptr);
   schedule.family = "general";
   scheduleLoops(analysis, machine, schedule, nullptr);
+  joinShortReductions(analysis, machine, schedule);
   return schedule;
 }
 
@@ -186,7 +187,9 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
       continue;
     }
     const TensorType& type = op.results[0]->type;
-    if (op.kind == OpKind::Comp && op.reduction != Reduction::None) {
+    if (op.kind == OpKind::Comp && op.reduction != Reduction::None && isShortReduction(analysis, op)) {
+      scheduleShortReduction(analysis, machine, op, how);
+    } else if (op.kind == OpKind::Comp && op.reduction != Reduction::None) {
       scheduleReduction(analysis, machine, op, how);
     } else if (op.kind == OpKind::Scatter) {
       // The zeros in vectors; the sums one by one in order, so that the result is always the same.

@@ -42,6 +42,14 @@ int64_t chainsOf(double cost);
 void scheduleReduction(const Analysis& analysis, const Machine& machine, const graph::Op& op, OpSchedule& how,
                        bool inRow = false);
 
+/// A reduction of so few static terms that they are written out as one expression, in vectors along the result's
+/// columns.
+bool isShortReduction(const Analysis& analysis, const graph::Op& op);
+void scheduleShortReduction(const Analysis& analysis, const Machine& machine, const graph::Op& op, OpSchedule& how);
+/// Computes short reductions within the output that reads them, where each of their elements is read by a block of its
+/// places.
+void joinShortReductions(const Analysis& analysis, const Machine& machine, Schedule& schedule);
+
 /// Vector instructions that are worth a parallel loop: about 4 µs on one core.
 inline constexpr double parallelWork = 16000;
 /// The same for reductions, whose points are loads and sums: about 2 µs.

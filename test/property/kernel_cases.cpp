@@ -615,6 +615,46 @@ KernelCase weightsOfThree(Random& random) {
   return result;
 }
 
+/// A reduction of a few terms over windows that touch or overlap, and what reads an element for each place below it, as
+/// the gradient of a maximum does.
+KernelCase shortReductions(Random& random) {
+  Rows n = rows(random);
+  n.max = 1 + n.max % 9;
+  n.extent = n.extent == "N" ? "N" : number(n.max);
+  Text text(n.max);
+  std::string c = number(chance(random, 50) ? pick(random, 1, 17) : 8 * pick(random, 1, 4));
+  int h = pick(random, 1, 9), w = pick(random, 1, 9), k = pick(random, 1, 3), l = pick(random, 1, 3);
+  bool touching = chance(random, 75);
+  int down = touching ? k : 1, across = touching ? l : pick(random, 1, 2);
+  std::string extents =
+      "[" + n.extent + ", " + number((h - 1) * down + k) + ", " + number((w - 1) * across + l) + ", " + c + "]";
+  std::string x = text.input("f32" + extents);
+  std::string at = "[n, " + number(down) + "*i + u, " + number(across) + "*j + v, c]";
+  static constexpr std::array kinds = {"add", "max", "min", "mul", "argmax", "argmin", "any"};
+  std::string kind = oneOf(random, kinds);
+  bool position = kind.starts_with("arg"), test = kind == "any";
+  std::string body = test ? "gt(" + x + at + ", 0.5)" : chance(random, 70) ? x + at : "mul(" + x + at + ", 0.5)";
+  std::string r = text.op("comp [n:" + n.extent + ", i:" + number(h) + ", j:" + number(w) + ", c:" + c + "] " + kind +
+                          " [u:" + number(k) + ", v:" + number(l) + "] : " +
+                          (position ? "i32"
+                           : test   ? "bool"
+                                    : "f32") +
+                          " { " + body + " }");
+  if (!touching || chance(random, 40)) {
+    return {"short reductions", text.done({r}), {}, {}};
+  }
+  std::string g = text.input("f32[" + n.extent + ", " + number(h) + ", " + number(w) + ", " + c + "]");
+  std::string i = k > 1 ? "i/" + number(k) : "i", j = l > 1 ? "j/" + number(l) : "j";
+  std::string below = "[n, " + i + ", " + j + ", c]", element = r + below;
+  std::string place = "add(mul(" + number(l) + ", mod(i, " + number(k) + ")), mod(j, " + number(l) + "))";
+  std::string condition = position ? "eq(" + element + ", " + place + ")"
+                          : test   ? element
+                                   : "ge(" + x + "[n, i, j, c], " + element + ")";
+  std::string out = text.op("comp [n:" + n.extent + ", i:" + number(h * k) + ", j:" + number(w * l) + ", c:" + c +
+                            "] : f32 { select(" + condition + ", " + g + below + ", 0.0) }");
+  return {"short reductions", text.done({out}), {}, {}};
+}
+
 KernelCase draws(Random& random) {
   Rows n = rows(random);
   Text text(n.max);
@@ -695,9 +735,10 @@ void narrowInputs(Random& random, KernelCase& kernel) {
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {11, product},         {12, update},  {12, rowsOfSoftmax}, {9, elementwise}, {11, reductions},
-      {6, gatherAndScatter}, {4, accuracy}, {6, convolution},    {8, windows},     {3, windowsOfThree},
-      {2, weightsOfThree},   {4, draws},    {4, views},          {4, columnSums},  {4, rowByRow}};
+      {11, product},         {9, update},          {12, rowsOfSoftmax}, {9, elementwise}, {11, reductions},
+      {6, gatherAndScatter}, {4, accuracy},        {6, convolution},    {8, windows},     {3, windowsOfThree},
+      {2, weightsOfThree},   {3, shortReductions}, {4, draws},          {4, views},       {4, columnSums},
+      {4, rowByRow}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

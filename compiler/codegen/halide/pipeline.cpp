@@ -201,7 +201,9 @@ void PipelineBuilder::defineOp(uint32_t position) {
     if (how.values) {
       defineValues(op, *how.values, name + "_values");
     }
-    if (how.winograd) {
+    if (how.writtenOut) {
+      defineWrittenOut(op, name);
+    } else if (how.winograd) {
       defineWinograd(op, how, name);
     } else if (how.winogradSums) {
       defineWinogradSums(op, how, name);

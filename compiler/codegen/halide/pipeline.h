@@ -71,6 +71,7 @@ private:
   void declareInputs();
   void defineOp(uint32_t position);
   void defineReduction(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  void defineWrittenOut(const graph::Op& op, const std::string& name);
   void defineLanes(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineBlocks(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineWinograd(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);

@@ -127,6 +127,49 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
   addStage(name, std::move(stage), how.stage);
 }
 
+void PipelineBuilder::defineWrittenOut(const Op& op, const std::string& name) {
+  std::vector<Var> vars = dimVars(op.dims.size());
+  std::vector<int32_t> counts;
+  int32_t terms = 1;
+  for (const graph::IndexVar& index : op.reduced) {
+    counts.push_back(static_cast<int32_t>(index.extent.constant()));
+    terms *= counts.back();
+  }
+  std::vector<Expr> values;
+  for (int32_t term = 0; term < terms; ++term) { // in row-major order
+    std::vector<Expr> indices = asExprs(vars);
+    indices.resize(vars.size() + counts.size());
+    int32_t rest = term;
+    for (size_t q = counts.size(); q-- > 0;) {
+      indices[vars.size() + q] = rest % counts[q];
+      rest /= counts[q];
+    }
+    values.push_back(lowering(op, indices).lower(op.body));
+  }
+  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Expr result;
+  if (isArg(op.reduction)) {
+    Expr best = identity(op.reduction, op.body->dtype);
+    result = 0;
+    for (int32_t term = 0; term < terms; ++term) {
+      const Expr& value = values[static_cast<size_t>(term)];
+      Expr better = op.reduction == Reduction::ArgMax ? lessThan(best, value) : lessThan(value, best);
+      result = Halide::select(better, term, result);
+      best = Halide::select(better, value, best);
+    }
+  } else if (op.reduction == Reduction::Max || op.reduction == Reduction::Min) {
+    result = toStorage(tree(op.reduction, values, 0, values.size()), op.body->dtype);
+  } else {
+    result = values[0];
+    for (size_t term = 1; term < values.size(); ++term) {
+      result = combine(op.reduction, result, values[term]);
+    }
+    result = toStorage(result, op.body->dtype);
+  }
+  stage.func(innermostFirst(vars)) = result;
+  addStage(name, std::move(stage), scheduleOf_.at(&op)->stage);
+}
+
 void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
   const schedule::Lanes& lanes = *how.lanes;
   DType dtype = op.body->dtype;

@@ -38,7 +38,7 @@ Expr PipelineBuilder::element(const Value* v, const std::vector<Expr>& subscript
     return inlined(def, subscripts);
   }
   const Stage& stage = stages_.at("op" + std::to_string(scheduleOf_.at(&def)->op));
-  if (isArg(def.reduction)) {
+  if (isArg(def.reduction) && !scheduleOf_.at(&def)->writtenOut) {
     return stage.func(args)[0];
   }
   return fromStorage(stage.func(args), v->type.dtype);
