@@ -1,6 +1,6 @@
 #include "bench/schedules/product.h"
 
-#include "compiler/codegen/halide/compile_kernel.h"
+#include "compiler/codegen/compile_kernel.h"
 #include "compiler/support/assert.h"
 
 #include "HalideRuntime.h"
@@ -140,7 +140,7 @@ std::string Product::compile(const schedule::Machine& machine, const schedule::C
   if (!how) {
     return "the plan does not fit";
   }
-  auto object = codegen::compileKernel(kernel_, *how, machine, {}, "product");
+  auto object = codegen::compileKernel(codegen::lowerKernel, kernel_, *how, machine, {}, "product");
   if (!object) {
     return object.error().message;
   }

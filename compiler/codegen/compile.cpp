@@ -1,5 +1,6 @@
 #include "compiler/codegen/compile.h"
 
+#include "compiler/codegen/compile_kernel.h"
 #include "compiler/codegen/compile_kernels.h"
 #include "compiler/codegen/halide_backend.h"
 #include "compiler/codegen/llvm/emit_step.h"
@@ -177,7 +178,7 @@ Result<std::string> emitAssembly(graph::Module& module, plan::Plan plan, const C
   }
   std::string text;
   for (const KernelTask& task : makeTasks(program->lowered, *machine, options.sums)) {
-    auto kernel = (*halide)->assembly(*task.kernel, task.schedule, *machine, task.name);
+    auto kernel = assembleKernel((*halide)->lowerKernel, *task.kernel, task.schedule, *machine, task.name);
     if (!kernel) {
       return kernel.error();
     }

@@ -1,5 +1,6 @@
 #include "compiler/codegen/compile_kernels.h"
 
+#include "compiler/codegen/compile_kernel.h"
 #include "compiler/codegen/halide_backend.h"
 #include "compiler/codegen/kernel_cache.h"
 #include "compiler/codegen/kernel_codec.h"
@@ -78,7 +79,7 @@ private:
     auto begin = std::chrono::steady_clock::now();
     if (!options_.cacheFolder.empty()) {
       cache_ = KernelCache(options_.cacheFolder, cacheProblem_);
-      std::string identity = "dnnc " DNNC_VERSION ", " + halideBackendIdentity();
+      std::string identity = "dnnc " DNNC_VERSION ", " + halideBackendIdentity() + ", " + kernelPassesIdentity();
       for (const KernelTask& task : tasks_) {
         keys_.push_back(keyOf(task, machine_, options_.checked, identity));
       }
@@ -99,8 +100,8 @@ private:
     const HalideFunctions* halide = *halideBackend();
     auto begin = std::chrono::steady_clock::now();
     const KernelTask& task = tasks_[i];
-    auto object =
-        halide->compileKernel(*task.kernel, task.schedule, machine_, {.checked = options_.checked}, task.name);
+    auto object = compileKernel(halide->lowerKernel, *task.kernel, task.schedule, machine_,
+                                {.checked = options_.checked}, task.name);
     if (!object) {
       return object.error();
     }

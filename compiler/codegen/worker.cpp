@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <malloc.h>
 #include <mutex>
 #include <optional>
 #include <sys/prctl.h>
@@ -94,6 +95,14 @@ Error decodeError(const Bytes& bytes) {
   return {message, r.string()};
 }
 
+/// Compiling makes and drops millions of small objects. Memory that is free stays with the process, which ends soon:
+/// giving it back and asking for it again took up to a tenth of the time.
+void keepFreeMemory() {
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 16 << 20);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+}
+
 /// The life of the worker.
 void serve(int to, size_t count, const Job& job, const WorkerOptions& options) {
   std::mutex mutex;
@@ -103,6 +112,7 @@ void serve(int to, size_t count, const Job& job, const WorkerOptions& options) {
     std::lock_guard lock(mutex);
     return writeAll(to, &header, sizeof header) && writeAll(to, bytes.data(), bytes.size()) && result.ok();
   };
+  keepFreeMemory();
   if (Status prepared = options.prepare ? options.prepare() : success(); !prepared) {
     send(0, prepared.error());
     return;

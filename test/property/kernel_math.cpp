@@ -1,7 +1,7 @@
 // How exact the scalar functions of compiled kernels are: the largest error in units in the last place over a dense
 // sample of each function's range, against libm in f64, and what they give at the ends. Prints a table; exits 1 where a
 // bound does not hold.
-#include "compiler/codegen/halide/compile_kernel.h"
+#include "compiler/codegen/compile_kernel.h"
 #include "test/property/kernel_runner.h"
 
 #include <cmath>
@@ -103,7 +103,8 @@ std::vector<double> evaluateComp(const std::string& comp, const std::vector<doub
                      "] {\n  %x = input \"0\" : f32[N]\n  %y = " + comp + "\n  return %y\n}\n";
   auto module = graph::parseModule(text, "math");
   schedule::Kernel kernel{(*module)->functions[0].get(), {}};
-  auto object = codegen::compileKernel(kernel, schedule::chooseSchedule(kernel, machine), machine, {}, "k");
+  auto object =
+      codegen::compileKernel(codegen::lowerKernel, kernel, schedule::chooseSchedule(kernel, machine), machine, {}, "k");
   if (!object) {
     error = object.error().message;
     return {};

@@ -1,7 +1,7 @@
 // Compiles random kernels, checked and as released, and compares what they compute with the f64 interpreter, for
 // several batch sizes, with one and with two threads. `kernel_property --count 300 --seed 1`; a failure prints the seed
 // that repeats it alone and the kernel.
-#include "compiler/codegen/halide/compile_kernel.h"
+#include "compiler/codegen/compile_kernel.h"
 #include "compiler/schedule/contraction.h"
 #include "compiler/schedule/window.h"
 #include "compiler/schedule/winograd.h"
@@ -120,7 +120,8 @@ void compile(Job& job, const schedule::Machine& machine) {
     job.fastSums |= (op.winograd && op.winograd->outputs == 4) || op.winogradSums;
   }
   for (bool checked : {false, true}) {
-    auto object = codegen::compileKernel(job.kernel, schedule, machine, {checked}, nameOf(job, checked ? "c" : "r"));
+    auto object = codegen::compileKernel(codegen::lowerKernel, job.kernel, schedule, machine, {checked},
+                                         nameOf(job, checked ? "c" : "r"));
     if (!object) {
       job.error = object.error().message;
       return;
@@ -275,7 +276,7 @@ int printAssembly(const std::string& path, const schedule::Machine& machine) {
         continue;
       }
       std::optional<schedule::Schedule> how = scheduleContraction(analysis, machine, plan);
-      auto code = codegen::assembly(kernel, *how, machine, function->name);
+      auto code = codegen::assembleKernel(codegen::lowerKernel, kernel, *how, machine, function->name);
       std::printf("# plan @%s %s\n%s\n", function->name.c_str(), print(plan).c_str(),
                   code ? code->c_str() : code.error().message.c_str());
     }

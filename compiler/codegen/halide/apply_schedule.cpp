@@ -71,6 +71,7 @@ void applyNest(Halide::Stage definition, const schedule::Nest& nest, LoopNames& 
   }
   for (const std::string& loop : nest.parallel) {
     definition.parallel(find(loop));
+    definition.never_partition(find(loop)); // a copy of a task for each end of the loop would be compiled for nothing
   }
   for (const std::string& loop : nest.undivided) {
     definition.never_partition(find(loop));

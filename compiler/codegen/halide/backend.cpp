@@ -1,7 +1,6 @@
 #include "compiler/codegen/halide/backend.h"
 
 extern "C" const dnn::codegen::HalideFunctions dnnc_halide_functions = {
-    &dnn::codegen::compileKernel,
+    &dnn::codegen::lowerKernel,
     &dnn::codegen::loopNest,
-    &dnn::codegen::assembly,
 };

@@ -2,15 +2,14 @@
 // compile a kernel, see compiler/codegen/halide_backend.h.
 #pragma once
 
-#include "compiler/codegen/halide/compile_kernel.h"
+#include "compiler/codegen/halide/lower_kernel.h"
 
 namespace dnn::codegen {
 
-/// The functions of compile_kernel.h.
+/// The functions of lower_kernel.h.
 struct HalideFunctions {
-  decltype(&codegen::compileKernel) compileKernel;
+  decltype(&codegen::lowerKernel) lowerKernel;
   decltype(&codegen::loopNest) loopNest;
-  decltype(&codegen::assembly) assembly;
 };
 
 } // namespace dnn::codegen

@@ -1,42 +1,20 @@
 #include "compiler/codegen/llvm/emit_step.h"
 
 #include "compiler/codegen/llvm/step_builder.h"
+#include "compiler/codegen/llvm/target.h"
 #include "compiler/support/assert.h"
 
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Verifier.h>
-#include <llvm/MC/TargetRegistry.h>
-#include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
-#include <llvm/Target/TargetMachine.h>
-#include <llvm/Target/TargetOptions.h>
-
-#include <mutex>
 
 namespace dnn::codegen {
 
 namespace {
 
-constexpr const char* triple = "x86_64-unknown-linux-gnu";
-
-Result<std::unique_ptr<llvm::TargetMachine>> makeTargetMachine() {
-  static std::once_flag initialized;
-  std::call_once(initialized, [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-  });
-  std::string message;
-  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(llvm::Triple(triple), message);
-  if (target == nullptr) {
-    return Error{"LLVM cannot generate code for " + std::string(triple) + ": " + message, ""};
-  }
-  llvm::TargetOptions options;
-  options.FunctionSections = true;
-  options.DataSections = true;
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      llvm::Triple(triple), "x86-64", "", options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::None));
+/// Selects instructions the fast way.
+Result<std::unique_ptr<llvm::TargetMachine>> stepMachine() {
+  return makeTargetMachine("x86-64", "", llvm::CodeGenOptLevel::None);
 }
 
 /// The module, with target and data layout set. Step functions are straight lines of calls, so no pass improves them,
@@ -44,7 +22,7 @@ Result<std::unique_ptr<llvm::TargetMachine>> makeTargetMachine() {
 std::unique_ptr<llvm::Module> build(const StepProgram& program, llvm::LLVMContext& context,
                                     const llvm::TargetMachine& machine) {
   std::unique_ptr<llvm::Module> module = buildStepModule(program, context);
-  module->setTargetTriple(llvm::Triple(triple));
+  module->setTargetTriple(machine.getTargetTriple());
   module->setDataLayout(machine.createDataLayout());
   module->setPICLevel(llvm::PICLevel::BigPIC);
   std::string message;
@@ -55,7 +33,7 @@ std::unique_ptr<llvm::Module> build(const StepProgram& program, llvm::LLVMContex
 }
 
 Result<llvm::SmallVector<char, 0>> compile(const StepProgram& program, llvm::CodeGenFileType type) {
-  auto machine = makeTargetMachine();
+  auto machine = stepMachine();
   if (!machine) {
     return machine.error();
   }
@@ -73,7 +51,7 @@ Result<llvm::SmallVector<char, 0>> compile(const StepProgram& program, llvm::Cod
 } // namespace
 
 Result<std::string> stepIr(const StepProgram& program) {
-  auto machine = makeTargetMachine();
+  auto machine = stepMachine();
   if (!machine) {
     return machine.error();
   }

@@ -1,12 +1,11 @@
 #include "compiler/codegen/llvm/jit.h"
 
+#include "compiler/codegen/llvm/target.h"
+
 #include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
 #include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/Support/MemoryBuffer.h>
-#include <llvm/Support/TargetSelect.h>
-
-#include <mutex>
 
 namespace dnn::codegen {
 
@@ -28,13 +27,7 @@ Error jitError(llvm::Error error, const std::string& messages = "") {
 
 Result<std::unique_ptr<JitProgram>> JitProgram::load(std::span<const std::vector<uint8_t>> objects,
                                                      std::span<const HostSymbol> hostSymbols) {
-  static std::once_flag initialized;
-  std::call_once(initialized, [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-  });
+  initializeTarget();
   auto impl = std::make_unique<Impl>();
   auto jit = llvm::orc::LLJITBuilder().create();
   if (!jit) {

@@ -1,4 +1,4 @@
-// Kernel + schedule → machine code, by Halide. This room obeys the schedule and decides nothing.
+// Kernel + schedule → LLVM code, by Halide. This room obeys the schedule and decides nothing.
 //
 // Each call builds its own pipeline, so calls from different threads do not disturb each other.
 #pragma once
@@ -8,6 +8,7 @@
 #include "compiler/support/result.h"
 
 #include <string>
+#include <vector>
 
 namespace dnn::codegen {
 
@@ -17,17 +18,21 @@ struct KernelOptions {
   bool checked = false;
 };
 
-/// The object defines `name`. An error is a limit or a fault of Halide, never of the user's program.
-Result<schedule::KernelObject> compileKernel(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
-                                             const schedule::Machine& machine, const KernelOptions& options,
-                                             const std::string& name);
+/// Bitcode that defines the function `name`, as Halide writes it down: not optimised, with all of its runtime library
+/// around. compiler/codegen/llvm/emit_kernel.h makes an object of it.
+struct LoweredKernel {
+  std::string name;
+  std::vector<schedule::KernelArg> args;
+  std::vector<uint8_t> bitcode;
+};
+
+/// An error is a limit or a fault of Halide, never of the user's program.
+Result<LoweredKernel> lowerKernel(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
+                                  const schedule::Machine& machine, const KernelOptions& options,
+                                  const std::string& name);
 
 /// The loops that the schedule makes, for `dnnc emit halide`.
 Result<std::string> loopNest(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
-                             const schedule::Machine& machine, const std::string& name);
-
-/// Assembly text, for `dnnc emit asm`.
-Result<std::string> assembly(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
                              const schedule::Machine& machine, const std::string& name);
 
 /// The version of Halide, part of cache keys.

@@ -1,11 +1,13 @@
-#include "compiler/codegen/halide/compile_kernel.h"
+#include "compiler/codegen/halide/lower_kernel.h"
 
 #include "compiler/codegen/halide/pipeline.h"
 
-#include <cstdio>
-#include <fstream>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <mutex>
-#include <sstream>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace Halide::Internal {
@@ -74,15 +76,49 @@ Halide::Module moduleOf(BuiltPipeline& built, const std::string& name, const sch
                                           Halide::LinkageType::External);
 }
 
+/// Halide writes bitcode to files only; this one never reaches a disk.
+class MemoryFile {
+public:
+  MemoryFile() : file_(memfd_create("kernel", MFD_CLOEXEC)) {}
+  ~MemoryFile() {
+    if (file_ >= 0) {
+      close(file_);
+    }
+  }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+
+  /// Empty if there is none.
+  std::string path() const { return file_ < 0 ? "" : "/proc/self/fd/" + std::to_string(file_); }
+
+  std::vector<uint8_t> bytes() const {
+    struct stat about{};
+    std::vector<uint8_t> bytes(fstat(file_, &about) == 0 ? static_cast<size_t>(about.st_size) : 0);
+    size_t at = 0;
+    for (ssize_t got = 1; at < bytes.size() && got > 0; at += static_cast<size_t>(got)) {
+      got = std::max<ssize_t>(pread(file_, bytes.data() + at, bytes.size() - at, static_cast<off_t>(at)), 0);
+    }
+    bytes.resize(at);
+    return bytes;
+  }
+
+private:
+  int file_;
+};
+
 } // namespace
 
-Result<schedule::KernelObject> compileKernel(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
-                                             const schedule::Machine& machine, const KernelOptions& options,
-                                             const std::string& name) {
+Result<LoweredKernel> lowerKernel(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
+                                  const schedule::Machine& machine, const KernelOptions& options,
+                                  const std::string& name) {
+  MemoryFile file;
+  if (file.path().empty()) {
+    return Error{"cannot make a file in memory: " + std::string(std::strerror(errno)), ""};
+  }
   return guarded(name, [&] {
     BuiltPipeline built = PipelineBuilder(kernel, schedule, name).build();
-    Halide::Buffer<uint8_t> bytes = moduleOf(built, name, machine, options).compile_to_buffer();
-    return schedule::KernelObject{name, std::move(built.kernelArgs), {bytes.begin(), bytes.end()}};
+    moduleOf(built, name, machine, options).compile({{Halide::OutputFileType::bitcode, file.path()}});
+    return LoweredKernel{name, std::move(built.kernelArgs), file.bytes()};
   });
 }
 
@@ -96,26 +132,6 @@ Result<std::string> loopNest(const schedule::Kernel& kernel, const schedule::Sch
     }
     return Halide::Internal::print_loop_nest(outputs);
   });
-}
-
-Result<std::string> assembly(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
-                             const schedule::Machine& machine, const std::string& name) {
-  const char* folder = std::getenv("TMPDIR");
-  std::string path = std::string(folder != nullptr ? folder : "/tmp") + "/dnnc-XXXXXX";
-  int file = mkstemp(path.data());
-  if (file < 0) {
-    return Error{"cannot write a temporary file " + path, ""};
-  }
-  close(file);
-  Result<std::string> result = guarded(name, [&] {
-    BuiltPipeline built = PipelineBuilder(kernel, schedule, name).build();
-    moduleOf(built, name, machine, {}).compile({{Halide::OutputFileType::assembly, path}});
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-  });
-  std::remove(path.c_str());
-  return result;
 }
 
 std::string halideVersion() {
