@@ -70,8 +70,11 @@ Value Instantiator::callCore(const CoreFn& fn, const ast::Expr& e, const ast::Ca
     if (call.args.size() == count) {
       return true;
     }
-    error<DiagId::wrong_argument_count>(e.range, ast::print(*call.callee), counted(count, "argument"),
-                                        call.args.size());
+    std::string name = ast::print(*call.callee);
+    auto report = error<DiagId::wrong_argument_count>(e.range, name, counted(count, "argument"), call.args.size());
+    if (call.args.size() == 1 && (name == "max" || name == "min")) {
+      report.hint("over the elements of a tensor it is `" + name + "[i] x[i]`");
+    }
     return false;
   };
   switch (fn.kind) {
