@@ -6,6 +6,7 @@
 #include "compiler/autodiff/scan_adjoint.h"
 #include "compiler/graph/affine.h"
 #include "compiler/graph/scan.h"
+#include "compiler/graph/text.h"
 #include "compiler/support/assert.h"
 
 #include <algorithm>
@@ -19,20 +20,12 @@ namespace dnn::autodiff {
 using algebra::indexRange;
 using graph::Function;
 using graph::IndexVar;
-using graph::Loc;
 using graph::Module;
 using graph::Op;
 using graph::OpKind;
 using graph::Value;
 
 namespace {
-
-std::string placeOf(const Module& module, Loc loc) {
-  if (loc.line == 0 || loc.file >= module.files.size()) {
-    return "";
-  }
-  return module.files[loc.file] + ":" + std::to_string(loc.line) + ":" + std::to_string(loc.column);
-}
 
 /// What the user would call a value.
 std::string describe(const Value& value) {
@@ -109,7 +102,7 @@ private:
     return found == slices_.end() ? nullptr : &found->second;
   }
 
-  Error at(const Op& op, std::string message) const { return {std::move(message), placeOf(function_.module, op.loc)}; }
+  Error at(const Op& op, std::string message) const { return {std::move(message), graph::placeOf(function_.module, op.loc)}; }
 
   void findVaried(std::span<Op* const> before, std::span<Value* const> wrt) {
     varied_.insert(wrt.begin(), wrt.end());

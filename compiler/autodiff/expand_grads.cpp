@@ -4,6 +4,7 @@
 #include "compiler/autodiff/mask_steps.h"
 #include "compiler/autodiff/split_scan.h"
 #include "compiler/autodiff/spread_scan.h"
+#include "compiler/graph/text.h"
 
 #include <algorithm>
 #include <map>
@@ -77,7 +78,9 @@ private:
       }
       Result<ExpandedGrad> made = expandGrad(function_, *op, before_, around_, derived_);
       if (!made) {
-        return made.error();
+        Error error = made.error();
+        error.message += " (the gradient is taken at " + graph::placeOf(function_.module, op->loc) + ")";
+        return error;
       }
       replaceResults(*op, made->results);
       auto place = block.ops.erase(std::ranges::find(block.ops, op)); // a counter may have come in front

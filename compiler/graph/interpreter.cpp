@@ -55,10 +55,7 @@ Error errorAt(const Function& function, const Op& op, std::string message) {
     error.message += " " + printSymbol(op.symbol);
   }
   error.message += ": " + message;
-  const auto& files = function.module.files;
-  if (op.loc.line != 0 && op.loc.file < files.size()) {
-    error.where = files[op.loc.file] + ":" + std::to_string(op.loc.line) + ":" + std::to_string(op.loc.column);
-  }
+  error.where = placeOf(function.module, op.loc);
   return error;
 }
 

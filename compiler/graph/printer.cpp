@@ -401,4 +401,11 @@ std::string print(const Module& module, bool locations) {
   return text;
 }
 
+std::string placeOf(const Module& module, Loc loc) {
+  if (loc.line == 0 || loc.file >= module.files.size()) {
+    return "";
+  }
+  return module.files[loc.file] + ":" + std::to_string(loc.line) + ":" + std::to_string(loc.column);
+}
+
 } // namespace dnn::graph

@@ -21,6 +21,9 @@ std::string printConstant(const Expr& constant);
 std::string printFloat(double value, DType dtype);
 /// @name, or @"name" where the name is not made of the characters of a path.
 std::string printSymbol(std::string_view name);
+
+/// "file:line:column"; empty where it is not known.
+std::string placeOf(const Module& module, Loc loc);
 /// "text" with \" \\ \n and \xHH escapes.
 std::string printString(std::string_view text);
 bool isPathCharacter(char c);

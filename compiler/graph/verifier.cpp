@@ -309,10 +309,7 @@ void Verifier::fail(std::string message) {
       if (!op_->symbol.empty()) {
         error.message += " " + printSymbol(op_->symbol);
       }
-      if (op_->loc.line != 0 && op_->loc.file < module_.files.size()) {
-        error.where =
-            module_.files[op_->loc.file] + ":" + std::to_string(op_->loc.line) + ":" + std::to_string(op_->loc.column);
-      }
+      error.where = placeOf(module_, op_->loc);
     }
     error.message += ": ";
   }

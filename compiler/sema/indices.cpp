@@ -205,7 +205,13 @@ bool Instantiator::bindIndices(const std::vector<ast::IndexBinder>& binders,
       }
     }
     if (taken > rank || (!open && taken != rank)) {
-      return; // reported when the subscript is evaluated
+      reportSubscriptCount(subscript.base->range, taken, shape, t->type);
+      for (const ast::ExprPtr& item : subscript.items) {
+        if (const ast::Name* name = nameOf(*item)) {
+          wanted.erase(name->text);
+        }
+      }
+      return;
     }
     size_t at = 0;
     for (const ast::ExprPtr& item : subscript.items) {

@@ -156,6 +156,7 @@ private:
     const ast::Expr* source;
     ScalarPtr value;
   };
+  void reportSubscriptCount(SourceRange range, size_t count, const ast::Expr& base, const TensorType& type);
   std::optional<std::vector<Item>> evalItems(const std::vector<ast::ExprPtr>& items, Env& env);
 
   // --- indices.cpp ---

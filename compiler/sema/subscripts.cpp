@@ -57,6 +57,11 @@ Value Instantiator::evalBase(const ast::Expr& base, Env& env) {
   return value;
 }
 
+void Instantiator::reportSubscriptCount(SourceRange range, size_t count, const ast::Expr& base,
+                                        const TensorType& type) {
+  error<DiagId::wrong_subscript_count>(range, counted(count, "subscript"), ast::print(base), str(type));
+}
+
 std::optional<std::vector<Instantiator::Item>> Instantiator::evalItems(const std::vector<ast::ExprPtr>& items,
                                                                        Env& env) {
   std::vector<Item> out;
@@ -126,8 +131,7 @@ Value Instantiator::evalSubscript(const ast::Expr& e, const ast::Subscript& subs
     return Poison{};
   }
   if (items->size() != t->type.rank()) {
-    error<DiagId::wrong_subscript_count>(e.range, counted(items->size(), "subscript"), ast::print(*subscript.base),
-                                         str(t->type));
+    reportSubscriptCount(e.range, items->size(), *subscript.base, t->type);
     return Poison{};
   }
   bool ok = true;
