@@ -4,6 +4,7 @@
 #include "compiler/codegen/compile_kernel.h"
 #include "test/property/kernel_runner.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <functional>
@@ -96,11 +97,11 @@ const Ends ends[] = {{"exp", -1000, 0},
 
 constexpr int64_t points = 20000;
 
-/// The results of a kernel with one comp over %x[n] for these arguments.
+/// The results of a kernel with one comp over %x[n], and what stands before it, for these arguments.
 std::vector<double> evaluateComp(const std::string& comp, const std::vector<double>& arguments,
-                                 const schedule::Machine& machine, std::string& error) {
-  std::string text = "func @k helper [N <= " + std::to_string(points) +
-                     "] {\n  %x = input \"0\" : f32[N]\n  %y = " + comp + "\n  return %y\n}\n";
+                                 const schedule::Machine& machine, std::string& error, const char* before = "") {
+  std::string text = "func @k helper [N <= " + std::to_string(points) + "] {\n  %x = input \"0\" : f32[N]\n" + before +
+                     "  %y = " + comp + "\n  return %y\n}\n";
   auto module = graph::parseModule(text, "math");
   schedule::Kernel kernel{(*module)->functions[0].get(), {}};
   auto object =
@@ -162,9 +163,35 @@ bool checkNaN(const schedule::Machine& machine) {
   return good;
 }
 
+/// The exponential in a softmax, whose arguments are at most 0: down to results that are denormal, or 0.
+bool checkBelowMaximum(const schedule::Machine& machine) {
+  auto results = [&](const std::vector<double>& arguments, std::string& error) {
+    return evaluateComp("comp [n:N] : f32 { exp(sub(%x[n], %m[])) }", arguments, machine, error,
+                        "  %m = comp [] max [n:N] : f32 { %x[n] }\n");
+  };
+  std::vector<double> arguments;
+  for (int64_t i = 0; i < points; ++i) {
+    arguments.push_back(static_cast<float>(-104 * static_cast<double>(i) / (points - 1)));
+  }
+  arguments.back() = -inf;
+  std::string error;
+  std::vector<double> found = results(arguments, error);
+  double worst = found.empty() ? inf : 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    double exact = std::exp(arguments[i]);
+    worst = std::max(worst, std::abs(found[i] - exact) / ulp(exact));
+  }
+  arguments.assign(37, -1);
+  arguments[20] = nan;
+  std::vector<double> poisoned = results(arguments, error);
+  bool good = error.empty() && worst <= 1.5 && std::ranges::all_of(poisoned, [](double x) { return std::isnan(x); });
+  std::printf("exp below its maximum [-104, 0]  %.2f ulp%s%s\n", worst, good ? "" : "  FAILED ", error.c_str());
+  return good;
+}
+
 int mainProgram() {
   schedule::Machine machine = schedule::hostMachine();
-  bool good = checkNaN(machine);
+  bool good = checkNaN(machine) && checkBelowMaximum(machine);
   std::string error;
   for (const Function& f : functions) {
     std::vector<double> arguments;

@@ -1,5 +1,6 @@
 #include "compiler/codegen/halide/expr_lowering.h"
 
+#include "compiler/codegen/halide/not_positive.h"
 #include "compiler/codegen/halide/scalar_math.h"
 #include "compiler/support/assert.h"
 #include "runtime/types/half.h"
@@ -116,6 +117,9 @@ Expr ExprLowering::lowerNode(ExprRef e) {
     }
     if (isComparison(e->op) && !isFloat(e->args[0]->dtype)) {
       args = {opaque(e->args[0], args[0]), opaque(e->args[1], args[1])};
+    }
+    if (e->op == ScalarOp::Exp && e->dtype == DType::F32 && isBelowItsMaximum(op_, e->args[0])) {
+      return expNotPositive32(args[0]);
     }
     bool infinite = std::ranges::any_of(e->args, isInfinite);
     return infinite ? applyToInfinite(e->op, args) : applyScalar(e->op, args);

@@ -132,7 +132,7 @@ Expr erf32(const Expr& x) {
   // -log(1 - erf(t)) / t
   Expr rate = polynomial(t, {1.12847126f, 0.636066079f, 0.104227953f, -0.0213161558f, 0.00184114149f, 0.000496541965f,
                              -0.000212755738f, 3.34870929e-05f, -2.0819416e-06f});
-  Expr far = 1.0f - exp32(-t * rate);
+  Expr far = 1.0f - expNotPositive32(-t * rate);
   return select(lessThan(size, 1.0f), near, select(lessThan(x, 0.0f), -far, far));
 }
 
@@ -226,23 +226,46 @@ Expr minPropagating(const Expr& a, const Expr& b) {
   return Halide::Internal::is_const(b) ? choose(lessThan(b, a), b, a) : choose(lessThan(b, a) || isNaN(b), b, a);
 }
 
-Expr exp32(const Expr& x) {
-  // Beyond these the result is 0 or infinity, which the scaling at the end makes. NaN passes.
-  Expr above = select(lessThan(x, -104.0f), -104.0f, x);
-  Expr clamped = select(lessThan(89.0f, above), 89.0f, above);
-  // x = k·ln 2 + r. Added to 1.5·2²³, k ends up in the lowest bits; with 254 more, both exponents below have their
-  // bias.
-  constexpr float shift = 12582912.0f + 254.0f;
-  Expr shifted = strictAdd(strictMul(clamped, 1.44269504f), shift);
+namespace {
+
+/// exp(x) = value · 2^k
+struct ReducedExp {
+  Expr value;
+  Expr bits; ///< k + bias, in the lowest bits
+};
+
+ReducedExp reducedExp(const Expr& x, float bias) {
+  // x = k·ln 2 + r. Added to 1.5·2²³, k ends up in the lowest bits. What is strict here must not be joined with the
+  // rest; the product and the first sum may be one operation.
+  const float shift = 12582912.0f + bias;
+  Expr shifted = x * 1.44269504f + shift;
   Expr k = strictSub(shifted, shift);
   // ln 2 in two parts, of which the first has few enough bits for k times it to be exact
-  Expr r = strictSub(clamped, strictMul(k, 0.693359375f)) - k * -2.12194440e-4f;
-  Expr value = polynomial(r, {1.0f, 1.0f, 0.49999994f, 0.1666652f, 0.041668404f, 0.008368899f, 0.0013814222f});
-  // 2^k in two factors, so that results near the ends of the range neither overflow early nor lose denormals
-  Expr bits = reinterpret<uint32_t>(shifted);
+  Expr r = strictSub(x, strictMul(k, 0.693359375f)) - k * -2.12194440e-4f;
+  return {polynomial(r, {1.0f, 1.0f, 0.49999994f, 0.1666652f, 0.041668404f, 0.008368899f, 0.0013814222f}),
+          reinterpret<uint32_t>(shifted)};
+}
+
+Expr powerOfTwo(const Expr& biased) { return reinterpret<float>(biased << 23); }
+
+/// Below -104 the result is 0, which the scaling at the end makes. NaN passes.
+Expr aboveUnderflow(const Expr& x) { return select(lessThan(x, -104.0f), -104.0f, x); }
+
+} // namespace
+
+Expr exp32(const Expr& x) {
+  Expr above = aboveUnderflow(x);
+  // 2^k in two factors, so that results near the ends of the range neither overflow early nor lose denormals; with 254
+  // more in the bits, both exponents have their bias.
+  auto [value, bits] = reducedExp(select(lessThan(89.0f, above), 89.0f, above), 254.0f);
   Expr half = bits >> 1;
-  auto powerOfTwo = [](const Expr& biased) { return reinterpret<float>(biased << 23); };
   return strictMul(strictMul(value, powerOfTwo(half)), powerOfTwo(bits - half));
+}
+
+Expr expNotPositive32(const Expr& x) {
+  // No result is large, so 2^(k + 64) is a number for all k, and denormals are rounded once, by the last product.
+  auto [value, bits] = reducedExp(aboveUnderflow(x), 127.0f + 64.0f);
+  return strictMul(strictMul(value, powerOfTwo(bits)), 5.42101086e-20f);
 }
 
 Expr log32(const Expr& x) {

@@ -24,6 +24,8 @@ Halide::Expr maxPropagating(const Halide::Expr& a, const Halide::Expr& b);
 Halide::Expr minPropagating(const Halide::Expr& a, const Halide::Expr& b);
 
 Halide::Expr exp32(const Halide::Expr& x);
+/// The same in fewer instructions, for x ≤ 1 or NaN.
+Halide::Expr expNotPositive32(const Halide::Expr& x);
 Halide::Expr log32(const Halide::Expr& x);
 /// cos(2π·turns) for turns in [0, 1).
 Halide::Expr cosTurns32(const Halide::Expr& turns);
