@@ -140,7 +140,7 @@ std::string Product::compile(const schedule::Machine& machine, const schedule::C
   if (!how) {
     return "the plan does not fit";
   }
-  auto object = codegen::compileKernel(codegen::lowerKernel, kernel_, *how, machine, {}, "product");
+  auto object = codegen::compileKernel(codegen::lowerKernels, kernel_, *how, machine, {}, "product");
   if (!object) {
     return object.error().message;
   }

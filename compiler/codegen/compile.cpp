@@ -178,7 +178,7 @@ Result<std::string> emitAssembly(graph::Module& module, plan::Plan plan, const C
   }
   std::string text;
   for (const KernelTask& task : makeTasks(program->lowered, *machine, options.sums)) {
-    auto kernel = assembleKernel((*halide)->lowerKernel, *task.kernel, task.schedule, *machine, task.name);
+    auto kernel = assembleKernel((*halide)->lowerKernels, *task.kernel, task.schedule, *machine, task.name);
     if (!kernel) {
       return kernel.error();
     }

@@ -6,28 +6,30 @@
 
 namespace dnn::codegen {
 
-/// `lower`: lowerKernel itself, or as halideBackend() offers it.
-inline Result<schedule::KernelObject> compileKernel(decltype(&lowerKernel) lower, const schedule::Kernel& kernel,
+/// `lower`: lowerKernels itself, or as halideBackend() offers it.
+inline Result<schedule::KernelObject> compileKernel(decltype(&lowerKernels) lower, const schedule::Kernel& kernel,
                                                     const schedule::Schedule& schedule,
                                                     const schedule::Machine& machine, const KernelOptions& options,
                                                     const std::string& name) {
-  Result<LoweredKernel> lowered = lower(kernel, schedule, machine, options, name);
+  KernelRequest request{&kernel, &schedule, name};
+  Result<std::vector<LoweredKernel>> lowered = lower({&request, 1}, machine, options);
   if (!lowered) {
     return lowered.error();
   }
-  Result<std::vector<uint8_t>> bytes = kernelObject(lowered->bitcode, name);
+  Result<std::vector<uint8_t>> bytes = kernelObject(*lowered->front().bitcode, name);
   if (!bytes) {
     return bytes.error();
   }
-  return schedule::KernelObject{name, std::move(lowered->args), std::move(*bytes)};
+  return schedule::KernelObject{name, std::move(lowered->front().args), std::move(*bytes)};
 }
 
 /// Assembly text, for `dnnc emit asm`.
-inline Result<std::string> assembleKernel(decltype(&lowerKernel) lower, const schedule::Kernel& kernel,
+inline Result<std::string> assembleKernel(decltype(&lowerKernels) lower, const schedule::Kernel& kernel,
                                           const schedule::Schedule& schedule, const schedule::Machine& machine,
                                           const std::string& name) {
-  Result<LoweredKernel> lowered = lower(kernel, schedule, machine, {}, name);
-  return lowered ? kernelAssembly(lowered->bitcode, name) : lowered.error();
+  KernelRequest request{&kernel, &schedule, name};
+  Result<std::vector<LoweredKernel>> lowered = lower({&request, 1}, machine, {});
+  return lowered ? kernelAssembly(*lowered->front().bitcode, name) : lowered.error();
 }
 
 } // namespace dnn::codegen

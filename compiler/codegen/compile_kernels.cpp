@@ -1,16 +1,16 @@
 #include "compiler/codegen/compile_kernels.h"
 
-#include "compiler/codegen/compile_kernel.h"
 #include "compiler/codegen/halide_backend.h"
 #include "compiler/codegen/kernel_cache.h"
 #include "compiler/codegen/kernel_codec.h"
+#include "compiler/codegen/llvm/emit_kernel.h"
 #include "compiler/codegen/worker.h"
 #include "runtime/plan/bytes.h"
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <optional>
+#include <utility>
 
 namespace dnn::codegen {
 
@@ -95,24 +95,64 @@ private:
     observe("kernels from the cache", secondsSince(begin));
   }
 
-  /// In the process that runs Halide: kernel i as bytes, its time in front.
-  Result<std::vector<uint8_t>> compileOne(size_t i) const {
-    const HalideFunctions* halide = *halideBackend();
+  /// In the process that runs Halide: for each of these kernels the time that it took, the number of its bytes, and
+  /// these.
+  Result<std::vector<uint8_t>> compileBatch(std::span<const size_t> batch) const {
     auto begin = std::chrono::steady_clock::now();
-    const KernelTask& task = tasks_[i];
-    auto object = compileKernel(halide->lowerKernel, *task.kernel, task.schedule, machine_,
-                                {.checked = options_.checked}, task.name);
-    if (!object) {
-      return object.error();
+    std::vector<KernelRequest> requests;
+    for (size_t i : batch) {
+      requests.push_back({tasks_[i].kernel, &tasks_[i].schedule, tasks_[i].name});
     }
+    auto lowered = (*halideBackend())->lowerKernels(requests, machine_, {.checked = options_.checked});
+    if (!lowered) {
+      return lowered.error();
+    }
+    double lowering = secondsSince(begin) / static_cast<double>(batch.size());
     std::vector<uint8_t> bytes;
-    runtime::ByteWriter(bytes).number(secondsSince(begin));
-    std::vector<uint8_t> encoded = encode(*object);
-    bytes.insert(bytes.end(), encoded.begin(), encoded.end());
-    if (!keys_.empty()) {
-      cache_.store(keys_[i], *object);
+    runtime::ByteWriter out(bytes);
+    for (size_t k = 0; k < batch.size(); ++k) {
+      LoweredKernel& kernel = (*lowered)[k];
+      auto emitting = std::chrono::steady_clock::now();
+      auto code = kernelObject(*kernel.bitcode, kernel.name);
+      if (!code) {
+        return code.error();
+      }
+      schedule::KernelObject object{kernel.name, std::move(kernel.args), std::move(*code)};
+      std::vector<uint8_t> encoded = encode(object);
+      out.number(lowering + secondsSince(emitting));
+      out.number(static_cast<uint64_t>(encoded.size()));
+      out.raw(encoded.data(), encoded.size());
+      if (!keys_.empty()) {
+        cache_.store(keys_[batch[k]], object);
+      }
     }
     return bytes;
+  }
+
+  /// What is missing in jobs of about equal length, the longest kernels first, so that the threads end together. Small
+  /// kernels share a job.
+  std::vector<std::vector<size_t>> batches() const {
+    constexpr size_t mostKernels = 8, jobsForEachThread = 5;
+    auto length = [&](size_t i) { return schedule::print(tasks_[i].schedule).size(); };
+    std::vector<std::pair<size_t, size_t>> order;
+    size_t total = 0;
+    for (size_t i : missing_) {
+      order.emplace_back(length(i), i);
+      total += order.back().first;
+    }
+    std::ranges::stable_sort(order, std::ranges::greater{}, [](const auto& entry) { return entry.first; });
+    size_t limit = total / (jobsForEachThread * static_cast<size_t>(std::max(options_.threads, 1)));
+    std::vector<std::vector<size_t>> jobs;
+    size_t filled = 0;
+    for (auto [size, i] : order) {
+      if (jobs.empty() || filled + size > limit || jobs.back().size() == mostKernels) {
+        jobs.emplace_back();
+        filled = 0;
+      }
+      jobs.back().push_back(i);
+      filled += size;
+    }
+    return jobs;
   }
 
   Status compileMissing() {
@@ -120,25 +160,26 @@ private:
       return success();
     }
     auto begin = std::chrono::steady_clock::now();
-    // A process for itself, which loads Halide; the longest kernels first, so that the threads end together.
-    std::vector<size_t> order = missing_;
-    std::ranges::stable_sort(order, std::ranges::greater{},
-                             [&](size_t i) { return schedule::print(tasks_[i].schedule).size(); });
+    // A process for itself, which loads Halide.
+    std::vector<std::vector<size_t>> jobs = batches();
     WorkerOptions worker{.threads = options_.threads, .prepare = [] {
                            auto loaded = halideBackend();
                            return loaded ? success() : Status(loaded.error());
                          }};
-    auto results = runInWorker(order.size(), [&](size_t at) { return compileOne(order[at]); }, worker);
+    auto results = runInWorker(jobs.size(), [&](size_t at) { return compileBatch(jobs[at]); }, worker);
     if (!results) {
       return results.error();
     }
-    for (size_t at = 0; at < order.size(); ++at) {
-      std::span<const uint8_t> bytes = (*results)[at];
-      runtime::ByteReader r(bytes.data(), bytes.size());
-      seconds_[order[at]] = r.number<double>();
-      objects_[order[at]] = decodeKernel(bytes.subspan(std::min<size_t>(r.at(), bytes.size())));
-      if (!objects_[order[at]]) {
-        return Error{"the kernel " + tasks_[order[at]].name + " came back damaged from the process that compiles", ""};
+    for (size_t at = 0; at < jobs.size(); ++at) {
+      runtime::ByteReader r((*results)[at].data(), (*results)[at].size());
+      for (size_t i : jobs[at]) {
+        seconds_[i] = r.number<double>();
+        auto size = r.number<uint64_t>();
+        const uint8_t* bytes = r.raw(size);
+        objects_[i] = bytes != nullptr ? decodeKernel({bytes, size}) : std::nullopt;
+        if (!objects_[i]) {
+          return Error{"the kernel " + tasks_[i].name + " came back damaged from the process that compiles", ""};
+        }
       }
     }
     for (size_t i : missing_) {

@@ -104,8 +104,8 @@ std::vector<double> evaluateComp(const std::string& comp, const std::vector<doub
                      "  %y = " + comp + "\n  return %y\n}\n";
   auto module = graph::parseModule(text, "math");
   schedule::Kernel kernel{(*module)->functions[0].get(), {}};
-  auto object =
-      codegen::compileKernel(codegen::lowerKernel, kernel, schedule::chooseSchedule(kernel, machine), machine, {}, "k");
+  auto object = codegen::compileKernel(codegen::lowerKernels, kernel, schedule::chooseSchedule(kernel, machine),
+                                       machine, {}, "k");
   if (!object) {
     error = object.error().message;
     return {};

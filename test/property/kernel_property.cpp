@@ -120,7 +120,7 @@ void compile(Job& job, const schedule::Machine& machine) {
     job.fastSums |= (op.winograd && op.winograd->outputs == 4) || op.winogradSums;
   }
   for (bool checked : {false, true}) {
-    auto object = codegen::compileKernel(codegen::lowerKernel, job.kernel, schedule, machine, {checked},
+    auto object = codegen::compileKernel(codegen::lowerKernels, job.kernel, schedule, machine, {checked},
                                          nameOf(job, checked ? "c" : "r"));
     if (!object) {
       job.error = object.error().message;
@@ -276,7 +276,7 @@ int printAssembly(const std::string& path, const schedule::Machine& machine) {
         continue;
       }
       std::optional<schedule::Schedule> how = scheduleContraction(analysis, machine, plan);
-      auto code = codegen::assembleKernel(codegen::lowerKernel, kernel, *how, machine, function->name);
+      auto code = codegen::assembleKernel(codegen::lowerKernels, kernel, *how, machine, function->name);
       std::printf("# plan @%s %s\n%s\n", function->name.c_str(), print(plan).c_str(),
                   code ? code->c_str() : code.error().message.c_str());
     }

@@ -1,6 +1,6 @@
 #include "compiler/codegen/halide/backend.h"
 
 extern "C" const dnn::codegen::HalideFunctions dnnc_halide_functions = {
-    &dnn::codegen::lowerKernel,
+    &dnn::codegen::lowerKernels,
     &dnn::codegen::loopNest,
 };

@@ -8,7 +8,7 @@ namespace dnn::codegen {
 
 /// The functions of lower_kernel.h.
 struct HalideFunctions {
-  decltype(&codegen::lowerKernel) lowerKernel;
+  decltype(&codegen::lowerKernels) lowerKernels;
   decltype(&codegen::loopNest) loopNest;
 };
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -108,18 +109,58 @@ private:
 
 } // namespace
 
-Result<LoweredKernel> lowerKernel(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
-                                  const schedule::Machine& machine, const KernelOptions& options,
-                                  const std::string& name) {
-  MemoryFile file;
-  if (file.path().empty()) {
-    return Error{"cannot make a file in memory: " + std::string(std::strerror(errno)), ""};
+Result<std::vector<LoweredKernel>> lowerKernels(std::span<const KernelRequest> requests,
+                                                const schedule::Machine& machine, const KernelOptions& options) {
+  // One strict operation changes how Halide marks all operations of a module, so those that have some are apart.
+  struct Group {
+    std::optional<Halide::Module> module;
+    std::vector<size_t> members;
+  };
+  Group groups[2];
+  std::vector<LoweredKernel> lowered(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const KernelRequest& request = requests[i];
+    Result<bool> added = guarded(request.name, [&] {
+      BuiltPipeline built = PipelineBuilder(*request.kernel, *request.schedule, request.name).build();
+      Halide::Module module = moduleOf(built, request.name, machine, options);
+      lowered[i].name = request.name;
+      lowered[i].args = std::move(built.kernelArgs);
+      Group& group = groups[module.any_strict_float() ? 1 : 0];
+      group.members.push_back(i);
+      if (!group.module) {
+        group.module = module;
+      } else {
+        for (const Halide::Internal::LoweredFunc& function : module.functions()) {
+          group.module->append(function);
+        }
+      }
+      return true;
+    });
+    if (!added) {
+      return added.error();
+    }
   }
-  return guarded(name, [&] {
-    BuiltPipeline built = PipelineBuilder(kernel, schedule, name).build();
-    moduleOf(built, name, machine, options).compile({{Halide::OutputFileType::bitcode, file.path()}});
-    return LoweredKernel{name, std::move(built.kernelArgs), file.bytes()};
-  });
+  for (const Group& group : groups) {
+    if (!group.module) {
+      continue;
+    }
+    MemoryFile file;
+    if (file.path().empty()) {
+      return Error{"cannot make a file in memory: " + std::string(std::strerror(errno)), ""};
+    }
+    Result<bool> written = guarded(requests[group.members[0]].name, [&] {
+      group.module->compile({{Halide::OutputFileType::bitcode, file.path()}});
+      return true;
+    });
+    if (!written) {
+      return written.error();
+    }
+    auto bitcode = std::make_shared<const std::vector<uint8_t>>(file.bytes());
+    for (size_t member : group.members) {
+      lowered[member].bitcode = bitcode;
+    }
+  }
+  return lowered;
 }
 
 Result<std::string> loopNest(const schedule::Kernel& kernel, const schedule::Schedule& schedule,

@@ -7,6 +7,8 @@
 #include "compiler/schedule/schedule.h"
 #include "compiler/support/result.h"
 
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,18 +20,25 @@ struct KernelOptions {
   bool checked = false;
 };
 
-/// Bitcode that defines the function `name`, as Halide writes it down: not optimised, with all of its runtime library
-/// around. compiler/codegen/llvm/emit_kernel.h makes an object of it.
+/// One kernel to lower.
+struct KernelRequest {
+  const schedule::Kernel* kernel = nullptr;
+  const schedule::Schedule* schedule = nullptr;
+  std::string name;
+};
+
+/// Bitcode that defines the function `name`, beside others that were lowered with it, as Halide writes it down: not
+/// optimised, with all of its runtime library around. compiler/codegen/llvm/emit_kernel.h makes an object of it.
 struct LoweredKernel {
   std::string name;
   std::vector<schedule::KernelArg> args;
-  std::vector<uint8_t> bitcode;
+  std::shared_ptr<const std::vector<uint8_t>> bitcode;
 };
 
-/// An error is a limit or a fault of Halide, never of the user's program.
-Result<LoweredKernel> lowerKernel(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
-                                  const schedule::Machine& machine, const KernelOptions& options,
-                                  const std::string& name);
+/// In the order of the requests. Several at once share what Halide does for each module, about 7 ms; what is made of
+/// one does not depend on the others. An error is a limit or a fault of Halide, never of the user's program.
+Result<std::vector<LoweredKernel>> lowerKernels(std::span<const KernelRequest> requests,
+                                                const schedule::Machine& machine, const KernelOptions& options);
 
 /// The loops that the schedule makes, for `dnnc emit halide`.
 Result<std::string> loopNest(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
