@@ -257,6 +257,10 @@ private:
   void runNext(const ast::Stmt& stmt, const ast::Next& next, Env& env);
   void runEmit(const ast::Emit& emit, Env& env);
   void runUntil(const ast::Stmt& stmt, const ast::Until& until, Env& env);
+  /// In a body whose `until` has a bool for each row: rows that have ended keep their carries and emit zeros. A carry for
+  /// which they are is added, to which beginRows gives its first value outside of the body. False: reported.
+  bool endRows(Scan& node, OpenScan& open);
+  void beginRows(Scan& node, SourceRange range);
 
   // --- per_element.cpp ---
   /// What `evaluate` makes of whole values, for each element around the expression.

@@ -158,6 +158,8 @@ struct Scan {
   uint32_t saveEvery = 0;
   /// Of the body, a bool: no step follows one in which it is true. What those would emit is 0.
   std::optional<VarId> until;
+  /// That is so when each row has ended for itself, which the last carry says: then no row depends on another.
+  bool untilRows = false;
   std::vector<Carry> carries;
   std::vector<Emit> emits;
   std::vector<Statement> body; // Let, Reshape, Concat, CallVjp, Grad, Scan

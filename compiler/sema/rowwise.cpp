@@ -20,6 +20,9 @@ private:
   bool check(const std::vector<Statement>& body) {
     for (const Statement& stmt : body) {
       if (auto* let = std::get_if<Let>(&stmt.node)) {
+        if (ends_.contains(let->var)) {
+          continue;
+        }
         row_.reset();
         seen_.clear();
         for (size_t i = 0; i < let->indices.size(); ++i) {
@@ -45,6 +48,9 @@ private:
           return false;
         }
       } else if (auto* scan = std::get_if<Scan>(&stmt.node)) {
+        if (scan->untilRows) {
+          ends_.insert(*scan->until);
+        }
         if (scan->extent.dependsOn(kBatch) || !check(scan->body)) {
           return false;
         }
@@ -68,6 +74,7 @@ private:
   const Function& function_;
   const std::vector<Function>& helpers_;
   std::optional<IndexId> row_;
+  std::set<VarId> ends_; // what ends a scan when all of its rows have ended
   std::set<const Scalar*> seen_;
 
   bool expression(const ScalarPtr& s) {

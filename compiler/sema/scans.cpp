@@ -78,9 +78,16 @@ Value Instantiator::evalScan(const ast::Expr& e, const ast::Scan& scan, Env& env
       open.ok = false;
     }
   }
+  bool byRows = open.ok && open.until && !tooDeep_ && !out_->type(open.until->value).isScalar();
+  if (byRows && !endRows(node, open)) {
+    open.ok = false;
+  }
   node.body = out_->endScan();
   if (open.until) {
     node.until = open.until->value;
+  }
+  if (node.untilRows) {
+    beginRows(node, open.until->where);
   }
   if (!open.ok || env.frame->failed || tooDeep_) {
     return Poison{};
@@ -129,8 +136,8 @@ Value Instantiator::recomputed(const Value& callee, std::vector<Argument> args, 
 
 Value Instantiator::scanResults(const ast::Expr& e, Scan node, const OpenScan& open, const ast::Let* let) {
   size_t emits = open.emits.size();
-  size_t carries = node.carries.size();
-  bool apart = let && let->tuple; // `let (a, b) = scan …`
+  size_t carries = open.scan.carries.size(); // the node may have one more, behind them
+  bool apart = let && let->tuple;            // `let (a, b) = scan …`
   size_t wanted = apart ? let->names.size() : emits;
   if (!apart && emits == 0) {
     const std::string& carry = open.scan.carries[0].name.text;
@@ -158,10 +165,10 @@ Value Instantiator::scanResults(const ast::Expr& e, Scan node, const OpenScan& o
     node.emits.push_back({value, stacked});
     out.items.push_back(variable(stacked));
   }
-  for (size_t i = 0; i < carries; ++i) {
-    std::string name = nameOfResult(emits + i, open.scan.carries[i].name.text);
+  for (size_t i = 0; i < node.carries.size(); ++i) {
+    std::string name = i < carries ? nameOfResult(emits + i, open.scan.carries[i].name.text) : "ended";
     node.carries[i].last = out_->addVar(std::move(name), out_->type(node.carries[i].value));
-    if (wanted > emits) {
+    if (wanted > emits && i < carries) {
       out.items.push_back(variable(node.carries[i].last));
     }
   }
@@ -297,7 +304,8 @@ void Instantiator::runUntil(const ast::Stmt& stmt, const ast::Until& until, Env&
     return;
   }
   const TensorType wanted{DType::Bool, {}, std::nullopt};
-  if (value->type != wanted) {
+  bool byRows = value->type.dtype == DType::Bool && value->type.rank() == 1;
+  if (value->type != wanted && !byRows) {
     auto report =
         error<DiagId::type_mismatch>(until.condition->range, "what ends the scan", str(wanted), str(value->type));
     if (value->type.dtype == DType::Bool) {
