@@ -24,6 +24,10 @@ double winogradTermCycles(int64_t vectors, int64_t rows) {
   return std::max({static_cast<double>(vectors * rows) / fmaRate, loads / loadRate, fmaWait}) + 0.05 * loads;
 }
 
+double winogradError(int64_t outputs, int64_t channels) {
+  return (outputs == 2 ? 4.5e-8 : 8e-7) * std::sqrt(static_cast<double>(channels));
+}
+
 std::optional<WinogradShape> winogradShape(const WindowShape& window, const Analysis& analysis) {
   const graph::Op& op = *window.op;
   uint32_t rank = static_cast<uint32_t>(op.dims.size());
@@ -104,6 +108,9 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
   double lanes = static_cast<double>(window.lanes);
   std::vector<WinogradPlan> plans;
   for (int64_t outputs : {2, 4}) {
+    if (winogradError(outputs, channels) > mostWinogradError) {
+      continue;
+    }
     int64_t points = outputs + 2;
     std::array<int64_t, 2> blocks = {(analysis.extentOf(op, shape.dims[0]) + outputs - 1) / outputs,
                                      (analysis.extentOf(op, shape.dims[1]) + outputs - 1) / outputs};

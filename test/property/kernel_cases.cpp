@@ -524,6 +524,42 @@ KernelCase windows(Random& random) {
   return result;
 }
 
+/// A convolution of channels in groups, or one of its gradients: each group of results sees its own channels alone.
+KernelCase groups(Random& random) {
+  Rows n = rows(random);
+  n.max = 1 + n.max % 9;
+  n.extent = n.extent == "N" ? "N" : number(n.max);
+  Text text(n.max);
+  std::string g = number(pick(random, 1, 4)), c = number(pick(random, 1, 9)), o = number(pick(random, 1, 17));
+  int in = pick(random, 5, 12), kernel = pick(random, 1, 5), stride = pick(random, 1, 2),
+      pad = pick(random, 0, kernel - 1);
+  int kind = pick(random, 0, 2);
+  stride = kind == 1 ? 1 : stride;
+  std::string places = number((in + 2 * pad - kernel) / stride + 1), k = number(kernel), shift = number(pad);
+  std::string image = "[" + n.extent + ", " + number(in) + ", " + number(in) + ", " + g + ", " + c + "]";
+  std::string results = "[" + n.extent + ", " + places + ", " + places + ", " + g + ", " + o + "]";
+  std::string weights = "[" + k + ", " + k + ", " + c + ", " + g + ", " + o + "]";
+  std::string window =
+      "[n, " + number(stride) + "*i + u - " + shift + ", " + number(stride) + "*j + v - " + shift + ", g, c; 0.0]";
+  std::string outer = "n:" + n.extent + ", i:" + places + ", j:" + places, taps = "u:" + k + ", v:" + k;
+  std::string head, body;
+  if (kind == 0) { // forward
+    std::string x = text.input("f32" + image), w = text.input("f32" + weights);
+    head = "comp [" + outer + ", g:" + g + ", o:" + o + "] add [" + taps + ", c:" + c + "]";
+    body = "mul(" + x + window + ", " + w + "[u, v, c, g, o])";
+  } else if (kind == 1) { // the gradient of the input
+    std::string d = text.input("f32" + results), w = text.input("f32" + weights);
+    head = "comp [n:" + n.extent + ", i:" + number(in) + ", j:" + number(in) + ", g:" + g + ", c:" + c +
+           "] add [o:" + o + ", " + taps + "]";
+    body = "mul(" + d + "[n, i - u + " + shift + ", j - v + " + shift + ", g, o; 0.0], " + w + "[u, v, c, g, o])";
+  } else { // the gradient of the weights
+    std::string x = text.input("f32" + image), d = text.input("f32" + results);
+    head = "comp [" + taps + ", c:" + c + ", g:" + g + ", o:" + o + "] add [" + outer + "]";
+    body = "mul(" + x + window + ", " + d + "[n, i, j, g, o])";
+  }
+  return {"groups", text.done({text.op(head + " : f32 { " + body + " }")}), {}, {}};
+}
+
 /// A convolution with a window of 3 × 3 and enough channels for vectors, or the gradient of its input, in several
 /// orders of the dims, with what is computed before and after.
 KernelCase windowsOfThree(Random& random) {
@@ -735,10 +771,10 @@ void narrowInputs(Random& random, KernelCase& kernel) {
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {11, product},         {9, update},          {12, rowsOfSoftmax}, {9, elementwise}, {11, reductions},
+      {9, product},          {9, update},          {12, rowsOfSoftmax}, {9, elementwise}, {11, reductions},
       {6, gatherAndScatter}, {4, accuracy},        {6, convolution},    {8, windows},     {3, windowsOfThree},
-      {2, weightsOfThree},   {3, shortReductions}, {4, draws},          {4, views},       {4, columnSums},
-      {4, rowByRow}};
+      {2, weightsOfThree},   {3, shortReductions}, {2, groups},         {4, draws},       {4, views},
+      {4, columnSums},       {4, rowByRow}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;
