@@ -184,7 +184,7 @@ std::string Product::text(const schedule::Machine& machine, const schedule::Cont
     return "the plan does not fit\n";
   }
   auto nest = codegen::loopNest(kernel_, *how, machine, "product");
-  auto code = codegen::assembly(kernel_, *how, machine, "product");
+  auto code = codegen::assembleKernel(codegen::lowerKernels, kernel_, *how, machine, "product");
   return schedule::print(*how) + (nest ? *nest : nest.error().message) + (code ? *code : code.error().message);
 }
 
