@@ -321,6 +321,19 @@ int mainProgram(int argc, char** argv) {
   if (!assembly.empty()) {
     return printAssembly(assembly, *machine);
   }
+  std::set<std::string> known;
+  constexpr uint64_t enough = 2000; // seeds, among which is every family
+  for (uint64_t other = 0; !family.empty() && !known.contains(family) && other < enough; ++other) {
+    std::mt19937_64 random(other);
+    known.insert(randomKernel(random).family);
+  }
+  if (!family.empty() && !known.contains(family)) {
+    std::fprintf(stderr, "kernel_property: there is no family `%s`; there are:", family.c_str());
+    for (const std::string& name : known) {
+      std::fprintf(stderr, " %s%s", name.c_str(), name == *known.rbegin() ? "\n" : ",");
+    }
+    return 2;
+  }
   std::map<std::string, int> families;
   int failures = 0;
   uint64_t nextSeed = seed;
