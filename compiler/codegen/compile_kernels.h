@@ -1,4 +1,4 @@
-// Kernels to machine code: from the cache, or by Halide in a process of its own.
+// Kernels to machine code: from the cache, or by Halide and LLVM in a process of their own.
 //
 // Halide's library, what it allocates and what it does when it fails stay out of the process that goes on to train:
 // a program's memory is then the program's, whether its kernels were cached or not. The child is forked, so it sees the
