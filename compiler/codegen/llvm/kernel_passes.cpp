@@ -36,6 +36,7 @@
 #include <llvm/Transforms/Scalar/LoopPassManager.h>
 #include <llvm/Transforms/Scalar/LoopRotation.h>
 #include <llvm/Transforms/Scalar/SROA.h>
+#include <llvm/Transforms/Scalar/SimpleLoopUnswitch.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 #include <llvm/Transforms/Vectorize/SLPVectorizer.h>
 #include <llvm/Transforms/Vectorize/VectorCombine.h>
@@ -81,6 +82,7 @@ public:
     add<llvm::PassInstrumentationAnalysis>(modules_);
     add<llvm::ProfileSummaryAnalysis>(modules_);
     add<llvm::PassInstrumentationAnalysis>(loops_);
+    add<llvm::ShouldRunExtraSimpleLoopUnswitch>(loops_); // a note that IndVarSimplify may leave
     modules_.registerPass([&] { return llvm::FunctionAnalysisManagerModuleProxy(functions_); });
     functions_.registerPass([&] { return llvm::ModuleAnalysisManagerFunctionProxy(modules_); });
     functions_.registerPass([&] { return llvm::LoopAnalysisManagerFunctionProxy(loops_); });

@@ -96,7 +96,9 @@ TEST(Range, OfQuotientsAndRemainders) {
   EXPECT_EQ(rangeText("i:4", "i%10"), "0..3 0..3");
   EXPECT_EQ(rangeText("i:4", "(i - 1)%10"), "0..9 0..9");
   EXPECT_EQ(rangeText("i:40", "i/(2*5)"), "0..3 0..3");
-  EXPECT_EQ(rangeText("i:40", "i/(i + 1)"), "-2147483648..2147483647 -2147483648..2147483647");
+  EXPECT_EQ(rangeText("i:40", "i/(i + 1)"), "0..39 0..39");
+  EXPECT_EQ(rangeText("i:40", "(i - 5)/(i%2 + 1)"), "-5..34 -5..34");
+  EXPECT_EQ(rangeText("i:40", "40/(i - 5)"), "-2147483648..2147483647 -2147483648..2147483647");
 }
 
 TEST(Range, OfDataAndChoices) {
