@@ -110,7 +110,10 @@ limit: name LE expr;
 // The optimizer is a name; the front end checks it.
 minimizeStmt: MINIMIZE expr OVER targets (EXCEPT targets)? WITH expr minimizeOption*;
 minimizeOption: every | ACCUMULATE arithmetic | THROUGH expr (COMMA expr)*;
-targets: path (COMMA path)*;
+targets: target (COMMA target)*;
+// `net.*.b`: whatever names stand between.
+target: name (targetMember | subscript)*;
+targetMember: DOT (name | STAR);
 // Of two names the first is `image`; the front end checks it.
 logStmt: LOG logEntry (COMMA logEntry)* every?;
 logEntry: name name? ASSIGN expr;

@@ -50,7 +50,8 @@ struct NameRef {
 struct PackRef {
   Name name;
 };
-/// base.name
+/// base.name; in a target of `minimize` the name may be kAnyNames.
+inline constexpr std::string_view kAnyNames = "*";
 struct Member {
   ExprPtr base;
   Name name;

@@ -53,7 +53,7 @@ private:
   ast::Run run(P::RunStmtContext& ctx);
   ast::Checkpoint checkpoint(P::CheckpointStmtContext& ctx);
   ast::Every every(P::EveryContext& ctx);
-  ast::ExprPtr path(P::PathContext& ctx);
+  ast::ExprPtr path(antlr4::ParserRuleContext& ctx);
   std::vector<ast::ExprPtr> targets(P::TargetsContext& ctx);
 
   // build_expr.cpp

@@ -123,13 +123,14 @@ ast::Sweep AstBuilder::sweep(P::SweepStmtContext& ctx) {
 
 std::vector<ast::ExprPtr> AstBuilder::targets(P::TargetsContext& ctx) {
   std::vector<ast::ExprPtr> out;
-  for (P::PathContext* one : ctx.path()) {
+  for (P::TargetContext* one : ctx.target()) {
     out.push_back(path(*one));
   }
   return out;
 }
 
-ast::ExprPtr AstBuilder::path(P::PathContext& ctx) {
+/// Of a path, or of a target, which may have `.*` in it.
+ast::ExprPtr AstBuilder::path(antlr4::ParserRuleContext& ctx) {
   ast::ExprPtr out;
   for (antlr4::tree::ParseTree* child : ctx.children) {
     if (auto* first = dynamic_cast<P::NameContext*>(child)) {
@@ -137,6 +138,10 @@ ast::ExprPtr AstBuilder::path(P::PathContext& ctx) {
     } else if (auto* member = dynamic_cast<P::MemberContext*>(child)) {
       diag::SourceRange range = cover(out->range, rangeOf(*member));
       out = make(range, ast::Member{std::move(out), name(*member->name())});
+    } else if (auto* part = dynamic_cast<P::TargetMemberContext*>(child)) {
+      diag::SourceRange range = cover(out->range, rangeOf(*part));
+      ast::Name any{std::string(ast::kAnyNames), rangeOf(*part)};
+      out = make(range, ast::Member{std::move(out), part->name() == nullptr ? any : name(*part->name())});
     } else {
       out = subscripted(std::move(out), *static_cast<P::SubscriptContext*>(child));
     }

@@ -161,9 +161,12 @@ public:
   }
 
 private:
+  /// The star of `net.*.b`.
+  bool isAnyNames(size_t i) const { return i > 0 && tokens_[i].type == L::STAR && tokens_[i - 1].type == L::DOT; }
+
   bool isPrefix(size_t i) const {
     size_t type = tokens_[i].type;
-    return (type == L::MINUS || type == L::STAR) &&
+    return (type == L::MINUS || type == L::STAR) && !isAnyNames(i) &&
            (i == 0 || !endsOperand(tokens_[i - 1], marks_.isName[i - 1]) || marks_.endsReduction[i - 1]);
   }
 
@@ -203,7 +206,7 @@ private:
     if (marks_.startsBody[i]) {
       return Break::Body;
     }
-    if (isPrefix(i) || marks_.startsStatement[i]) {
+    if (isPrefix(i) || isAnyNames(i) || marks_.startsStatement[i]) {
       return Break::Never;
     }
     size_t previous = tokens_[i - 1].type;

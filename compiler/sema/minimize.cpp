@@ -11,6 +11,26 @@ namespace dnn::sema {
 
 namespace {
 
+/// Is this parameter what the pattern names, or a part of it? A `*` stands for one name or several.
+bool isBelow(std::string_view path, std::string_view pattern) {
+  auto split = [](std::string_view text) {
+    size_t dot = std::min(text.find('.'), text.size());
+    return std::pair(text.substr(0, dot), text.substr(std::min(dot + 1, text.size())));
+  };
+  if (pattern.empty()) {
+    return true;
+  }
+  if (path.empty()) {
+    return false;
+  }
+  auto [name, below] = split(path);
+  auto [wanted, rest] = split(pattern);
+  if (wanted == ast::kAnyNames) {
+    return isBelow(below, rest) || isBelow(below, pattern);
+  }
+  return name == wanted && isBelow(below, rest);
+}
+
 void collectVars(const ScalarPtr& s, std::set<const Scalar*>& seen, const std::function<void(VarId)>& visit) {
   if (!seen.insert(s.get()).second) {
     return;
@@ -141,14 +161,17 @@ std::optional<std::vector<PersistentId>> Instantiator::selectParameters(const as
         paths.push_back(p.path.substr(0, dot));
       }
       paths.push_back(p.path);
-      if (p.path == *path || p.path.starts_with(*path + ".")) {
+      if (isBelow(p.path, *path)) {
         any |= take(id);
       }
     }
     if (!any) {
       auto report = error<DiagId::no_parameters>(e.range, *path);
       std::string near = didYouMean(*path, paths);
-      report.hint(!near.empty() ? near : "an instance has parameters from its first call on");
+      bool isPattern = path->find(ast::kAnyNames) != std::string::npos;
+      report.hint(isPattern       ? "`dnnc summary` lists the parameters"
+                  : near.empty() ? "an instance has parameters from its first call on"
+                                 : near);
       ok = false;
     }
   };
