@@ -102,7 +102,9 @@ private:
     return found == slices_.end() ? nullptr : &found->second;
   }
 
-  Error at(const Op& op, std::string message) const { return {std::move(message), graph::placeOf(function_.module, op.loc)}; }
+  Error at(const Op& op, std::string message) const {
+    return {std::move(message), graph::placeOf(function_.module, op.loc)};
+  }
 
   void findVaried(std::span<Op* const> before, std::span<Value* const> wrt) {
     varied_.insert(wrt.begin(), wrt.end());

@@ -47,7 +47,7 @@ Result<FileId> Sources::addFile(const std::string& path) {
   if (fd < 0) {
     return fail(std::strerror(errno));
   }
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
     ::close(fd);
     return fail("it is a folder");

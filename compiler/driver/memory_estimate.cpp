@@ -74,7 +74,28 @@ uint64_t whileReading(const plan::Source& source, const std::vector<std::string>
   return 0;
 }
 
-/// Of a source that reads files: they are loaded, so sequences count as what they are.
+/// All rows of a source's files.
+struct Examples {
+  uint64_t rows = 0;
+  uint64_t bytes = 0; ///< held in memory
+  bool stay = false;  ///< in the files
+};
+
+/// Rows of CIFAR records and images are all equally large and were counted when the program was checked; of the others
+/// sequences, missing rows and compressed files are known only when they are read.
+std::optional<Examples> examplesOf(const plan::Source& source, const std::vector<std::string>& paths, uint64_t memory) {
+  if (source.kind == plan::Source::Kind::Cifar || source.kind == plan::Source::Kind::Images) {
+    uint64_t bytes = source.rows * rowBytes(source);
+    bool stay = bytes > memory;
+    return Examples{source.rows, stay ? 0 : bytes, stay};
+  }
+  runtime::Dataset data;
+  if (!runtime::readExamples(source, paths, memory, data).ok()) {
+    return std::nullopt;
+  }
+  return Examples{data.rows, runtime::heldBytes(data.fields), !data.files.empty()};
+}
+
 Loading loadingOfFiles(const plan::Source& source, const plan::Plan& plan, uint64_t memory) {
   std::vector<std::string> paths;
   for (const std::string& path : source.paths) {
@@ -86,23 +107,22 @@ Loading loadingOfFiles(const plan::Source& source, const plan::Plan& plan, uint6
     whole.split = 0;
     whole.fold = 0;
   }
-  runtime::Dataset data;
-  if (!runtime::readExamples(whole, paths, memory, data).ok()) {
+  std::optional<Examples> all = examplesOf(whole, paths, memory);
+  if (!all) {
     return {};
   }
-  uint64_t all = runtime::heldBytes(data.fields);
-  uint64_t most = all + whileReading(source, paths, all);
+  uint64_t most = all->bytes + whileReading(source, paths, all->bytes);
   bool part = rowsTaken && (source.split != 0 || source.fold != 0);
-  Loading loading{data.rows, all, most};
+  Loading loading{all->rows, all->bytes, most};
   if (part) { // the part taken stands beside all rows, with the order that picks them
     std::vector<uint32_t> taken;
-    runtime::takenRows(source, data.rows, taken);
+    runtime::takenRows(source, all->rows, taken);
     loading.rows = taken.size();
-    loading.held = all / std::max<uint64_t>(data.rows, 1) * loading.rows;
-    loading.most = std::max(most, all + loading.held + data.rows * sizeof(uint32_t));
+    loading.held = all->bytes / std::max<uint64_t>(all->rows, 1) * loading.rows;
+    loading.most = std::max(most, all->bytes + loading.held + all->rows * sizeof(uint32_t));
   }
-  if (!data.files.empty()) { // where each row begins, and which are taken
-    uint64_t places = (data.rows + (part ? loading.rows : 0)) * sizeof(uint32_t);
+  if (all->stay) { // where each row begins, and which are taken
+    uint64_t places = (all->rows + (part ? loading.rows : 0)) * sizeof(uint32_t);
     loading.held += places;
     loading.most += places;
   }

@@ -257,8 +257,8 @@ private:
   void runNext(const ast::Stmt& stmt, const ast::Next& next, Env& env);
   void runEmit(const ast::Emit& emit, Env& env);
   void runUntil(const ast::Stmt& stmt, const ast::Until& until, Env& env);
-  /// In a body whose `until` has a bool for each row: rows that have ended keep their carries and emit zeros. A carry for
-  /// which they are is added, to which beginRows gives its first value outside of the body. False: reported.
+  /// In a body whose `until` has a bool for each row: rows that have ended keep their carries and emit zeros. A carry
+  /// for which they are is added, to which beginRows gives its first value outside of the body. False: reported.
   bool endRows(Scan& node, OpenScan& open);
   void beginRows(Scan& node, SourceRange range);
 
@@ -475,6 +475,9 @@ private:
   bool readText(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env);
   bool readVocabulary(const ast::Expr& e, plan::Source& plan, int64_t& limit, std::string& file, Env& env);
   bool readPaths(const ast::Call& call, plan::Source& plan, Env& env);
+  /// Of a kind of source that takes `one`: a file or a folder.
+  bool readPath(const ast::Expr& e, const ast::Call& call, std::string_view kind, std::string_view one,
+                plan::Source& plan, Env& env);
   bool readArrayOptions(const std::string& kind, const ast::Call& call, plan::Source& plan,
                         std::optional<int64_t>& classes, Env& env);
   /// Types the fields by a look into the files.

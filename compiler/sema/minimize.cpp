@@ -169,7 +169,7 @@ std::optional<std::vector<PersistentId>> Instantiator::selectParameters(const as
       auto report = error<DiagId::no_parameters>(e.range, *path);
       std::string near = didYouMean(*path, paths);
       bool isPattern = path->find(ast::kAnyNames) != std::string::npos;
-      report.hint(isPattern       ? "`dnnc summary` lists the parameters"
+      report.hint(isPattern      ? "`dnnc summary` lists the parameters"
                   : near.empty() ? "an instance has parameters from its first call on"
                                  : near);
       ok = false;

@@ -201,8 +201,7 @@ private:
       return {};
     }
     if (apply.op == ScalarOp::Mod) {
-      bool same =
-          a.lo && a.hi && provedAtMost(Dim(0), *a.lo, symbols) && provedAtMost(*a.hi, *b.lo - Dim(1), symbols);
+      bool same = a.lo && a.hi && provedAtMost(Dim(0), *a.lo, symbols) && provedAtMost(*a.hi, *b.lo - Dim(1), symbols);
       return same ? a : Interval{Dim(0), *b.hi - Dim(1)};
     }
     bool constant = b.lo == b.hi && b.lo->isStatic();
@@ -226,7 +225,8 @@ private:
       out.hi = divided(*a.hi, a.hi->max(symbols));
     }
     if (!constant) { // a large one makes them 0, or -1
-      out = {pick(false, out.lo, Dim(a.lo && provedAtMost(Dim(0), *a.lo, symbols) ? 0 : -1)), pick(true, out.hi, Dim(0))};
+      out = {pick(false, out.lo, Dim(a.lo && provedAtMost(Dim(0), *a.lo, symbols) ? 0 : -1)),
+             pick(true, out.hi, Dim(0))};
     }
     return out;
   }

@@ -131,11 +131,7 @@ bool Instantiator::readRagged(const ast::Name& name, const ast::Call& words, std
 }
 
 bool Instantiator::readNpz(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
-  if (!readPaths(call, plan, env)) {
-    return false;
-  }
-  if (plan.paths.size() != 1) {
-    error<DiagId::wrong_argument_count>(e.range, "npz", "1 file", plan.paths.size());
+  if (!readPath(e, call, "npz", "1 file", plan, env)) {
     return false;
   }
   bool ok = true;

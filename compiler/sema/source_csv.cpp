@@ -10,11 +10,7 @@
 namespace dnn::sema {
 
 bool Instantiator::readCsv(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
-  if (!readPaths(call, plan, env)) {
-    return false;
-  }
-  if (plan.paths.size() != 1) {
-    error<DiagId::wrong_argument_count>(e.range, "csv", "1 file", plan.paths.size());
+  if (!readPath(e, call, "csv", "1 file", plan, env)) {
     return false;
   }
   Result<std::vector<std::string>> header = probe_.probeCsv(plan.paths[0]);

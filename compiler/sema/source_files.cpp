@@ -79,6 +79,16 @@ bool Instantiator::readPaths(const ast::Call& call, plan::Source& plan, Env& env
   return ok;
 }
 
+bool Instantiator::readPath(const ast::Expr& e, const ast::Call& call, std::string_view kind, std::string_view one,
+                            plan::Source& plan, Env& env) {
+  bool ok = readPaths(call, plan, env);
+  if (ok && plan.paths.size() != 1) {
+    error<DiagId::wrong_argument_count>(e.range, kind, one, plan.paths.size());
+    ok = false;
+  }
+  return ok;
+}
+
 bool Instantiator::lookUp(SourceRange range, plan::Source& plan, Source& source, int64_t limit,
                           const std::string& vocabularyFile) {
   Result<plan::Source> found = probe_.probeSource(plan, limit, vocabularyFile);

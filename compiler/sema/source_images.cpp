@@ -7,11 +7,7 @@
 namespace dnn::sema {
 
 bool Instantiator::readImages(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
-  if (!readPaths(call, plan, env)) {
-    return false;
-  }
-  if (plan.paths.size() != 1) {
-    error<DiagId::wrong_argument_count>(e.range, "images", "1 folder", plan.paths.size());
+  if (!readPath(e, call, "images", "1 folder", plan, env)) {
     return false;
   }
   constexpr int64_t kMostPixels = 1 << 14;

@@ -86,11 +86,7 @@ bool Instantiator::readTokens(const ast::Name& field, const ast::Call& call, con
 }
 
 bool Instantiator::readText(const ast::Expr& e, const ast::Call& call, plan::Source& plan, Source& source, Env& env) {
-  if (!readPaths(call, plan, env)) {
-    return false;
-  }
-  if (plan.paths.size() != 1) {
-    error<DiagId::wrong_argument_count>(e.range, "text", "1 file", plan.paths.size());
+  if (!readPath(e, call, "text", "1 file", plan, env)) {
     return false;
   }
   bool ok = true;

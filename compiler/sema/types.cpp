@@ -261,9 +261,9 @@ bool Instantiator::matchDim(const ast::Expr& declared, const Dim& actual, size_t
   }
   std::string text = ast::print(declared);
   bool literal = text == str(*want);
-  auto report = error<DiagId::dimension_mismatch>(
-      valueRange, what, position, str(actual), literal ? "must be " + text : "`" + text + "` is " + str(*want),
-      str(value.type));
+  auto report = error<DiagId::dimension_mismatch>(valueRange, what, position, str(actual),
+                                                  literal ? "must be " + text : "`" + text + "` is " + str(*want),
+                                                  str(value.type));
   if (binding && binding->where.valid()) {
     report.note(binding->where, "`" + ast::print(declared) + "` is bound here");
   }

@@ -36,7 +36,8 @@ using graph::Value;
 
 class AffineFolder {
 public:
-  explicit AffineFolder(graph::Function& function) : function_(function), b_(function.module.exprs), constants_(function) {}
+  explicit AffineFolder(graph::Function& function)
+      : function_(function), b_(function.module.exprs), constants_(function) {}
 
   Changed run() {
     graph::Uses uses(function_);

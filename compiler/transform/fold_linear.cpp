@@ -37,7 +37,8 @@ struct WeightIndices {
 
 class LinearFolder {
 public:
-  explicit LinearFolder(graph::Function& function) : function_(function), b_(function.module.exprs), constants_(function) {}
+  explicit LinearFolder(graph::Function& function)
+      : function_(function), b_(function.module.exprs), constants_(function) {}
 
   Changed run() {
     graph::Uses uses(function_);

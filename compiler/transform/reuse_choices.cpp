@@ -43,7 +43,9 @@ std::optional<Test> testOf(ExprRef e) {
 }
 
 bool holds(ScalarOp comparison, double value, double bound) {
-  bool less = value<bound, greater = value> bound, equal = value == bound;
+  bool less = value < bound;
+  bool greater = value > bound;
+  bool equal = value == bound;
   return (comparison == ScalarOp::Lt && less) || (comparison == ScalarOp::Le && (less || equal)) ||
          (comparison == ScalarOp::Gt && greater) || (comparison == ScalarOp::Ge && (greater || equal)) ||
          (comparison == ScalarOp::Eq && equal) || (comparison == ScalarOp::Ne && !equal);
@@ -79,13 +81,14 @@ public:
     for (size_t i = 0; i < function_.body.ops.size(); ++i) {
       position_[function_.body.ops[i]] = i;
     }
+    // As it was before any change: a test moved away still counts as a reader, which moving it again does not change.
+    graph::Uses uses(function_);
     Changed changed = Changed::No;
     for (Op* op : function_.body.ops) {
       std::optional<Test> test = choiceOf(*op);
       if (!test) {
         continue;
       }
-      graph::Uses uses(function_);
       std::vector<Op*> readers = uses.of(op->operands[0]);
       std::erase(readers, op);
       bool all =

@@ -361,7 +361,8 @@ private:
     case 15: return apply(ScalarOp::Min, {one(), chance(50) ? number(0.25) : one()});
     case 16: return apply(ScalarOp::Select, {condition(), one(), chance(50) ? number(0) : one()});
     case 17:
-      return apply(ScalarOp::Pow, {apply(ScalarOp::Add, {number(1), square(one())}), chance(50) ? number(1.5) : apply(ScalarOp::Tanh, {one()})});
+      return apply(ScalarOp::Pow, {apply(ScalarOp::Add, {number(1), square(one())}),
+                                   chance(50) ? number(1.5) : apply(ScalarOp::Tanh, {one()})});
     case 18: return apply(ScalarOp::Erf, {one()});
     case 19: return apply(ScalarOp::Log1p, {square(one())});
     case 20: return apply(ScalarOp::Neg, {one()});
