@@ -6,6 +6,7 @@
 #include "compiler/transform/pass_manager.h"
 #include "test/property/random_program.h"
 
+#include <array>
 #include <cfenv>
 #include <cmath>
 #include <cstdio>
@@ -199,11 +200,13 @@ void checkExtremes(Tally& tally, uint64_t seed) {
   std::map<std::pair<std::string, int64_t>, double> finite;
   std::mt19937_64 random(seed);
   std::uniform_real_distribution<double> nudge(-1e-7, 1e-7);
-  constexpr int neighbours = 6;
-  for (int round = 0; round < neighbours; ++round) {
-    // x - x is -0 if rounded downwards: the sign of a zero must not decide either, at the point itself too.
-    Rounding rounding(round % 2 == 0 ? FE_TONEAREST : FE_DOWNWARD);
-    double scale = round <= 1 ? 0 : 1;
+  // x - x is -0 if rounded downwards, a / (1 + a) with a large a less than 1 if rounded upwards: neither the sign of a
+  // zero nor what is lost beside a larger number must decide, at the point itself too.
+  constexpr std::array modes = {FE_TONEAREST, FE_DOWNWARD, FE_UPWARD};
+  constexpr size_t neighbours = 2 * modes.size();
+  for (size_t round = 0; round < neighbours; ++round) {
+    Rounding rounding(modes[round % modes.size()]);
+    double scale = round < modes.size() ? 0 : 1;
     dnn::graph::Environment near = program.environment;
     // Constants that have been folded are rounded: tanh(-14) is -1.
     dnn::graph::InterpreterOptions options{.roundToF32 = round == 0};
