@@ -136,7 +136,7 @@ void Instantiator::runInit(const ast::Init& init, Env& env) {
 
 void Instantiator::checkMetrics() {
   for (const MetricUse& use : metrics_) {
-    std::vector<std::string> known;
+    std::vector<std::string> known = failedLogs_; // an error was told already
     for (size_t phase = 0; phase < program_.plan.phases.size(); ++phase) {
       for (uint32_t number : program_.plan.phases[phase].evals) {
         const plan::Entry& eval = program_.plan.entries[number];
