@@ -56,7 +56,7 @@ ExprRef Simplifier::runNew(ExprRef e) {
   return isFloat(e->dtype) ? withArgs(b_, e, args) : runDiscrete(e, args);
 }
 
-/// A fill value that is never read goes.
+/// A fill value that is never read goes, and so do indices that are always 0 from sums of several.
 ExprRef Simplifier::runAccess(ExprRef e) {
   std::vector<ExprRef> args = runAll(e->args);
   std::optional<double> fill = e->fill;
@@ -65,7 +65,26 @@ ExprRef Simplifier::runAccess(ExprRef e) {
   for (size_t d = 0; d < args.size() && fill; ++d) {
     inside = inside && ranges_.alwaysInRange(args[d], type.dims[d]);
   }
-  return b_.pool().access(e->operand, e->dtype, std::move(args), inside ? std::nullopt : fill);
+  fill = inside ? std::nullopt : fill;
+  if (!fill) {
+    std::ranges::transform(args, args.begin(), [&](ExprRef arg) { return withoutZeros(arg); });
+  }
+  return b_.pool().access(e->operand, e->dtype, std::move(args), fill);
+}
+
+/// A sum of indices without those that have one value: x[2*i + u, c] with one u is x[2*i, c]. (The index alone stays:
+/// it says which dimension of the result a dimension of the operand is.)
+ExprRef Simplifier::withoutZeros(ExprRef subscript) {
+  std::optional<graph::LinearForm> form =
+      subscript->kind == ExprKind::Apply ? graph::linearForm(subscript) : std::nullopt;
+  if (!form || !form->isAffine()) {
+    return subscript;
+  }
+  size_t removed = std::erase_if(form->terms, [&](const graph::LinearTerm& term) {
+    graph::Range range = ranges_.of(term.atom);
+    return range.min == 0 && range.max == 0;
+  });
+  return removed > 0 ? graph::toExpr(b_.pool(), *form) : subscript;
 }
 
 /// Integers and conditions, with what the ranges decide.

@@ -24,6 +24,7 @@ public:
 private:
   ExprRef runNew(ExprRef e);
   ExprRef runAccess(ExprRef e);
+  ExprRef withoutZeros(ExprRef subscript);
   ExprRef runDiscrete(ExprRef e, const std::vector<ExprRef>& args);
   ExprRef runRational(ExprRef e);
   ExprRef bestForm(ExprRef e, ExprRef plain);

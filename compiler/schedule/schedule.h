@@ -112,8 +112,8 @@ struct Halo {
   StageSchedule stage;
 };
 
-/// A sum of many terms for each of few elements. One reduced index is cut into blocks, `length` points each (a divisor
-/// of its extent); those before it run outside of the blocks, those after it inside. A tile of the result is summed
+/// A sum of many terms for each of few elements. One reduced index is cut into blocks, `length` points each (the last
+/// one may have fewer); those before it run outside of the blocks, those after it inside. A tile of the result is summed
 /// over one block in registers and then added to a buffer that holds the whole result. The index `outer`, one of those
 /// outside or the number of the block, is cut into contiguous pieces, each with a buffer of its own; these are added as
 /// a balanced tree, so that the result does not depend on threads.

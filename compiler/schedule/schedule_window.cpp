@@ -355,6 +355,7 @@ private:
     Halo halo;
     halo.part = operand.part;
     halo.access = operand.window;
+    halo.beyond = shape_.blocks && blocksMayEndEarly();
     halo.stage.placement = loopName.empty() ? Placement::Root : Placement::At;
     halo.stage.atStage = stage;
     halo.stage.atLoop = loopName;
@@ -450,6 +451,11 @@ private:
     }
   }
 
+  /// Not every block is a whole one: their number depends on the size of the batch.
+  bool blocksMayEndEarly() const {
+    return how_->blocks->length > 1 && !op_.reduced[how_->blocks->cut].extent.isStatic();
+  }
+
   /// As many of the inner reduced indices as make enough terms for a tile are in a block.
   void chooseBlocks(Blocks& blocks) const {
     uint32_t count = static_cast<uint32_t>(op_.reduced.size());
@@ -460,21 +466,16 @@ private:
       inner *= extent(rank() + blocks.cut);
       --blocks.cut;
     }
-    blocks.length = 1;
-    if (op_.reduced[blocks.cut].extent.isStatic()) {
-      int64_t all = extent(rank() + blocks.cut);
-      for (int64_t length = 1; length <= all; ++length) {
-        if (all % length == 0) {
-          blocks.length = length;
-          if (inner * length >= blockTerms) {
-            break;
-          }
-        }
+    int64_t all = extent(rank() + blocks.cut), least = std::min((blockTerms + inner - 1) / inner, all);
+    blocks.length = least;
+    if (op_.reduced[blocks.cut].extent.isStatic()) { // whole blocks
+      while (all % blocks.length != 0) {
+        ++blocks.length;
       }
     }
     int64_t best = 0;
     for (uint32_t q = 0; q <= blocks.cut; ++q) {
-      int64_t points = extent(rank() + q) / (q == blocks.cut ? blocks.length : 1);
+      int64_t points = q == blocks.cut ? (all + blocks.length - 1) / blocks.length : extent(rank() + q);
       if (points > best && best < reductionPieces) {
         best = points;
         blocks.outer = q;

@@ -66,7 +66,8 @@ private:
   const graph::Op& op_;
   std::vector<WindowPlan> plans_;
 
-  /// Tiles lie within a block: dims outside of those that windows slide along have no part in them.
+  /// Tiles lie within a block: dims outside of those that windows slide along have no part in them. Any dim has where
+  /// windows slide along none (the terms are strided).
   uint32_t firstTiled() const {
     uint32_t first = 0;
     auto slides = [&](uint32_t d) {
@@ -79,7 +80,7 @@ private:
     while (!shape_.blocks && first < op_.dims.size() && (first == shape_.column || !slides(first))) {
       ++first;
     }
-    return first;
+    return first < op_.dims.size() ? first : 0;
   }
 
   /// Tiles of a whole dim that windows slide along out of their operand.

@@ -13,8 +13,8 @@ using graph::Value;
 
 namespace {
 
-/// A sum that has this many more terms than rows of results is made in blocks.
-constexpr double termsPerRow = 8;
+/// The fewest terms of an element that are worth blocks.
+constexpr double termsOfBlocks = 256;
 
 class Finder {
 public:
@@ -30,14 +30,7 @@ public:
       return std::nullopt;
     }
     orderReduced();
-    double rows = 1, terms = 1;
-    for (uint32_t d = 0; d < rank(); ++d) {
-      rows *= d == shape_.column ? 1 : static_cast<double>(analysis_.extentOf(*op_, d));
-    }
-    for (uint32_t q = 0; q < op_->reduced.size(); ++q) {
-      terms *= static_cast<double>(analysis_.extentOf(*op_, rank() + q));
-    }
-    shape_.blocks = terms >= termsPerRow * rows && terms >= 1024;
+    shape_.blocks = isSmallBesideTerms();
     describeEpilogue();
     return shape_;
   }
@@ -48,17 +41,41 @@ private:
   const Op* op_ = nullptr;
   WindowShape shape_;
 
+  /// Windows have fewer places in the result than in the sum: the gradient of weights. So the result is small beside
+  /// what is read, and each element has a long sum.
+  bool isSmallBesideTerms() const {
+    double terms = 1, own = 1, summed = 1;
+    auto slides = [&](uint32_t index) {
+      return std::ranges::any_of(shape_.operands, [&](const WindowOperand& operand) {
+        return operand.window != nullptr && std::ranges::any_of(operand.window->args, [&](ExprRef subscript) {
+                 return isWindow(*op_, subscript) && graph::dependsOnIndex(subscript, index);
+               });
+      });
+    };
+    for (uint32_t i = 0; i < domainSize(); ++i) {
+      double points = static_cast<double>(analysis_.extentOf(*op_, i));
+      terms *= i >= rank() ? points : 1;
+      (i >= rank() ? summed : own) *= slides(i) ? points : 1;
+    }
+    return terms >= termsOfBlocks && own < summed;
+  }
+
   uint32_t rank() const { return static_cast<uint32_t>(op_->dims.size()); }
   size_t domainSize() const { return op_->dims.size() + op_->reduced.size(); }
 
-  /// Depends on an index of the result and a reduced one.
+  /// Depends on an index of the result and a reduced one, or takes every second, third, … place.
   static bool isWindow(const Op& op, ExprRef subscript) {
     bool own = false, reduced = false;
     graph::forEachNode(subscript, [&](ExprRef e) {
       own |= e->kind == ExprKind::Index && e->index < op.dims.size();
       reduced |= e->kind == ExprKind::Index && e->index >= op.dims.size();
     });
-    return own && reduced;
+    return (own && reduced) || isStrided(subscript);
+  }
+
+  static bool isStrided(ExprRef subscript) {
+    std::optional<graph::LinearForm> form = graph::linearForm(subscript);
+    return form && form->terms.size() == 1 && form->terms[0].factor > 1;
   }
 
   static bool isWindowAccess(const Op& op, ExprRef e) {

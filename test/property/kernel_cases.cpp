@@ -614,16 +614,61 @@ KernelCase windowsOfThree(Random& random) {
   return {"windows of three", text.done(returns), {}, {}};
 }
 
+/// A product with every second or third place of its images (a convolution of one place with a stride), or the gradient
+/// of its weights.
+KernelCase stridedProducts(Random& random) {
+  static constexpr std::array sizes = {"2", "3", "6", "8", "12", "16", "20", "33"};
+  int most = pick(random, 1, 12), rank = pick(random, 1, 2);
+  std::string n = chance(random, 60) ? "N" : number(most), c = oneOf(random, sizes), o = oneOf(random, sizes);
+  Text text(most);
+  std::string data = n, results = n, element = "n", place = "n", places = "n:" + n;
+  for (int d = 0; d < rank; ++d) {
+    std::string i(1, "ij"[d]);
+    int stride = pick(random, 2, 3), out = pick(random, 1, 14), first = pick(random, 0, 2);
+    data += ", " + number(first + stride * (out - 1) + pick(random, 1, stride));
+    results += ", " + number(out);
+    element += ", " + number(stride) + "*" + i + (first > 0 ? " + " + number(first) : "");
+    place += ", " + i;
+    places += ", " + i + ":" + number(out);
+  }
+  std::string x = text.input("f32[" + data + ", " + c + "]");
+  std::string at = x + "[" + element + ", c]";
+  if (chance(random, 20)) {
+    at = "max(" + at + ", 0.0)";
+  }
+  if (chance(random, 50)) { // forward, with a bias
+    std::string w = text.input("f32[" + c + ", " + o + "]"), b = text.input("f32[" + o + "]"),
+                dims = places + ", o:" + o;
+    std::string y = text.op("comp [" + dims + "] add [c:" + c + "] : f32 { mul(" + at + ", " + w + "[c, o]) }");
+    y = text.op("comp [" + dims + "] : f32 { max(add(" + y + "[" + place + ", o], " + b + "[o]), 0.0) }");
+    return {"strided products", text.done({y}), {}, {}};
+  }
+  std::string d = text.input("f32[" + results + ", " + o + "]"), dims = "[c:" + c + ", o:" + o + "]";
+  std::string sum =
+      text.op("comp " + dims + " add [" + places + "] : f32 { mul(" + at + ", " + d + "[" + place + ", o]) }");
+  if (chance(random, 40)) {
+    return {"strided products", text.done({sum}), {}, {}};
+  }
+  std::string p = text.input("f32[" + c + ", " + o + "]");
+  std::string updated = text.op("comp " + dims + " : f32 { sub(" + p + "[c, o], mul(0.125, " + sum + "[c, o])) }");
+  KernelCase result{"strided products", text.done({updated}), {}, {}};
+  if (chance(random, 60)) {
+    result.inPlace = {2};
+  }
+  return result;
+}
+
 /// The gradient of the weights of a convolution with a window of 3 × 3, long enough to be summed in blocks, with the
 /// update.
 KernelCase weightsOfThree(Random& random) {
   static constexpr std::array sizes = {"8", "9", "12", "16", "17", "24"};
+  bool small = chance(random, 30); // images of which several are in a block
   int most = pick(random, 5, 20);
   std::string n = chance(random, 60) ? "N" : number(most), c = oneOf(random, sizes), o = oneOf(random, sizes);
   Text text(most);
   std::string data = n, factor = n, element = "n", places = "n", reduced = "n:" + n;
   for (const char* names : {"iu", "jv"}) {
-    int pad = pick(random, 0, 2), in = pick(random, 9, 19), out = in + 2 * pad - 2;
+    int pad = pick(random, 0, 2), in = pick(random, small ? 3 : 9, small ? 7 : 19), out = in + 2 * pad - 2;
     std::string i(1, names[0]), u(1, names[1]);
     data += ", " + number(in);
     factor += ", " + number(out);
@@ -774,7 +819,7 @@ KernelCase randomF32Kernel(Random& random) {
       {9, product},          {9, update},          {12, rowsOfSoftmax}, {9, elementwise}, {11, reductions},
       {6, gatherAndScatter}, {4, accuracy},        {6, convolution},    {8, windows},     {3, windowsOfThree},
       {2, weightsOfThree},   {3, shortReductions}, {2, groups},         {4, draws},       {4, views},
-      {4, columnSums},       {4, rowByRow}};
+      {4, columnSums},       {2, rowByRow},        {2, stridedProducts}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

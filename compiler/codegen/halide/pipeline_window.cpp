@@ -146,7 +146,17 @@ void PipelineBuilder::defineBlocks(const Op& op, const schedule::OpSchedule& how
     }
     Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
     sum.loops[1]->emplace(reducedLoop(q), r);
-    indices.push_back(q == plan.cut ? outerVars[q] * static_cast<int32_t>(plan.length) + r : Expr(r));
+    if (q > plan.cut) {
+      indices.emplace_back(r);
+      continue;
+    }
+    Expr index = outerVars[q] * static_cast<int32_t>(plan.length) + r, size = extent(op.reduced[q].extent);
+    const Dim& cut = op.reduced[q].extent;
+    if (plan.length > 1 && !(cut.isStatic() && cut.constant() % plan.length == 0)) {
+      domain.where(index < size);
+      index = Halide::clamp(index, 0, size - 1); // what a block reads is copied before the condition is tested
+    }
+    indices.push_back(index);
   }
   std::vector<Expr> tileArgs(tileVars.begin(), tileVars.end());
   sum.func(tileVars) = toStorage(constant(0, dtype), dtype);
@@ -163,7 +173,8 @@ void PipelineBuilder::defineBlocks(const Op& op, const schedule::OpSchedule& how
   std::vector<Expr> outer;
   for (size_t q = 0; q <= plan.cut; ++q) {
     Expr size = extent(op.reduced[q].extent);
-    size = q == plan.cut ? Halide::Internal::simplify(size / static_cast<int32_t>(plan.length)) : size;
+    int32_t length = static_cast<int32_t>(plan.length);
+    size = q == plan.cut ? Halide::Internal::simplify((size + (length - 1)) / length) : size;
     outer.push_back(size);
   }
   Expr whole = outer[plan.outer];
