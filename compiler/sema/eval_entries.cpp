@@ -61,6 +61,8 @@ void Instantiator::runWhole(const ast::Stmt& stmt, const ast::Whole& whole, Env&
   }
   if (ok) {
     whole_ = std::move(use);
+  } else {
+    brokenEvals_.insert(entry.name);
   }
 }
 

@@ -517,7 +517,7 @@ private:
     std::optional<size_t> phase; // of which it must be; none: of any
   };
   std::vector<MetricUse> metrics_;                         // what `run` and `checkpoint` name
-  std::vector<std::string> failedLogs_;                    // like metrics: logs with errors
+  std::set<std::string> brokenEvals_;                      // by their data: an error says why not all is logged
   std::vector<std::pair<std::string, SourceRange>> parts_; // what `init` and `checkpoint … of` name
   std::map<size_t, std::set<VarId>> minimised_;            // losses, by entry
   std::map<size_t, VarId> stepCounts_;                     // the number of the step from 1, by entry; when first used

@@ -27,14 +27,14 @@ void Instantiator::runLog(const ast::Log& log, Env& env) {
     env.frame->statement = "log " + item.name.text;
     std::optional<Tensor> t = evalTensor(*item.value, env);
     if (!t) {
-      failedLogs_.push_back(entry.name + "." + item.name.text);
+      brokenEvals_.insert(entry.name);
       continue;
     }
     bool fixed = std::all_of(t->type.dims.begin(), t->type.dims.end(), [](const Dim& d) { return d.isStatic(); });
     if (!fixed) {
       error<DiagId::log_of_batch>(item.value->range, item.name.text, str(t->type))
           .hint("reduce it, for instance with `mean(…)`");
-      failedLogs_.push_back(entry.name + "." + item.name.text);
+      brokenEvals_.insert(entry.name);
       continue;
     }
     if (item.image && !isPicture(t->type)) {

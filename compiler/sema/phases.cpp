@@ -136,7 +136,7 @@ void Instantiator::runInit(const ast::Init& init, Env& env) {
 
 void Instantiator::checkMetrics() {
   for (const MetricUse& use : metrics_) {
-    std::vector<std::string> known = failedLogs_; // an error was told already
+    std::vector<std::string> known;
     for (size_t phase = 0; phase < program_.plan.phases.size(); ++phase) {
       for (uint32_t number : program_.plan.phases[phase].evals) {
         const plan::Entry& eval = program_.plan.entries[number];
@@ -152,7 +152,8 @@ void Instantiator::checkMetrics() {
         }
       }
     }
-    if (std::find(known.begin(), known.end(), use.metric) == known.end()) {
+    bool told = brokenEvals_.contains(use.metric.substr(0, use.metric.find('.')));
+    if (!told && std::ranges::find(known, use.metric) == known.end()) {
       std::string near = didYouMean(use.metric, known);
       error<DiagId::unknown_metric>(use.range, use.metric)
           .hint(!near.empty() ? near : "a metric is what an `eval` logs: the data's name, a dot, the log's name");
