@@ -1,5 +1,6 @@
 #include "compiler/codegen/halide/lower_kernel.h"
 
+#include "compiler/codegen/halide/lower_pipeline.h"
 #include "compiler/codegen/halide/pipeline.h"
 
 #include <algorithm>
@@ -73,6 +74,9 @@ template <class F> auto guarded(const std::string& name, F&& work) -> Result<dec
 
 Halide::Module moduleOf(BuiltPipeline& built, const std::string& name, const schedule::Machine& machine,
                         const KernelOptions& options) {
+  if (!options.checked) {
+    return lowerPipeline(built, name, targetOf(machine, options));
+  }
   return built.pipeline.compile_to_module(built.arguments, name, targetOf(machine, options),
                                           Halide::LinkageType::External);
 }

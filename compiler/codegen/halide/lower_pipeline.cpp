@@ -1,0 +1,213 @@
+// Halide::Internal::lower runs over forty passes. Left out here is what a kernel never has (tracing, storage that is
+// folded or slides, asynchronous producers, GPUs), what LLVM does again, what is repeated to clean up for those, and
+// the checks of arguments: Halide makes them first, takes them along, and throws them away at the end. Instead the
+// shapes that the pipeline fixes take the place of the variables for them before the first simplification, so that
+// every pass works on numbers.
+#include "compiler/codegen/halide/lower_pipeline.h"
+
+namespace dnn::codegen {
+
+namespace {
+
+using Halide::Expr;
+using Halide::Parameter;
+using namespace Halide::Internal;
+
+using Environment = std::map<std::string, Function>;
+
+/// Halide's variables for the bounds of buffers and what they are known to be.
+class FixedShapes : public IRMutator {
+public:
+  FixedShapes(const std::vector<Halide::Argument>& arguments, const std::vector<Function>& outputs,
+              const std::map<std::string, Parameter>& inputs) {
+    for (const Halide::Argument& argument : arguments) {
+      if (auto input = inputs.find(argument.name); input != inputs.end()) {
+        add(input->second, input->second);
+      }
+    }
+    for (const Function& output : outputs) {
+      for (const Parameter& buffer : output.output_buffers()) {
+        add(buffer, output.output_buffers()[0]); // all elements of a tuple have the bounds of the first
+      }
+    }
+  }
+
+private:
+  std::map<std::string, Expr> known_;
+
+  using IRMutator::visit;
+
+  void add(const Parameter& buffer, const Parameter& bounds) {
+    for (int d = 0; d < buffer.dimensions(); ++d) {
+      std::string dim = "." + std::to_string(d);
+      for (const auto& [what, value] : {std::pair(".min", bounds.min_constraint(d)),
+                                        {".extent", bounds.extent_constraint(d)},
+                                        {".stride", buffer.stride_constraint(d)}}) {
+        if (value.defined()) {
+          known_[buffer.name() + what + dim] = value;
+        }
+      }
+    }
+  }
+
+  Expr visit(const Variable* op) override {
+    auto found = known_.find(op->name);
+    return found == known_.end() ? Expr(op) : found->second;
+  }
+
+  Stmt visit(const Block* op) override {
+    const auto* first = op->first.as<Evaluate>();
+    bool checksFollow =
+        first != nullptr && Call::as_intrinsic(first->value, {Call::add_image_checks_marker}) != nullptr;
+    return checksFollow ? mutate(op->rest) : IRMutator::visit(op);
+  }
+};
+
+/// The buffers among the arguments that the loops name.
+class InputBuffers : public IRGraphVisitor {
+public:
+  std::map<std::string, Parameter> found;
+
+private:
+  using IRGraphVisitor::visit;
+
+  void note(const Parameter& parameter) {
+    if (parameter.defined() && parameter.is_buffer()) {
+      found.emplace(parameter.name(), parameter);
+    }
+  }
+  void visit(const Call* op) override {
+    note(op->param);
+    IRGraphVisitor::visit(op);
+  }
+  void visit(const Variable* op) override { note(op->param); }
+};
+
+/// Whether memory is allocated in a statement.
+class Allocates : public IRGraphVisitor {
+public:
+  explicit Allocates(const Stmt& s) { s.accept(this); }
+  bool found = false;
+
+private:
+  using IRGraphVisitor::visit;
+  void visit(const Allocate*) override { found = true; }
+};
+
+/// Whether all of a statement may have nothing to do, because of a condition around it, or because it stores again what
+/// is there unless a condition holds. Where it has stages of its own, a test before each time costs nothing.
+bool mayBeIdle(const Stmt& s) {
+  if (const auto* block = s.as<Block>()) {
+    return mayBeIdle(block->first) && mayBeIdle(block->rest);
+  }
+  if (const auto* let = s.as<LetStmt>()) {
+    return mayBeIdle(let->body);
+  }
+  if (const auto* loop = s.as<For>()) {
+    return mayBeIdle(loop->body);
+  }
+  if (const auto* store = s.as<Store>()) {
+    return store->value.as<Select>() != nullptr;
+  }
+  return s.as<IfThenElse>() != nullptr && !Allocates(s).found;
+}
+
+/// Loops that have nothing to do at their ends become shorter. Halide looks for that in every loop and takes long where
+/// stores read what they write; here it is asked about the loops where it may find something.
+class TrimLoops : public IRMutator {
+  using IRMutator::visit;
+  Stmt visit(const For* op) override { return mayBeIdle(op->body) ? trim_no_ops(op) : IRMutator::visit(op); }
+};
+
+/// Addresses of buffers are all that a kernel reads of its arguments' descriptors.
+Stmt readAddresses(Stmt s, const std::vector<Halide::Argument>& arguments) {
+  for (const Halide::Argument& argument : arguments) {
+    if (argument.is_buffer()) {
+      Expr descriptor = Variable::make(Halide::type_of<halide_buffer_t*>(), argument.name + ".buffer");
+      Expr address = Call::make(Halide::type_of<void*>(), Call::buffer_get_host, {descriptor}, Call::Extern);
+      s = LetStmt::make(argument.name, address, s);
+    }
+  }
+  return s;
+}
+
+/// Loops over the elements of Funcs, with everything that is stored somewhere.
+Stmt makeLoops(const std::vector<Function>& outputs, const Environment& env,
+               const std::vector<Halide::Argument>& arguments, const Halide::Target& target) {
+  auto [order, fused] = realization_order(outputs, const_cast<Environment&>(env));
+  bool memoized = false;
+  Stmt s = schedule_functions(outputs, fused, env, target, memoized);
+  s = add_parameter_checks({}, s, target); // the ranges of scalars
+  FuncValueBounds values = compute_function_value_bounds(order, env);
+  s = clamp_unsafe_accesses(s, env, values);
+  s = bounds_inference(s, outputs, order, fused, env, values, target);
+  s = uniquify_variable_names(s);
+  InputBuffers inputs;
+  s.accept(&inputs);
+  FixedShapes shapes(arguments, outputs, inputs.found);
+  s = simplify(shapes.mutate(s), /*remove_dead_code=*/false); // the next pass looks for variables of the loops' ends
+  s = allocation_bounds_inference(s, env, values);
+  s = remove_undef(s);
+  s = debug_to_file(s, outputs, env); // takes the realizations of outputs away
+  s = lower_safe_promises(s);
+  s = skip_stages(s, outputs, fused, env);
+  s = split_tuples(s, env);
+  s = storage_flattening(s, outputs, env, target);
+  return simplify(readAddresses(shapes.mutate(s), arguments));
+}
+
+/// Vectors, unrolled loops, and what else is decided, in the form that Halide generates code from.
+Stmt refineLoops(Stmt s, const Environment& env, const Halide::Target& target) {
+  s = simplify_correlated_differences(s);
+  s = bound_constant_extent_loops(s);
+  s = unroll_loops(s);
+  s = simplify(vectorize_loops(s, env));
+  s = rewrite_interleavings(s);
+  s = simplify(partition_loops(s));
+  s = TrimLoops().mutate(s);
+  s = rebase_loops_to_zero(s);
+  s = inject_early_frees(s);
+  s = bound_small_allocations(s);
+  s = common_subexpression_elimination(s);
+  s = lower_unsafe_promises(s, target);
+  s = flatten_nested_ramps(s);
+  s = simplify(remove_dead_allocations(s));
+  s = hoist_loop_invariant_values(s);
+  return strip_asserts(s);
+}
+
+} // namespace
+
+Halide::Module lowerPipeline(BuiltPipeline& built, const std::string& name, const Halide::Target& target) {
+  Halide::Module module(name, target);
+  run_with_large_stack([&] {
+    std::vector<Function> outputs;
+    std::vector<Halide::Argument> arguments = built.arguments;
+    for (const Halide::Func& func : built.pipeline.outputs()) {
+      Halide::Func(func).compute_root().store_root();
+      outputs.push_back(func.function());
+      for (const Parameter& buffer : outputs.back().output_buffers()) {
+        arguments.emplace_back(buffer.name(), Halide::Argument::OutputBuffer, buffer.type(), buffer.dimensions(),
+                               buffer.get_argument_estimates());
+      }
+    }
+    Environment env = build_environment(outputs);
+    module.set_any_strict_float(strictify_float(env, target));
+    for (auto& [_, function] : env) {
+      function.lock_loop_levels();
+    }
+    Stmt s = refineLoops(makeLoops(outputs, env, arguments, target), env, target);
+    for (const Halide::CustomLoweringPass& last : built.pipeline.custom_lowering_passes()) {
+      s = last.pass->mutate(s);
+    }
+    std::vector<LoweredFunc> tasks;
+    s = lower_parallel_tasks(s, tasks, name, target);
+    for (const LoweredFunc& task : tasks) {
+      module.append(task);
+    }
+    module.append(LoweredFunc(name, arguments, s, Halide::LinkageType::External));
+  });
+  return module;
+}
+
+} // namespace dnn::codegen
