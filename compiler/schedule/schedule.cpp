@@ -38,6 +38,9 @@ Schedule chooseSchedule(const Kernel& kernel, const Machine& machine, Sums sums)
   if (std::optional<Schedule> schedule = scheduleRowKernel(analysis, machine)) {
     return std::move(*schedule);
   }
+  if (std::optional<Schedule> schedule = scheduleBlocks(analysis, machine)) {
+    return std::move(*schedule);
+  }
   if (std::optional<WindowShape> shape = windowShape(analysis, machine)) {
     std::vector<WindowPlan> plans = windowPlans(*shape, analysis, machine);
     if (!plans.empty()) {
@@ -156,6 +159,9 @@ std::string print(const Schedule& schedule) {
     }
     if (op.accumulator) {
       printStage(out, name + "_tile", op.accumulator->stage);
+      if (op.accumulator->chains > 1) {
+        out << "    " << op.accumulator->chains << " sums in turn\n";
+      }
       if (op.accumulator->pieces > 1) {
         printStage(out, name + "_pieces", op.accumulator->partial);
         out << "    " << op.accumulator->pieces << " pieces of " << op.accumulator->length << " along r0\n";
@@ -195,6 +201,10 @@ std::string print(const Schedule& schedule) {
       printStage(out, name + "_result_rows", plan.resultRows);
       out << "    sums of " << plan.rows << " rows of " << plan.items << " items, " << plan.pieces << " pieces of "
           << plan.pieceLength << " groups, " << plan.channels << " channels and " << plan.columns << " columns\n";
+    }
+    if (op.joinedWith) {
+      out << "  " << name << " joined with op" << *op.joinedWith << "\n";
+      continue;
     }
     printStage(out, name, op.stage);
     out << (op.writtenOut ? "    written out\n" : "");

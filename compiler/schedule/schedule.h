@@ -75,6 +75,8 @@ struct Lanes {
 /// itself, and the pieces are added as a balanced tree: the order is fixed, so the result does not depend on threads.
 struct Accumulator {
   StageSchedule stage; ///< `opN_tile`, definitions: start, the sum
+  /// So many sums, loop `u`, take turns at the last reduced index, whose extent they divide; they are added as a tree.
+  int64_t chains = 1;
   int64_t pieces = 1;
   int64_t length = 0;
   StageSchedule partial; ///< `opN_pieces`, with the loop `s` over pieces; used if there are several
@@ -190,6 +192,10 @@ struct OpSchedule {
   std::optional<WinogradSums> winogradSums;
   std::optional<Lanes> lanes;
   std::optional<Accumulator> accumulator;
+  /// Positions of other reductions over the same points that this one's accumulator sums in the same loops; their own
+  /// entries name this op and have no stage.
+  std::vector<uint32_t> joined;
+  std::optional<uint32_t> joinedWith;
   /// The body at each point of the one reduced index is computed into a buffer first: `opN_values`, with the loop `i0`.
   std::optional<StageSchedule> values;
   std::vector<Pack> packs;

@@ -19,6 +19,13 @@ std::optional<Schedule> schedulePlain(const Analysis& analysis);
 /// A kernel that runs row by row (row_form.h). None if the kernel has another form.
 std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machine& machine);
 
+/// A kernel that runs block by block (block_form.h). None if the kernel has another form.
+std::optional<Schedule> scheduleBlocks(const Analysis& analysis, const Machine& machine);
+/// The sum over one block, in tiles of columns in registers; with it those that OpSchedule::joined names. The first
+/// `rows` dims of the op stand still. The caller places the stage.
+void scheduleBlockSum(const Analysis& analysis, const Machine& machine, const graph::Op& op, size_t rows,
+                      OpSchedule& how);
+
 /// Decides for every op whether it is inlined, and which outputs are written together, except for `anchor`, which the
 /// caller schedules and whose users all see it at their own point. Stages get no loops yet. `byRows`: in-place inputs
 /// are overwritten a row at a time, so that values of a row may have buffers.

@@ -50,6 +50,7 @@ public:
     for (Op* op : ops_) {
       fuseByRows(*op);
     }
+    fuseBlockSums();
     emit();
   }
 
@@ -116,8 +117,40 @@ private:
       size_t own = home_.at(&op);
       producer = home_.at(v->def);
       if (producer != own && !isContraction_[own] && !isContraction_[producer] && op.kind != OpKind::Concat &&
-          v->def->kind != OpKind::Concat && readsInRowOrder(op, v)) {
+          v->def->kind != OpKind::Concat && readsInRowOrder(op, v) && blocksFit(op, own, producer)) {
         join(own, producer);
+      }
+    }
+  }
+
+  /// Sums over blocks stay with what runs block by block: the groups of op and of what it reads, if any of them has
+  /// one.
+  bool blocksFit(const Op& op, size_t own, size_t producer) const {
+    const Op* sum = nullptr;
+    for (size_t group : {own, producer}) {
+      for (const Op* member : members_[group]) {
+        sum = std::ranges::any_of(member->operands, [&](const Value* v) { return sumsBlocks(*member, v); }) ? member
+                                                                                                            : sum;
+      }
+    }
+    auto fits = [&](const Op* member) { return fitsBlocks(*sum, *member); };
+    return sum == nullptr ||
+           (fits(&op) && std::ranges::all_of(members_[own], fits) && std::ranges::all_of(members_[producer], fits));
+  }
+
+  /// Sums over the same blocks of one tensor read it once.
+  void fuseBlockSums() {
+    std::unordered_map<const Value*, const Op*> first;
+    for (const Op* op : ops_) {
+      for (const Value* v : op->operands) {
+        if (!sumsBlocks(*op, v)) {
+          continue;
+        }
+        const Op* other = first.try_emplace(v, op).first->second;
+        size_t own = home_.at(op), group = home_.at(other);
+        if (own != group && !isContraction_[own] && !isContraction_[group] && blocksFit(*op, own, group)) {
+          join(group, own);
+        }
       }
     }
   }

@@ -53,4 +53,54 @@ bool readsInRowOrder(const Op& consumer, const Value* v) {
   return inOrder;
 }
 
+bool sumsBlocks(const Op& consumer, const Value* v) {
+  size_t dims = consumer.dims.size(), reduced = consumer.reduced.size();
+  if (consumer.kind != OpKind::Comp || consumer.reduction != Reduction::Add || dims < 2 || reduced == 0 ||
+      v->type.rank() != dims + reduced) {
+    return false;
+  }
+  bool sums = false, other = false;
+  graph::forEachNode(consumer.body, [&](ExprRef e) {
+    if (e->kind != ExprKind::Access || consumer.operands[e->operand] != v) {
+      return;
+    }
+    size_t next = 0; // of the dims
+    bool ordered = e->args[0]->kind == ExprKind::Index && e->args.back()->kind == ExprKind::Index && !e->fill;
+    for (size_t s = 0, within = 0; ordered && s < e->args.size(); ++s) {
+      ordered = e->args[s]->kind == ExprKind::Index;
+      bool isNext = ordered && e->args[s]->index == next && (within == 0 || within == reduced);
+      bool isReduced = ordered && within < reduced && e->args[s]->index == dims + within;
+      ordered = isNext || isReduced;
+      next += isNext ? 1 : 0;
+      within += isReduced ? 1 : 0;
+    }
+    (ordered && e->args[0]->index == 0 && e->args.back()->index == dims - 1 ? sums : other) = true;
+  });
+  return sums && !other;
+}
+
+bool fitsBlocks(const Op& sum, const Op& op) {
+  auto same = [](const std::vector<graph::IndexVar>& a, const std::vector<graph::IndexVar>& b) {
+    return std::ranges::equal(a, b, {}, &graph::IndexVar::extent, &graph::IndexVar::extent);
+  };
+  if (op.kind != OpKind::Comp) {
+    return false;
+  }
+  if (same(op.dims, sum.dims)) {
+    return op.reduction == Reduction::None || same(op.reduced, sum.reduced);
+  }
+  size_t reduced = sum.reduced.size();
+  if (op.reduction != Reduction::None || op.dims.size() != sum.dims.size() + reduced) {
+    return false;
+  }
+  for (size_t rows = 1; rows < sum.dims.size(); ++rows) {
+    std::vector<graph::IndexVar> wide = sum.dims;
+    wide.insert(wide.begin() + static_cast<std::ptrdiff_t>(rows), sum.reduced.begin(), sum.reduced.end());
+    if (same(op.dims, wide)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 } // namespace dnn::transform

@@ -22,4 +22,9 @@ bool fitsContraction(const graph::Op& anchor, std::span<graph::Op* const> others
 ///   y[n, k] = f(x[n, k], m[n])     z[n] = Σk e[n, k]     l = Σn v[n]     y[k] = v[k]
 bool readsInRowOrder(const graph::Op& consumer, const graph::Value* v);
 
+/// The consumer sums v over the dims between rows and columns: s[n, c] = Σij f(v[n, i, j, c], …).
+bool sumsBlocks(const graph::Op& consumer, const graph::Value* v);
+/// The op is over the result of such a sum, sums over the same blocks, or is elementwise over all of their places.
+bool fitsBlocks(const graph::Op& sum, const graph::Op& op);
+
 } // namespace dnn::transform

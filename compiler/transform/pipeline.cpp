@@ -41,7 +41,8 @@ Status optimize(graph::Module& module, const PassOptions& options) {
   }
   const std::array finish = {
       findPass("reuse-choices"),    // who reads what is settled
-      findPass("hoist-invariants"), // last: bodies are as long as they get
+      findPass("hoist-invariants"), // bodies are as long as they get
+      findPass("split-sums"),       // no sum is moved any more
       findPass("cse"),              // several bodies had the same part
       findPass("sparse-updates"),   // what a gradient is used for is settled
       findPass("dce"),

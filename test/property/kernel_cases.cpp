@@ -813,13 +813,72 @@ void narrowInputs(Random& random, KernelCase& kernel) {
   }
 }
 
+/// Sums over the places of images, with what is made of them and of each place.
+KernelCase blocks(Random& random) {
+  static constexpr std::array widths = {"4", "5", "8", "12", "16", "17", "20", "24", "32", "33", "64", "100"};
+  std::string c = oneOf(random, widths);
+  int columns = std::stoi(c), images = pick(random, 8, 20), height = pick(random, 2, 20), width = pick(random, 2, 20);
+  while (images * height * width * columns < (1 << 16) && chance(random, 95)) {
+    (images < 40 ? images : height < width ? height : width) += 2;
+  }
+  Rows n = chance(random, 60) ? Rows{"N", images} : Rows{number(images), images};
+  bool flat = chance(random, 40); // one index over the block
+  std::string places = flat ? ", i:" + number(height * width) : ", i:" + number(height) + ", j:" + number(width);
+  std::string at = flat ? "[n, i, c]" : "[n, i, j, c]",
+              sizes = flat ? number(height * width) : number(height) + ", " + number(width);
+  std::string wide = "comp [n:" + n.extent + places + ", c:" + c + "] : f32 ";
+  std::string small = "comp [n:" + n.extent + ", c:" + c + "] ";
+  std::string sum = small + "add [" + places.substr(2) + "] : f32 ";
+  Text text(n.max);
+  std::string x = text.input("f32[" + n.extent + ", " + sizes + ", " + c + "]"), b = text.input("f32[" + c + "]");
+  std::vector<std::string> returns;
+  if (chance(random, 40)) { // made here
+    x = text.op(wide + "{ " + activation(random, "add(" + x + at + ", " + b + "[c])") + " }");
+    if (chance(random, 60)) {
+      returns.push_back(x);
+    }
+  }
+  auto keep = [&](const std::string& name, int percent) {
+    if (chance(random, percent)) {
+      returns.push_back(name);
+    }
+  };
+  std::string s = text.op(sum + "{ " + x + at + " }"), last = s;
+  keep(s, 50);
+  if (chance(random, 50)) { // a gradient's
+    std::string y = text.input("f32[" + n.extent + ", " + sizes + ", " + c + "]");
+    last = text.op(sum + "{ mul(sub(" + y + at + ", " + b + "[c]), " + x + at + ") }");
+    keep(last, 70);
+  }
+  if (chance(random, 60)) { // a variance's
+    std::string k = text.op(small + ": f32 { mul(" + s + "[n, c], " + std::to_string(1.0 / (height * width)) + ") }");
+    std::string difference = "sub(" + x + at + ", " + k + "[n, c])";
+    std::string e = text.op(sum + "{ " + difference + " }");
+    last = text.op(sum + "{ mul(" + difference + ", " + difference + ") }");
+    keep(k, 50);
+    // The sum of differences from the mean is only rounding errors.
+    last = text.op(small + ": f32 { add(" + last + "[n, c], mul(0.01, " + e + "[n, c])) }");
+    keep(last, 50);
+  }
+  if (chance(random, 20)) {
+    last = text.op(small + "max [" + places.substr(2) + "] : f32 { " + x + at + " }");
+  }
+  if (chance(random, 30)) { // a norm
+    last = text.op(wide + "{ mul(" + x + at + ", div(1.0, add(1.0, abs(" + last + "[n, c])))) }");
+  }
+  if (std::ranges::find(returns, last) == returns.end()) {
+    returns.push_back(last);
+  }
+  return {"blocks", text.done(returns), {}, {}};
+}
+
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {9, product},          {9, update},          {12, rowsOfSoftmax}, {9, elementwise}, {11, reductions},
-      {6, gatherAndScatter}, {4, accuracy},        {6, convolution},    {8, windows},     {3, windowsOfThree},
-      {2, weightsOfThree},   {3, shortReductions}, {2, groups},         {4, draws},       {4, views},
-      {4, columnSums},       {2, rowByRow},        {2, stridedProducts}};
+      {8, product},          {8, update},          {12, rowsOfSoftmax},  {9, elementwise}, {11, reductions},
+      {6, gatherAndScatter}, {4, accuracy},        {6, convolution},     {8, windows},     {3, windowsOfThree},
+      {2, weightsOfThree},   {3, shortReductions}, {2, groups},          {4, draws},       {4, views},
+      {4, columnSums},       {2, rowByRow},        {2, stridedProducts}, {2, blocks}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

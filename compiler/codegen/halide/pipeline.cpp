@@ -184,7 +184,7 @@ void PipelineBuilder::defineOp(uint32_t position) {
   const schedule::OpSchedule& how = *scheduleOf_.at(&op);
   std::string name = "op" + std::to_string(position);
   defineOnce(op, how, name);
-  if (isInline(op)) {
+  if (isInline(op) || how.joinedWith) {
     return;
   }
   if (op.kind == OpKind::Scatter) {

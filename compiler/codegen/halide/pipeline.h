@@ -109,6 +109,8 @@ private:
   /// The value of an op that has no buffer of its own at a point of its dims.
   Halide::Expr inlined(const graph::Op& op, const std::vector<Halide::Expr>& point);
   bool isInline(const graph::Op& op) const;
+  /// Of a reduction that is summed with others: its place in their tuple.
+  int joinedElement(const schedule::OpSchedule& how) const;
   void addStage(const std::string& name, Stage stage, const schedule::StageSchedule& how);
   Halide::RDom domainOf(const std::vector<Halide::Expr>& extents, const std::string& name) const;
 };

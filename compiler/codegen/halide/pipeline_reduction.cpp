@@ -247,17 +247,43 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
   addStage(name, std::move(total), how.stage);
 }
 
+namespace {
+
+/// One value, or a tuple of several.
+void define(Func& func, const std::vector<Expr>& args, const std::vector<Expr>& values) {
+  if (values.size() == 1) {
+    func(args) = values[0];
+  } else {
+    func(args) = Halide::Tuple(values);
+  }
+}
+
+Expr valueOf(const Func& func, const std::vector<Expr>& args, size_t index, size_t count) {
+  return count == 1 ? Expr(func(args)) : Expr(func(args)[static_cast<int>(index)]);
+}
+
+} // namespace
+
 void PipelineBuilder::defineAccumulated(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
   const schedule::Accumulator& plan = *how.accumulator;
-  DType dtype = op.body->dtype;
+  std::vector<const Op*> ops = {&op};
+  for (uint32_t position : how.joined) {
+    ops.push_back(function_.body.ops[position]);
+  }
   bool cut = plan.pieces > 1;
   std::vector<Var> vars = dimVars(op.dims.size());
-  std::vector<Var> accVars = innermostFirst(vars);
-  LoopNames loops = dimLoops(vars);
-  Var s("s");
+  std::vector<Var> accVars = innermostFirst(vars), tileVars = accVars;
+  LoopNames loops = dimLoops(vars), tileLoops = loops;
+  Var s("s"), u("u");
+  if (plan.chains > 1) {
+    tileVars.push_back(u);
+    tileLoops.emplace("u", u);
+  }
   if (cut) {
     accVars.push_back(s);
+    tileVars.push_back(s);
     loops.emplace("s", s);
+    tileLoops.emplace("s", s);
   }
   std::vector<Expr> extents, indices = asExprs(vars);
   for (const graph::IndexVar& index : op.reduced) {
@@ -267,43 +293,78 @@ void PipelineBuilder::defineAccumulated(const Op& op, const schedule::OpSchedule
   if (cut) {
     extents[0] = static_cast<int32_t>(plan.length);
   }
+  int32_t chains = static_cast<int32_t>(plan.chains);
+  extents.back() = Halide::Internal::simplify(extents.back() / chains);
   RDom domain = domainOf(innermostFirst(extents), "r");
-  Stage sum{Func(name_ + "_" + name + "_tile"), {loops, loops}};
+  Stage sum{Func(name_ + "_" + name + "_tile"), {tileLoops, tileLoops}};
   for (size_t q = 0; q < op.reduced.size(); ++q) {
     Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
     sum.loops[1]->emplace(reducedLoop(q), r);
     indices.push_back(q == 0 && cut ? s * static_cast<int32_t>(plan.length) + r : Expr(r));
+  }
+  if (chains > 1) {
+    indices.back() = indices.back() * chains + u;
   }
   if (cut && !Halide::Internal::is_const(whole, plan.pieces * plan.length)) {
     Expr& first = indices[op.dims.size()];
     domain.where(first < whole);
     first = Halide::unsafe_promise_clamped(first, 0, whole - 1); // what stands before has no more points
   }
-  Expr value = lowering(op, indices).lower(op.body);
-  if (!dependsOn(op.body, op.dims.size())) {
-    value = mentioning(domain, value);
+  std::vector<Expr> start, sums, tileArgs = asExprs(tileVars);
+  for (const Op* each : ops) {
+    start.push_back(toStorage(identity(each->reduction, each->body->dtype), each->body->dtype));
   }
-  sum.func(accVars) = toStorage(identity(op.reduction, dtype), dtype);
-  std::vector<Expr> accArgs(accVars.begin(), accVars.end());
-  sum.func(accArgs) = toStorage(combine(op.reduction, fromStorage(sum.func(accArgs), dtype), value), dtype);
+  define(sum.func, tileArgs, start);
+  for (size_t i = 0; i < ops.size(); ++i) {
+    DType dtype = ops[i]->body->dtype;
+    Expr value = lowering(*ops[i], indices).lower(ops[i]->body);
+    if (!dependsOn(ops[i]->body, op.dims.size())) {
+      value = mentioning(domain, value);
+    }
+    Expr before = fromStorage(valueOf(sum.func, tileArgs, i, ops.size()), dtype);
+    sums.push_back(toStorage(combine(ops[i]->reduction, before, value), dtype));
+  }
+  define(sum.func, tileArgs, sums);
+  if (chains > 1) {
+    sum.func.bound(u, 0, chains);
+  }
   Func last = sum.func;
   addStage(name + "_tile", std::move(sum), plan.stage);
 
+  // Of each op, its chains together; then its pieces.
+  std::vector<Expr> accArgs = asExprs(accVars), ofChains, totals;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    DType dtype = ops[i]->body->dtype;
+    std::vector<Expr> parts;
+    for (int32_t chain = 0; chain < chains; ++chain) {
+      std::vector<Expr> args = accArgs;
+      if (chains > 1) {
+        args.insert(args.begin() + static_cast<std::ptrdiff_t>(vars.size()), chain);
+      }
+      parts.push_back(fromStorage(valueOf(last, args, i, ops.size()), dtype));
+    }
+    ofChains.push_back(toStorage(tree(ops[i]->reduction, parts, 0, parts.size()), dtype));
+  }
   Stage total{Func(name_ + "_" + name), {dimLoops(vars)}};
-  if (cut) {
-    Stage partial{Func(name_ + "_" + name + "_pieces"), {loops}};
-    partial.func(accVars) = last(accArgs);
-    partial.func.bound(s, 0, static_cast<int32_t>(plan.pieces));
+  if (!cut) {
+    define(total.func, asExprs(innermostFirst(vars)), ofChains);
+    addStage(name, std::move(total), how.stage);
+    return;
+  }
+  Stage partial{Func(name_ + "_" + name + "_pieces"), {loops}};
+  define(partial.func, accArgs, ofChains);
+  partial.func.bound(s, 0, static_cast<int32_t>(plan.pieces));
+  for (size_t i = 0; i < ops.size(); ++i) {
+    DType dtype = ops[i]->body->dtype;
     std::vector<Expr> parts;
     for (int32_t piece = 0; piece < plan.pieces; ++piece) {
       accArgs.back() = piece;
-      parts.push_back(fromStorage(partial.func(accArgs), dtype));
+      parts.push_back(fromStorage(valueOf(partial.func, accArgs, i, ops.size()), dtype));
     }
-    addStage(name + "_pieces", std::move(partial), plan.partial);
-    total.func(innermostFirst(vars)) = toStorage(tree(op.reduction, parts, 0, parts.size()), dtype);
-  } else {
-    total.func(innermostFirst(vars)) = last(accArgs);
+    totals.push_back(toStorage(tree(ops[i]->reduction, parts, 0, parts.size()), dtype));
   }
+  addStage(name + "_pieces", std::move(partial), plan.partial);
+  define(total.func, asExprs(innermostFirst(vars)), totals);
   addStage(name, std::move(total), how.stage);
 }
 

@@ -37,11 +37,23 @@ Expr PipelineBuilder::element(const Value* v, const std::vector<Expr>& subscript
   if (isInline(def)) {
     return inlined(def, subscripts);
   }
-  const Stage& stage = stages_.at("op" + std::to_string(scheduleOf_.at(&def)->op));
-  if (isArg(def.reduction) && !scheduleOf_.at(&def)->writtenOut) {
+  const schedule::OpSchedule& how = *scheduleOf_.at(&def);
+  const Stage& stage = stages_.at("op" + std::to_string(how.joinedWith.value_or(how.op)));
+  if (how.joinedWith || !how.joined.empty()) {
+    return fromStorage(stage.func(args)[joinedElement(how)], v->type.dtype);
+  }
+  if (isArg(def.reduction) && !how.writtenOut) {
     return stage.func(args)[0];
   }
   return fromStorage(stage.func(args), v->type.dtype);
+}
+
+int PipelineBuilder::joinedElement(const schedule::OpSchedule& how) const {
+  if (!how.joinedWith) {
+    return 0;
+  }
+  const std::vector<uint32_t>& joined = scheduleOf_.at(function_.body.ops[*how.joinedWith])->joined;
+  return 1 + static_cast<int>(std::ranges::find(joined, how.op) - joined.begin());
 }
 
 Expr PipelineBuilder::inlined(const Op& op, const std::vector<Expr>& point) {
