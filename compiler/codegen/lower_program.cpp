@@ -5,6 +5,8 @@
 #include "compiler/support/hash.h"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_set>
 
 namespace dnn::codegen {
 
@@ -73,10 +75,14 @@ void fillPorts(const graph::Function& function, const transform::FunctionMemory&
 
 /// Looking at a whole table in each step would cost more than updating its rows.
 void watchTables(const graph::Function& function, const plan::Plan& plan, plan::Entry& entry) {
+  std::unordered_set<std::string_view> tables;
+  for (const Op* op : function.body.ops) {
+    if (op->kind == OpKind::Update && op->operands.size() > 1) {
+      tables.insert(op->symbol);
+    }
+  }
   std::erase_if(entry.watchedPersistents, [&](uint32_t index) {
-    bool byRows = std::ranges::any_of(function.body.ops, [&](const Op* op) {
-      return op->kind == OpKind::Update && op->operands.size() > 1 && op->symbol == plan.persistents[index].path;
-    });
+    bool byRows = tables.contains(plan.persistents[index].path);
     if (byRows) {
       entry.watchedTables.push_back(index);
     }

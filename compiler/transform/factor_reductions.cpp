@@ -14,6 +14,7 @@
 #include "compiler/transform/read_through.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace dnn::transform {
 
@@ -31,9 +32,43 @@ using graph::Op;
 using graph::OpKind;
 using graph::Value;
 
+/// Sums that stand before an op, found by what they read: there are as many sums as layers.
+class KnownSums {
+public:
+  void add(const Op* sum) {
+    const Value* key = sum->operands.empty() ? nullptr : sum->operands[0];
+    byOperand_[key].push_back({count_++, sum});
+  }
+
+  /// Those that read nothing but `operands`, the first one first.
+  std::vector<const Op*> of(const std::vector<Value*>& operands) const {
+    std::vector<std::pair<size_t, const Op*>> found;
+    auto look = [&](const Value* key) {
+      auto at = byOperand_.find(key);
+      if (at == byOperand_.end()) {
+        return;
+      }
+      std::ranges::copy_if(at->second, std::back_inserter(found), [&](const auto& sum) {
+        return std::ranges::all_of(sum.second->operands,
+                                   [&](Value* v) { return std::ranges::find(operands, v) != operands.end(); });
+      });
+    };
+    look(nullptr);
+    std::ranges::for_each(operands, look);
+    std::ranges::sort(found);
+    std::vector<const Op*> sums(found.size());
+    std::ranges::transform(found, sums.begin(), [](const auto& sum) { return sum.second; });
+    return sums;
+  }
+
+private:
+  size_t count_ = 0;
+  std::unordered_map<const Value*, std::vector<std::pair<size_t, const Op*>>> byOperand_; // the first one
+};
+
 class SumOp {
 public:
-  SumOp(graph::Function& function, const Builder& b, Op& op, const std::vector<Op*>& sums)
+  SumOp(graph::Function& function, const Builder& b, Op& op, const KnownSums& sums)
       : function_(function), b_(b), op_(op), sums_(sums), operands_(op.operands),
         algebra_(b, [](ExprRef atom) { return atom; }) {}
 
@@ -110,11 +145,9 @@ private:
       return point;
     }
     ExprRef body = algebra_.emit({term}, dtype);
-    for (const Op* known : sums_) {
-      bool sameOperands = std::ranges::all_of(
-          known->operands, [&](const Value* v) { return std::ranges::find(operands_, v) != operands_.end(); });
-      if (!sameOperands || known->reduced.size() != op_.reduced.size() || known->body->dtype != dtype) {
-        continue; // told apart at once: there are as many sums as layers
+    for (const Op* known : sums_.of(operands_)) {
+      if (known->reduced.size() != op_.reduced.size() || known->body->dtype != dtype) {
+        continue;
       }
       Binding binding(known->dims.size() + known->reduced.size(), nullptr);
       if (algebra::match(known->body, known->operands, body, operands_, binding) && isThisSum(*known, binding)) {
@@ -259,22 +292,22 @@ private:
   graph::Function& function_;
   const Builder& b_;
   Op& op_;
-  const std::vector<Op*>& sums_; // the sums that stand before the op
+  const KnownSums& sums_;
   std::vector<Value*> operands_; // op's, then those of definitions looked into
   SumAlgebra algebra_;
 };
 
 /// `sums` are those at hand; in the body of a scan also those outside.
-bool factorIn(graph::Function& function, const Builder& builder, graph::Block& block, std::vector<Op*> sums) {
+bool factorIn(graph::Function& function, const Builder& builder, graph::Block& block, KnownSums sums) {
   std::vector<Op*> ops;
   bool changed = false;
   for (Op* op : block.ops) {
     if (op->kind == OpKind::Comp && op->reduction == Reduction::Add && isFloat(op->body->dtype)) {
       if (Op* inner = SumOp(function, builder, *op, sums).run(changed)) {
         ops.push_back(inner);
-        sums.push_back(inner);
+        sums.add(inner);
       } else if (op->reduction == Reduction::Add) {
-        sums.push_back(op);
+        sums.add(op);
       }
     } else if (op->kind == OpKind::Scan) {
       changed |= factorIn(function, builder, *op->body_block, sums);

@@ -6,6 +6,7 @@
 // never come first: then v is copied.
 #include "compiler/schedule/row_form.h"
 #include "compiler/support/assert.h"
+#include "compiler/transform/dependence_order.h"
 #include "compiler/transform/plan_memory.h"
 
 #include <algorithm>
@@ -69,7 +70,8 @@ std::optional<std::unordered_set<const Value*>> pointwiseDependents(const Op& gr
 
 class Placer {
 public:
-  explicit Placer(graph::Function& function) : function_(function), roots_(function) {}
+  explicit Placer(graph::Function& function)
+      : function_(function), roots_(function), order_(function.body.ops.size()) {}
 
   UpdatePlacement run() {
     buildEdges();
@@ -89,22 +91,25 @@ private:
   UpdatePlacement result_;
   std::unordered_set<const Op*> byRows_; // groups with one escape that overwrites its operand row by row
   std::unordered_map<const Op*, size_t> position_;
-  std::vector<std::vector<size_t>> after_;                          // edges: op → ops that must run after it
+  DependenceOrder order_;                                           // of ops, by their positions
   std::unordered_map<std::string, std::vector<const Op*>> readers_; // of a path's old value
   std::unordered_map<const Value*, const Op*> groupOf_;             // of each escape
+  std::unordered_set<const Value*> outputs_;                        // roots of what leaves the function
 
   void buildEdges() {
     const std::vector<Op*>& ops = function_.body.ops;
-    after_.resize(ops.size());
     std::unordered_map<const Value*, size_t> definedAt;
     for (size_t i = 0; i < ops.size(); ++i) {
       const Op& op = *ops[i];
       position_[&op] = i;
       for (const Value* v : op.operands) {
-        after_[definedAt.at(v)].push_back(i);
+        order_.add(definedAt.at(v), i);
         const Value* root = roots_.of(v);
         if (isPersistentRead(root) && op.kind != OpKind::Reshape) {
           readers_[root->def->symbol].push_back(&op);
+        }
+        if (op.kind == OpKind::Output) {
+          outputs_.insert(root);
         }
       }
       for (const Value* v : op.kind == OpKind::Group ? op.escapes : op.results) {
@@ -116,38 +121,13 @@ private:
     }
   }
 
-  bool reaches(size_t from, size_t to) const {
-    std::vector<bool> seen(after_.size());
-    std::vector<size_t> work = {from};
-    while (!work.empty()) {
-      size_t i = work.back();
-      work.pop_back();
-      if (i == to) {
-        return true;
-      }
-      for (size_t next : after_[i]) {
-        if (!seen[next]) {
-          seen[next] = true;
-          work.push_back(next);
-        }
-      }
-    }
-    return false;
-  }
-
-  bool leavesAsOutput(const Value* root) const {
-    return std::ranges::any_of(function_.body.ops, [&](const Op* op) {
-      return op->kind == OpKind::Output && roots_.of(op->operands[0]) == root;
-    });
-  }
-
   void place(const Op& update) {
     if (update.operands.size() > 1) {
       return; // some rows, when the function ends
     }
     const Value* value = roots_.of(update.operands[0]);
     auto home = groupOf_.find(value);
-    if (home == groupOf_.end() || result_.direct.contains(value) || leavesAsOutput(value)) {
+    if (home == groupOf_.end() || result_.direct.contains(value) || outputs_.contains(value)) {
       return;
     }
     const Op& group = *home->second;
@@ -160,7 +140,7 @@ private:
         continue;
       }
       bool computes = reader->kind == OpKind::Group || reader->kind == OpKind::Scan;
-      if (!computes || reaches(groupAt, position_.at(reader))) {
+      if (!computes || order_.reaches(groupAt, position_.at(reader))) {
         return;
       }
       others.push_back(position_.at(reader));
@@ -169,7 +149,7 @@ private:
       return;
     }
     for (size_t reader : others) {
-      after_[reader].push_back(groupAt);
+      order_.add(reader, groupAt);
     }
     result_.direct[value] = update.symbol;
   }
@@ -242,14 +222,14 @@ private:
 
   /// Topological order; among the ops that could come next, the one that came first.
   void reorder() {
-    std::vector<size_t> waitingFor(after_.size());
-    for (const std::vector<size_t>& targets : after_) {
-      for (size_t to : targets) {
+    std::vector<size_t> waitingFor(order_.size());
+    for (size_t i = 0; i < order_.size(); ++i) {
+      for (size_t to : order_.after(i)) {
         ++waitingFor[to];
       }
     }
     std::priority_queue<size_t, std::vector<size_t>, std::greater<>> ready;
-    for (size_t i = 0; i < after_.size(); ++i) {
+    for (size_t i = 0; i < order_.size(); ++i) {
       if (waitingFor[i] == 0) {
         ready.push(i);
       }
@@ -259,13 +239,13 @@ private:
       size_t i = ready.top();
       ready.pop();
       ordered.push_back(function_.body.ops[i]);
-      for (size_t to : after_[i]) {
+      for (size_t to : order_.after(i)) {
         if (--waitingFor[to] == 0) {
           ready.push(to);
         }
       }
     }
-    DNN_ASSERT(ordered.size() == after_.size(), "the order of updates has no cycle");
+    DNN_ASSERT(ordered.size() == order_.size(), "the order of updates has no cycle");
     function_.body.ops = std::move(ordered);
   }
 };
