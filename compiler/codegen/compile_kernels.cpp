@@ -8,7 +8,10 @@
 #include "runtime/plan/bytes.h"
 
 #include <algorithm>
+#include <atomic>
+#include <barrier>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -37,6 +40,104 @@ std::string keyOf(const KernelTask& task, const schedule::Machine& machine, bool
 double secondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
+
+/// What the threads of the process that compiles share.
+class KernelWorkshop {
+public:
+  /// `kernels`: numbers of tasks, in the order in which they are begun.
+  KernelWorkshop(std::span<const KernelTask> tasks, std::vector<size_t> kernels, size_t threads,
+                 const schedule::Machine& machine, const CompileOptions& options)
+      : tasks_(tasks), kernels_(std::move(kernels)), machine_(machine), options_(options), lowered_(kernels_.size()),
+        allLowered_(static_cast<ptrdiff_t>(threads)) {}
+
+  /// Told of each kernel that is done.
+  std::function<void(size_t task, const schedule::KernelObject&)> store;
+
+  /// The part of one thread; each calls it once. How many kernels it made, and of each the number of its task, the
+  /// seconds that it took, the number of its bytes and these.
+  Result<std::vector<uint8_t>> work() {
+    Status lowered = lower();
+    failed_ = failed_ || !lowered;
+    allLowered_.arrive_and_wait();
+    if (!lowered) {
+      return lowered.error();
+    }
+    KernelEmitter emitter;
+    std::vector<uint8_t> made;
+    runtime::ByteWriter out(made);
+    uint64_t count = 0;
+    for (size_t at; !failed_ && (at = nextEmitted_++) < kernels_.size(); ++count) {
+      auto begin = std::chrono::steady_clock::now();
+      LoweredKernel& kernel = lowered_[at];
+      auto code = emitter.object(*kernel.bitcode, kernel.name);
+      if (!code) {
+        return code.error();
+      }
+      schedule::KernelObject object{kernel.name, std::move(kernel.args), std::move(*code)};
+      std::vector<uint8_t> encoded = encode(object);
+      out.number(static_cast<uint64_t>(kernels_[at]));
+      out.number(kernel.seconds + secondsSince(begin));
+      out.number(static_cast<uint64_t>(encoded.size()));
+      out.raw(encoded.data(), encoded.size());
+      if (store) {
+        store(kernels_[at], object);
+      }
+    }
+    std::vector<uint8_t> bytes;
+    runtime::ByteWriter(bytes).number(count);
+    bytes.insert(bytes.end(), made.begin(), made.end());
+    return bytes;
+  }
+
+private:
+  std::span<const KernelTask> tasks_;
+  std::vector<size_t> kernels_;
+  const schedule::Machine& machine_;
+  const CompileOptions& options_;
+  std::vector<LoweredKernel> lowered_; ///< in the order of kernels_
+  std::atomic<size_t> nextLowered_ = 0, nextEmitted_ = 0;
+  std::atomic<bool> failed_ = false;
+  std::barrier<> allLowered_;
+
+  /// Lowers kernels until none is left. Those of one thread share modules of Halide.
+  Status lower() {
+    std::vector<size_t> mine;
+    auto next = [&]() -> std::optional<KernelRequest> {
+      size_t at = nextLowered_++;
+      if (failed_ || at >= kernels_.size()) {
+        return std::nullopt;
+      }
+      mine.push_back(at);
+      const KernelTask& task = tasks_[kernels_[at]];
+      return KernelRequest{task.kernel, &task.schedule, task.name};
+    };
+    auto lowered = (*halideBackend())->lowerKernels(next, machine_, {.checked = options_.checked});
+    if (!lowered) {
+      return lowered.error();
+    }
+    std::map<std::shared_ptr<const std::vector<uint8_t>>, std::vector<size_t>> modules;
+    for (size_t k = 0; k < mine.size(); ++k) {
+      modules[(*lowered)[k].bitcode].push_back(k);
+    }
+    for (const auto& [bitcode, members] : modules) {
+      std::vector<std::string> names;
+      for (size_t k : members) {
+        names.push_back((*lowered)[k].name);
+      }
+      auto reached = reachedBitcode(*bitcode, names);
+      if (!reached) {
+        return reached.error();
+      }
+      auto shared = std::make_shared<const std::vector<uint8_t>>(std::move(*reached));
+      for (size_t k : members) {
+        LoweredKernel& kernel = lowered_[mine[k]];
+        kernel = std::move((*lowered)[k]);
+        kernel.bitcode = shared;
+      }
+    }
+    return success();
+  }
+};
 
 class KernelCompiler {
 public:
@@ -95,64 +196,18 @@ private:
     observe("kernels from the cache", secondsSince(begin));
   }
 
-  /// In the process that runs Halide: for each of these kernels the time that it took, the number of its bytes, and
-  /// these.
-  Result<std::vector<uint8_t>> compileBatch(std::span<const size_t> batch) const {
-    auto begin = std::chrono::steady_clock::now();
-    std::vector<KernelRequest> requests;
-    for (size_t i : batch) {
-      requests.push_back({tasks_[i].kernel, &tasks_[i].schedule, tasks_[i].name});
-    }
-    auto lowered = (*halideBackend())->lowerKernels(requests, machine_, {.checked = options_.checked});
-    if (!lowered) {
-      return lowered.error();
-    }
-    double lowering = secondsSince(begin) / static_cast<double>(batch.size());
-    std::vector<uint8_t> bytes;
-    runtime::ByteWriter out(bytes);
-    for (size_t k = 0; k < batch.size(); ++k) {
-      LoweredKernel& kernel = (*lowered)[k];
-      auto emitting = std::chrono::steady_clock::now();
-      auto code = kernelObject(*kernel.bitcode, kernel.name);
-      if (!code) {
-        return code.error();
-      }
-      schedule::KernelObject object{kernel.name, std::move(kernel.args), std::move(*code)};
-      std::vector<uint8_t> encoded = encode(object);
-      out.number(lowering + secondsSince(emitting));
-      out.number(static_cast<uint64_t>(encoded.size()));
-      out.raw(encoded.data(), encoded.size());
-      if (!keys_.empty()) {
-        cache_.store(keys_[batch[k]], object);
-      }
-    }
-    return bytes;
-  }
-
-  /// What is missing in jobs of about equal length, the longest kernels first, so that the threads end together. Small
-  /// kernels share a job.
-  std::vector<std::vector<size_t>> batches() const {
-    constexpr size_t mostKernels = 8, jobsForEachThread = 5;
-    auto length = [&](size_t i) { return schedule::print(tasks_[i].schedule).size(); };
+  /// The missing kernels, the longest first, so that the threads end together.
+  std::vector<size_t> longestFirst() const {
     std::vector<std::pair<size_t, size_t>> order;
-    size_t total = 0;
     for (size_t i : missing_) {
-      order.emplace_back(length(i), i);
-      total += order.back().first;
+      order.emplace_back(schedule::print(tasks_[i].schedule).size(), i);
     }
     std::ranges::stable_sort(order, std::ranges::greater{}, [](const auto& entry) { return entry.first; });
-    size_t limit = total / (jobsForEachThread * static_cast<size_t>(std::max(options_.threads, 1)));
-    std::vector<std::vector<size_t>> jobs;
-    size_t filled = 0;
-    for (auto [size, i] : order) {
-      if (jobs.empty() || filled + size > limit || jobs.back().size() == mostKernels) {
-        jobs.emplace_back();
-        filled = 0;
-      }
-      jobs.back().push_back(i);
-      filled += size;
+    std::vector<size_t> longest;
+    for (auto [_, i] : order) {
+      longest.push_back(i);
     }
-    return jobs;
+    return longest;
   }
 
   Status compileMissing() {
@@ -160,29 +215,40 @@ private:
       return success();
     }
     auto begin = std::chrono::steady_clock::now();
-    // A process for itself, which loads Halide.
-    std::vector<std::vector<size_t>> jobs = batches();
-    WorkerOptions worker{.threads = options_.threads, .prepare = [] {
+    // A process for itself, which loads Halide. Its threads take kernels one by one, first all to lower them, then all
+    // to make code of them.
+    size_t threads = std::min(static_cast<size_t>(std::max(options_.threads, 1)), missing_.size());
+    KernelWorkshop workshop(tasks_, longestFirst(), threads, machine_, options_);
+    if (!keys_.empty()) {
+      workshop.store = [&](size_t i, const schedule::KernelObject& object) { cache_.store(keys_[i], object); };
+    }
+    WorkerOptions worker{.threads = static_cast<int>(threads), .prepare = [] {
                            auto loaded = halideBackend();
                            return loaded ? success() : Status(loaded.error());
                          }};
-    auto results = runInWorker(jobs.size(), [&](size_t at) { return compileBatch(jobs[at]); }, worker);
+    auto results = runInWorker(threads, [&](size_t) { return workshop.work(); }, worker);
     if (!results) {
       return results.error();
     }
-    for (size_t at = 0; at < jobs.size(); ++at) {
-      runtime::ByteReader r((*results)[at].data(), (*results)[at].size());
-      for (size_t i : jobs[at]) {
-        seconds_[i] = r.number<double>();
+    for (const std::vector<uint8_t>& result : *results) {
+      runtime::ByteReader r(result.data(), result.size());
+      for (auto count = r.number<uint64_t>(); count > 0; --count) {
+        auto i = static_cast<size_t>(r.number<uint64_t>());
+        auto seconds = r.number<double>();
         auto size = r.number<uint64_t>();
         const uint8_t* bytes = r.raw(size);
-        objects_[i] = bytes != nullptr ? decodeKernel({bytes, size}) : std::nullopt;
-        if (!objects_[i]) {
-          return Error{"the kernel " + tasks_[i].name + " came back damaged from the process that compiles", ""};
+        auto object = bytes != nullptr ? decodeKernel({bytes, size}) : std::nullopt;
+        if (!object || i >= tasks_.size()) {
+          return Error{"a kernel came back damaged from the process that compiles", ""};
         }
+        objects_[i] = std::move(object);
+        seconds_[i] = seconds;
       }
     }
     for (size_t i : missing_) {
+      if (!objects_[i]) {
+        return Error{"the kernel " + tasks_[i].name + " did not come back from the process that compiles", ""};
+      }
       observe("kernel " + tasks_[i].name, seconds_[i]);
     }
     observe("all kernels that were not cached", secondsSince(begin));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -113,24 +114,25 @@ private:
 
 } // namespace
 
-Result<std::vector<LoweredKernel>> lowerKernels(std::span<const KernelRequest> requests,
-                                                const schedule::Machine& machine, const KernelOptions& options) {
+Result<std::vector<LoweredKernel>> lowerKernels(const NextKernel& next, const schedule::Machine& machine,
+                                                const KernelOptions& options) {
   // One strict operation changes how Halide marks all operations of a module, so those that have some are apart.
   struct Group {
     std::optional<Halide::Module> module;
     std::vector<size_t> members;
   };
   Group groups[2];
-  std::vector<LoweredKernel> lowered(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const KernelRequest& request = requests[i];
-    Result<bool> added = guarded(request.name, [&] {
-      BuiltPipeline built = PipelineBuilder(*request.kernel, *request.schedule, request.name).build();
-      Halide::Module module = moduleOf(built, request.name, machine, options);
-      lowered[i].name = request.name;
-      lowered[i].args = std::move(built.kernelArgs);
+  std::vector<LoweredKernel> lowered;
+  while (std::optional<KernelRequest> request = next()) {
+    auto begin = std::chrono::steady_clock::now();
+    LoweredKernel& kernel = lowered.emplace_back();
+    Result<bool> added = guarded(request->name, [&] {
+      BuiltPipeline built = PipelineBuilder(*request->kernel, *request->schedule, request->name).build();
+      Halide::Module module = moduleOf(built, request->name, machine, options);
+      kernel.name = request->name;
+      kernel.args = std::move(built.kernelArgs);
       Group& group = groups[module.any_strict_float() ? 1 : 0];
-      group.members.push_back(i);
+      group.members.push_back(lowered.size() - 1);
       if (!group.module) {
         group.module = module;
       } else {
@@ -143,6 +145,7 @@ Result<std::vector<LoweredKernel>> lowerKernels(std::span<const KernelRequest> r
     if (!added) {
       return added.error();
     }
+    kernel.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   for (const Group& group : groups) {
     if (!group.module) {
@@ -152,7 +155,7 @@ Result<std::vector<LoweredKernel>> lowerKernels(std::span<const KernelRequest> r
     if (file.path().empty()) {
       return Error{"cannot make a file in memory: " + std::string(std::strerror(errno)), ""};
     }
-    Result<bool> written = guarded(requests[group.members[0]].name, [&] {
+    Result<bool> written = guarded(lowered[group.members[0]].name, [&] {
       group.module->compile({{Halide::OutputFileType::bitcode, file.path()}});
       return true;
     });

@@ -7,8 +7,9 @@
 #include "compiler/schedule/schedule.h"
 #include "compiler/support/result.h"
 
+#include <functional>
 #include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,12 +34,17 @@ struct LoweredKernel {
   std::string name;
   std::vector<schedule::KernelArg> args;
   std::shared_ptr<const std::vector<uint8_t>> bitcode;
+  double seconds = 0; ///< that this one took, without what it shares with others
 };
 
-/// In the order of the requests. Several at once share what Halide does for each module, about 7 ms; what is made of
-/// one does not depend on the others. An error is a limit or a fault of Halide, never of the user's program.
-Result<std::vector<LoweredKernel>> lowerKernels(std::span<const KernelRequest> requests,
-                                                const schedule::Machine& machine, const KernelOptions& options);
+/// Says which kernel comes next, until there is none.
+using NextKernel = std::function<std::optional<KernelRequest>()>;
+
+/// In the order of the requests. All at once share what Halide does for each of its modules, about 13 ms: there is one
+/// for them, or two where some have strict operations. What is made of a kernel does not depend on the others. An error
+/// is a limit or a fault of Halide, never of the user's program.
+Result<std::vector<LoweredKernel>> lowerKernels(const NextKernel& next, const schedule::Machine& machine,
+                                                const KernelOptions& options);
 
 /// The loops that the schedule makes, for `dnnc emit halide`.
 Result<std::string> loopNest(const schedule::Kernel& kernel, const schedule::Schedule& schedule,

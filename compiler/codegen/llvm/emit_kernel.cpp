@@ -5,6 +5,7 @@
 #include "compiler/support/assert.h"
 
 #include <llvm/Bitcode/BitcodeReader.h>
+#include <llvm/Bitcode/BitcodeWriter.h>
 #include <llvm/Config/llvm-config.h>
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/LegacyPassManager.h>
@@ -33,12 +34,16 @@ void collectGlobals(const llvm::User& user, std::vector<llvm::GlobalValue*>& fou
   }
 }
 
-/// Reads the function `name` and what it reaches; everything else never becomes more than bytes. Only `name` is visible
-/// outside of the object then.
-llvm::Error keepReached(llvm::Module& module, const std::string& name) {
-  std::unordered_set<llvm::GlobalValue*> reached;
-  std::vector<llvm::GlobalValue*> work = {module.getFunction(name)};
-  DNN_ASSERT(work[0] != nullptr, "the bitcode of a kernel defines it");
+/// Reads the functions `names` and what they reach; everything else never becomes more than bytes. Only they are
+/// visible outside of the object then.
+llvm::Error keepReached(llvm::Module& module, std::span<const std::string> names) {
+  std::unordered_set<llvm::GlobalValue*> reached, named;
+  std::vector<llvm::GlobalValue*> work;
+  for (const std::string& name : names) {
+    work.push_back(module.getFunction(name));
+    DNN_ASSERT(work.back() != nullptr, "the bitcode of a kernel defines it");
+    named.insert(work.back());
+  }
   while (!work.empty()) {
     llvm::GlobalValue* global = work.back();
     work.pop_back();
@@ -62,7 +67,7 @@ llvm::Error keepReached(llvm::Module& module, const std::string& name) {
   for (llvm::GlobalValue& global : module.global_values()) {
     if (!reached.contains(&global)) {
       unused.push_back(&global);
-    } else if (!global.isDeclaration() && global.getName() != name) {
+    } else if (!global.isDeclaration() && !named.contains(&global)) {
       global.setLinkage(llvm::GlobalValue::InternalLinkage);
       if (auto* object = llvm::dyn_cast<llvm::GlobalObject>(&global)) {
         object->setComdat(nullptr);
@@ -86,52 +91,97 @@ std::string flagOf(const llvm::Module& module, const char* name) {
   return text->getString().str();
 }
 
-Result<llvm::SmallVector<char, 0>> emit(std::span<const uint8_t> bitcode, const std::string& name,
-                                        llvm::CodeGenFileType type) {
-  llvm::LLVMContext context;
+Result<std::unique_ptr<llvm::Module>> read(std::span<const uint8_t> bitcode, std::span<const std::string> names,
+                                           llvm::LLVMContext& context) {
   context.setDiscardValueNames(true);
   llvm::StringRef bytes(reinterpret_cast<const char*>(bitcode.data()), bitcode.size());
   auto module =
-      llvm::getLazyBitcodeModule(llvm::MemoryBufferRef(bytes, name), context, /*ShouldLazyLoadMetadata=*/true);
+      llvm::getLazyBitcodeModule(llvm::MemoryBufferRef(bytes, names[0]), context, /*ShouldLazyLoadMetadata=*/true);
   if (!module) {
-    return unreadable(module.takeError(), name);
+    return unreadable(module.takeError(), names[0]);
   }
-  if (llvm::Error error = keepReached(**module, name)) {
-    return unreadable(std::move(error), name);
+  if (llvm::Error error = keepReached(**module, names)) {
+    return unreadable(std::move(error), names[0]);
   }
-  auto machine = makeTargetMachine(flagOf(**module, "halide_mcpu_target"), flagOf(**module, "halide_mattrs"),
-                                   llvm::CodeGenOptLevel::Aggressive);
-  if (!machine) {
-    return machine.error();
-  }
-  (*module)->setTargetTriple((*machine)->getTargetTriple());
-  (*module)->setDataLayout((*machine)->createDataLayout());
-  (*module)->setSourceFileName(name); // instead of those of Halide's runtime library
-  if (llvm::NamedMDNode* compilers = (*module)->getNamedMetadata("llvm.ident")) {
-    compilers->eraseFromParent();
-  }
-  runKernelPasses(**module, **machine);
-  llvm::SmallVector<char, 0> code;
-  llvm::raw_svector_ostream stream(code);
-  llvm::legacy::PassManager passes;
-  bool unsupported = (*machine)->addPassesToEmitFile(passes, stream, nullptr, type);
-  DNN_ASSERT(!unsupported, "LLVM emits objects and assembly for x86-64");
-  passes.run(**module);
-  return code;
+  return std::move(*module);
 }
 
 } // namespace
 
-Result<std::vector<uint8_t>> kernelObject(std::span<const uint8_t> bitcode, const std::string& name) {
-  auto code = emit(bitcode, name, llvm::CodeGenFileType::ObjectFile);
+Result<std::vector<uint8_t>> reachedBitcode(std::span<const uint8_t> bitcode, std::span<const std::string> names) {
+  llvm::LLVMContext context;
+  auto module = read(bitcode, names, context);
+  if (!module) {
+    return module.error();
+  }
+  llvm::SmallVector<char, 0> code;
+  llvm::raw_svector_ostream stream(code);
+  llvm::WriteBitcodeToFile(**module, stream);
+  return std::vector<uint8_t>(code.begin(), code.end());
+}
+
+class KernelEmitter::Machine {
+public:
+  Result<llvm::SmallVector<char, 0>> emit(std::span<const uint8_t> bitcode, const std::string& name,
+                                          llvm::CodeGenFileType type) {
+    llvm::LLVMContext context;
+    auto module = read(bitcode, {&name, 1}, context);
+    if (!module) {
+      return module.error();
+    }
+    if (Status made = makeFor(**module); !made) {
+      return made.error();
+    }
+    (*module)->setTargetTriple(machine_->getTargetTriple());
+    (*module)->setDataLayout(machine_->createDataLayout());
+    (*module)->setModuleIdentifier(name);
+    (*module)->setSourceFileName(name); // instead of those of Halide's runtime library
+    if (llvm::NamedMDNode* compilers = (*module)->getNamedMetadata("llvm.ident")) {
+      compilers->eraseFromParent();
+    }
+    runKernelPasses(**module, *machine_);
+    llvm::SmallVector<char, 0> code;
+    llvm::raw_svector_ostream stream(code);
+    llvm::legacy::PassManager passes;
+    bool unsupported = machine_->addPassesToEmitFile(passes, stream, nullptr, type);
+    DNN_ASSERT(!unsupported, "LLVM emits objects and assembly for x86-64");
+    passes.run(**module);
+    return code;
+  }
+
+private:
+  std::string processor_, features_;
+  std::unique_ptr<llvm::TargetMachine> machine_;
+
+  Status makeFor(const llvm::Module& module) {
+    std::string processor = flagOf(module, "halide_mcpu_target"), features = flagOf(module, "halide_mattrs");
+    if (machine_ != nullptr && processor == processor_ && features == features_) {
+      return success();
+    }
+    auto machine = makeTargetMachine(processor, features, llvm::CodeGenOptLevel::Aggressive);
+    if (!machine) {
+      return machine.error();
+    }
+    machine_ = std::move(*machine);
+    processor_ = std::move(processor);
+    features_ = std::move(features);
+    return success();
+  }
+};
+
+KernelEmitter::KernelEmitter() : machine_(std::make_unique<Machine>()) {}
+KernelEmitter::~KernelEmitter() = default;
+
+Result<std::vector<uint8_t>> KernelEmitter::object(std::span<const uint8_t> bitcode, const std::string& name) {
+  auto code = machine_->emit(bitcode, name, llvm::CodeGenFileType::ObjectFile);
   if (!code) {
     return code.error();
   }
   return std::vector<uint8_t>(code->begin(), code->end());
 }
 
-Result<std::string> kernelAssembly(std::span<const uint8_t> bitcode, const std::string& name) {
-  auto code = emit(bitcode, name, llvm::CodeGenFileType::AssemblyFile);
+Result<std::string> KernelEmitter::assembly(std::span<const uint8_t> bitcode, const std::string& name) {
+  auto code = machine_->emit(bitcode, name, llvm::CodeGenFileType::AssemblyFile);
   if (!code) {
     return code.error();
   }
