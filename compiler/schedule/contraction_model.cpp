@@ -21,7 +21,7 @@ constexpr int64_t cacheWays = 8;
 /// Cycles until the next cache line arrives in a loop that computes meanwhile.
 constexpr double lineFromL2 = 3, lineFromL3 = 10;
 /// The same where lines follow each other in memory.
-constexpr double nextLineFromL2 = 2, nextLineFromL3 = 4;
+constexpr double nextLineFromL2 = 2, nextLineFromL3 = 4, nextLineFromMemory = 12;
 /// Cycles to copy one cache line into a panel; elements of a line that does not run along the panel cost more.
 constexpr double copyFromL2 = 7, copyFromL3 = 14, transposeLine = 12, gatherElement = 2.5;
 /// More where all panels are written before the first is read: out to the third level and back.
@@ -67,7 +67,9 @@ double streaming(double bytes, const Machine& machine) {
   if (bytes <= static_cast<double>(machine.l1Bytes) / 2) {
     return 0;
   }
-  return bytes <= static_cast<double>(machine.l2Bytes) * 0.75 ? nextLineFromL2 : nextLineFromL3;
+  return bytes <= static_cast<double>(machine.l2Bytes) * 0.75 ? nextLineFromL2
+         : bytes <= l3Share                                   ? nextLineFromL3
+                                                              : nextLineFromMemory;
 }
 
 class Model {
@@ -140,8 +142,8 @@ private:
     double rowBytes = shape_.reduction * bytes() * (plan.columnsInner ? r : shape_.rows);
     double rowLine = gaps ? rereading(shape_.reduction * lineBytes, machine_, shape_.rowStride, lineBytes)
                           : streaming(rowBytes, machine_);
-    if (rowLine == nextLineFromL3 && !plan.packRows && rowsCollide(r)) {
-      rowLine = lineFromL3;
+    if (rowLine >= nextLineFromL3 && !plan.packRows && rowsCollide(r)) {
+      rowLine = std::max(rowLine, lineFromL3);
     }
     double step = together(compute(r, t), lines * line + rowLines * rowLine);
     double strided = shape_.turned ? r * t * lanes() * (1 + 2 * shape_.overwritten) * stridedElement : 0;
@@ -171,8 +173,12 @@ private:
   double packing(const ContractionPlan& plan, double columns) const {
     double rowCopy = 0;
     if (plan.packRows) {
+      double lines = shape_.rows * shape_.reduction * bytes() / lineBytes;
       rowCopy = shape_.rowsContiguous ? shape_.rows * shape_.reduction / static_cast<double>(plan.rows) * copyRow
-                                      : shape_.rows * shape_.reduction * bytes() / lineBytes * (copyFromL3 + copyBack);
+                                      : lines * (copyFromL3 + copyBack);
+      if (lines * lineBytes > l3Share) { // written out, too
+        rowCopy += 2 * lines * nextLineFromMemory;
+      }
     }
     if (plan.packing == Packing::None) {
       return rowCopy;

@@ -6,6 +6,7 @@
 #include "compiler/schedule/winograd.h"
 #include "compiler/support/assert.h"
 
+#include <algorithm>
 #include <sstream>
 
 namespace dnn::schedule {
@@ -29,6 +30,11 @@ std::optional<Schedule> scheduleFast(const Analysis& analysis, const Machine& ma
 }
 
 } // namespace
+
+bool Blocks::divide(const Dim& extent) const {
+  return extent.constant() % length == 0 &&
+         std::ranges::all_of(extent.terms(), [&](const auto& term) { return term.second % length == 0; });
+}
 
 Schedule chooseSchedule(const Kernel& kernel, const Machine& machine, Sums sums) {
   Analysis analysis(kernel);

@@ -115,10 +115,10 @@ struct Halo {
 };
 
 /// A sum of many terms for each of few elements. One reduced index is cut into blocks, `length` points each (the last
-/// one may have fewer); those before it run outside of the blocks, those after it inside. A tile of the result is summed
-/// over one block in registers and then added to a buffer that holds the whole result. The index `outer`, one of those
-/// outside or the number of the block, is cut into contiguous pieces, each with a buffer of its own; these are added as
-/// a balanced tree, so that the result does not depend on threads.
+/// one may have fewer); those before it run outside of the blocks, those after it inside. A tile of the result is
+/// summed over one block in registers and then added to a buffer that holds the whole result. The index `outer`, one of
+/// those outside or the number of the block, is cut into contiguous pieces, each with a buffer of its own; these are
+/// added as a balanced tree, so that the result does not depend on threads.
 struct Blocks {
   uint32_t cut = 0; ///< position in Op::reduced
   int64_t length = 1;
@@ -130,6 +130,9 @@ struct Blocks {
   /// pieces.
   StageSchedule partial;
   std::vector<std::pair<uint32_t, int64_t>> padded; ///< dims of the buffers that are as long as whole tiles
+
+  /// An index of this extent has whole blocks alone, whatever the size of the batch.
+  bool divide(const Dim& extent) const;
 };
 
 /// The operand that windows of 3 × 3 slide over, cut into blocks of `step` places along each dim and transformed
@@ -183,7 +186,7 @@ struct WinogradSums {
 struct OpSchedule {
   uint32_t op = 0; ///< position in the kernel function's body
   StageSchedule stage;
-  bool writtenOut = false; ///< a reduction as one expression of all its terms, with the one definition of that
+  bool writtenOut = false;       ///< a reduction as one expression of all its terms, with the one definition of that
   std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
   std::vector<Halo> halos;
   std::vector<graph::ExprRef> trimmed; ///< accesses whose places outside, with zeros, are left out of the sum

@@ -28,7 +28,9 @@ namespace {
 /// Terms that a tile adds up before it is added to the buffer of the result.
 constexpr int64_t blockTerms = 128;
 /// Bytes of the buffers of all pieces together.
-constexpr double mostBuffered = 16 << 20;
+constexpr double mostBuffered = 8 << 20;
+/// Columns for which an operand is worth copying in panels of rows.
+constexpr int64_t worthRows = 48;
 
 class Window {
 public:
@@ -451,10 +453,8 @@ private:
     }
   }
 
-  /// Not every block is a whole one: their number depends on the size of the batch.
-  bool blocksMayEndEarly() const {
-    return how_->blocks->length > 1 && !op_.reduced[how_->blocks->cut].extent.isStatic();
-  }
+  /// The last block may have fewer points than the others.
+  bool blocksMayEndEarly() const { return !how_->blocks->divide(op_.reduced[how_->blocks->cut].extent); }
 
   /// As many of the inner reduced indices as make enough terms for a tile are in a block.
   void chooseBlocks(Blocks& blocks) const {
@@ -467,12 +467,13 @@ private:
       --blocks.cut;
     }
     int64_t all = extent(rank() + blocks.cut), least = std::min((blockTerms + inner - 1) / inner, all);
-    blocks.length = least;
-    if (op_.reduced[blocks.cut].extent.isStatic()) { // whole blocks
-      while (all % blocks.length != 0) {
-        ++blocks.length;
+    // Whole blocks, if there are some of about this length.
+    for (blocks.length = least; blocks.length <= 2 * least; ++blocks.length) {
+      if (blocks.divide(op_.reduced[blocks.cut].extent)) {
+        break;
       }
     }
+    blocks.length = blocks.length > 2 * least ? least : blocks.length;
     int64_t best = 0;
     for (uint32_t q = 0; q <= blocks.cut; ++q) {
       int64_t points = q == blocks.cut ? (all + blocks.length - 1) / blocks.length : extent(rank() + q);
@@ -488,8 +489,64 @@ private:
     blocks.pieces = (best + blocks.pieceLength - 1) / blocks.pieceLength;
   }
 
-  /// Operands in panels of columns.
+  /// Of a sum in blocks, what one block reads, which stays in the cache.
+  void packInBlock(Pack& pack) const {
+    auto outside = std::ranges::stable_partition(
+        pack.others, [&](uint32_t index) { return index < rank() || index - rank() > how_->blocks->cut; });
+    pack.outside = outside.size();
+    pack.stage.placement = Placement::At;
+    pack.stage.atStage = name() + "_pieces";
+    pack.stage.atLoop = "q" + std::to_string(how_->blocks->cut);
+  }
+
+  /// The dim in whose panels the operand is copied for a block: neighbours lie side by side, terms far from each other,
+  /// and there are enough columns to read it for.
+  std::optional<uint32_t> packedRow(const WindowOperand& operand) const {
+    bool plain = shape_.blocks && !operand.halo && operand.part->kind == ExprKind::Access && plan_.rows.size() == 1 &&
+                 plan_.trimmed.empty() && columns() >= worthRows;
+    if (!plain || operand.uses[shape_.column] || !operand.uses[rank() + how_->blocks->cut]) {
+      return std::nullopt;
+    }
+    uint32_t row = plan_.rows.front().first;
+    bool contiguous = operand.uses[row] && analysis_.strideOf(op_, operand.part, row) == Stride::Unit;
+    return contiguous ? std::optional(row) : std::nullopt;
+  }
+
+  void packRows(const WindowOperand& operand, uint32_t row) {
+    Pack pack;
+    pack.part = operand.part;
+    pack.along = row;
+    pack.multiple = tileOf(row);
+    pack.padded = extent(row) % pack.multiple != 0;
+    for (uint32_t q : reducedOrder()) {
+      if (operand.uses[rank() + q]) {
+        pack.others.push_back(rank() + q);
+      }
+    }
+    for (uint32_t d = rank(); d-- > 0;) {
+      if (operand.uses[d] && d != row) {
+        pack.others.push_back(d);
+      }
+    }
+    packInBlock(pack);
+    pack.stage.tile = {{loop(row), pack.multiple}};
+    Nest nest;
+    nest.vectorized = {loop(row)};
+    if (pack.padded) {
+      pack.stage.nests = {Nest{}, std::move(nest), Nest{}};
+    } else {
+      pack.stage.nests = {std::move(nest)};
+    }
+    how_->packs.push_back(std::move(pack));
+  }
+
+  /// Operands in panels of columns, and in panels of rows where a block of the sum is read again and again.
   void packOperands() {
+    for (const WindowOperand& operand : shape_.operands) {
+      if (std::optional<uint32_t> row = packedRow(operand)) {
+        packRows(operand, *row);
+      }
+    }
     for (size_t i = 0; i < shape_.operands.size(); ++i) {
       if (!plan_.packed[i]) {
         continue;
@@ -509,17 +566,12 @@ private:
           pack.others.push_back(d);
         }
       }
-      // Of a sum in blocks, what one block reads, which stays in the cache.
       bool inBlock = shape_.blocks && operand.uses[rank() + how_->blocks->cut];
+      pack.stage.placement = Placement::Root;
       if (inBlock) {
-        auto outside = std::ranges::stable_partition(
-            pack.others, [&](uint32_t index) { return index < rank() || index - rank() > how_->blocks->cut; });
-        pack.outside = outside.size();
-        pack.stage.atStage = name() + "_pieces";
-        pack.stage.atLoop = "q" + std::to_string(how_->blocks->cut);
+        packInBlock(pack);
       }
       pack.padded = columns() % width() != 0;
-      pack.stage.placement = inBlock ? Placement::At : Placement::Root;
       pack.stage.tile = {{loop(pack.along), pack.multiple}};
       Nest nest;
       nest.splits.push_back(

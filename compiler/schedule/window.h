@@ -1,5 +1,6 @@
 // Sums over windows: an operand is read at a sum of a result's index and a reduced one, as in x[n, 2*i + u - 1, c].
-// Convolutions of any rank, stride, dilation and grouping, and their gradients, seen by their structure alone.
+// Convolutions of any rank, stride, dilation and grouping, and their gradients, seen by their structure alone. And what is
+// summed in the same way: long sums of products for a small result.
 //
 // Every plan gives the right result; they differ in time alone. chooseSchedule takes the one that the model finds
 // fastest.
@@ -61,8 +62,13 @@ struct WindowPlan {
 
 std::string print(const WindowPlan& plan);
 
-/// Nothing if the kernel is not one sum over windows whose users all see it at their own point.
-std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine);
+/// Sums without windows that are made in blocks: those for which it pays, or all that have the form.
+enum class LongSums : uint8_t { Worthwhile, All };
+
+/// Nothing if the kernel is not one sum over windows, or a long sum without them, whose users all see it at their own
+/// point.
+std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine,
+                                       LongSums longSums = LongSums::Worthwhile);
 
 /// The plans that fit the registers, the fastest by the model first; none where partial vectors of columns would
 /// have to be copied with their windows.

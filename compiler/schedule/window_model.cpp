@@ -19,6 +19,8 @@ constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.5;
 constexpr double tileStart = 30;
 /// Uses of an element that are worth copying it into a panel.
 constexpr double worthPacking = 32;
+/// Bytes between the terms of a column.
+constexpr int64_t farApart = 512;
 
 class Plans {
 public:
@@ -182,6 +184,9 @@ private:
       bool own = operand.uses[shape_.column] && !operand.halo;
       bool reused = count * terms * static_cast<double>(wide) >= worthPacking * operand.elements && wide < columns &&
                     operand.window == nullptr && !shape_.blocks;
+      // Terms of a block that lie so far apart share few lines of the first cache.
+      reused |= shape_.blocks && columns * shape_.bytes >= farApart && wide < columns &&
+                count * static_cast<double>(wide) >= worthPacking * static_cast<double>(columns);
       plan.packed.push_back(own && (!operand.contiguous || ragged || reused));
       if (plan.packed.back() && operand.window != nullptr) {
         return;

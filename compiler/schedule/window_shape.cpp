@@ -15,10 +15,13 @@ namespace {
 
 /// The fewest terms of an element that are worth blocks.
 constexpr double termsOfBlocks = 256;
+/// The same where no windows slide: terms, bytes that are read, and how many times the result's bytes these are.
+constexpr double longSum = 1024, longSumReads = 6 << 20, longSumRatio = 8;
 
 class Finder {
 public:
-  Finder(const Analysis& analysis, const Machine& machine) : analysis_(analysis), machine_(machine) {}
+  Finder(const Analysis& analysis, const Machine& machine, LongSums longSums)
+      : analysis_(analysis), machine_(machine), longSums_(longSums) {}
 
   std::optional<WindowShape> run() {
     if (!findAnchor() || !findColumn()) {
@@ -30,7 +33,11 @@ public:
       return std::nullopt;
     }
     orderReduced();
-    shape_.blocks = isSmallBesideTerms();
+    bool windows = std::ranges::any_of(shape_.operands, [](const WindowOperand& o) { return o.window != nullptr; });
+    if (!windows && !isLongSum()) {
+      return std::nullopt;
+    }
+    shape_.blocks = !windows || isSmallBesideTerms();
     describeEpilogue();
     return shape_;
   }
@@ -38,6 +45,7 @@ public:
 private:
   const Analysis& analysis_;
   const Machine& machine_;
+  LongSums longSums_;
   const Op* op_ = nullptr;
   WindowShape shape_;
 
@@ -96,7 +104,25 @@ private:
         affine &= form && form->isAffine();
       }
     });
-    return window && affine;
+    return affine && (window || isContraction(op, analysis_.function.symbols));
+  }
+
+  /// No windows, but operands so much larger than the caches and the result that they should be read once, and whose
+  /// terms lie apart: the gradient of weights that are applied to many places.
+  bool isLongSum() const {
+    double terms = 1, read = 0, result = static_cast<double>(shape_.bytes) * analysis_.elements(*op_->results[0]);
+    for (uint32_t i = rank(); i < domainSize(); ++i) {
+      terms *= static_cast<double>(analysis_.extentOf(*op_, i));
+    }
+    for (const WindowOperand& operand : shape_.operands) {
+      read += static_cast<double>(shape_.bytes) * operand.elements;
+      bool apart = operand.part->kind == ExprKind::Access &&
+                   analysis_.strideOf(*op_, operand.part, static_cast<uint32_t>(domainSize() - 1)) == Stride::Strided;
+      if (!apart) {
+        return false;
+      }
+    }
+    return longSums_ == LongSums::All || (terms >= longSum && read >= longSumReads && read >= longSumRatio * result);
   }
 
   bool findAnchor() {
@@ -321,8 +347,8 @@ private:
 
 } // namespace
 
-std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine) {
-  return Finder(analysis, machine).run();
+std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine, LongSums longSums) {
+  return Finder(analysis, machine, longSums).run();
 }
 
 } // namespace dnn::schedule

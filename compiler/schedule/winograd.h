@@ -79,10 +79,13 @@ inline constexpr double transformStep = 2.2;
 /// Places of a block along each dim, in sums for weights.
 inline constexpr int64_t sumsStep = 4;
 /// Bytes of the sums of all pieces together, at most.
-inline constexpr double mostSumsBytes = 16 << 20;
+inline constexpr double mostSumsBytes = 20 << 20;
 
 /// Cycles for one term of a register tile of so many vectors by so many rows.
 double winogradTermCycles(int64_t vectors, int64_t rows);
+
+/// Cycles to read, or write, what does not stay in the second cache, line after line.
+double winogradFarLines(double bytes, const Machine& machine);
 
 /// The data of a block with its border, channels rounded up to `channels` and in vectors. Where it is computed, and how
 /// many places along the window's dims, is left to say.

@@ -24,6 +24,12 @@ double winogradTermCycles(int64_t vectors, int64_t rows) {
   return std::max({static_cast<double>(vectors * rows) / fmaRate, loads / loadRate, fmaWait}) + 0.05 * loads;
 }
 
+double winogradFarLines(double bytes, const Machine& machine) {
+  constexpr double lineBytes = 64, fromL3 = 4, fromMemory = 12;
+  double line = bytes <= static_cast<double>(machine.l2Bytes) * cacheShare ? 0 : bytes <= l3Share ? fromL3 : fromMemory;
+  return bytes / lineBytes * line;
+}
+
 double winogradError(int64_t outputs, int64_t channels) {
   return (outputs == 2 ? 4.5e-8 : 8e-7) * std::sqrt(static_cast<double>(channels));
 }
@@ -146,10 +152,23 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
           double tiles = all / static_cast<double>(x * y) * static_cast<double>(wide) /
                          (static_cast<double>(vectors) * lanes) * static_cast<double>(points * points);
           double passes = static_cast<double>((points + outputs) * points) * transformStep;
-          plan.cycles = tiles * (static_cast<double>(channels) * step + productStart) +
-                        all * passes * static_cast<double>(channels + columns) / lanes +
-                        static_cast<double>(points * points * channels * wide) / lanes * 4;
-          plans.push_back(plan);
+          double weights = static_cast<double>(points * points * channels * wide) * 4;
+          // More items than the second cache holds: where weights come from far away, each group of items reads them.
+          for (bool more = true; more; plan.items *= 2) {
+            double together = static_cast<double>(plan.blockRows * plan.items);
+            double groups = outer * std::ceil(static_cast<double>(items) / static_cast<double>(plan.items)) *
+                            std::ceil(static_cast<double>(down) / static_cast<double>(plan.blockRows));
+            double reading = groups * winogradFarLines(weights, machine);
+            double data = row * together > room ? groups * 2 * winogradFarLines(row * together, machine) : 0;
+            double products = tiles * (static_cast<double>(channels) * step + productStart);
+            plan.cycles = std::max(products, reading) + 0.3 * std::min(products, reading) + data +
+                          all * passes * static_cast<double>(channels + columns) / lanes + weights / 4 / lanes * 4 +
+                          (weights > l3Share ? 2 * winogradFarLines(weights, machine) : 0);
+            plans.push_back(plan);
+            int64_t left = (items + plan.items * 2 - 1) / (plan.items * 2);
+            more = weights > static_cast<double>(machine.l2Bytes) && plan.blockRows >= down &&
+                   plan.items * 2 <= items && left >= machine.cores;
+          }
         }
       }
     }

@@ -3,6 +3,7 @@
 #include "compiler/schedule/winograd.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace dnn::schedule {
 
@@ -99,15 +100,25 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
              block * static_cast<double>(down * plan.items * 2) <= room) {
         plan.items *= 2;
       }
-      double groups = static_cast<double>((items + plan.items - 1) / plan.items) *
-                      static_cast<double>((down + plan.rows - 1) / plan.rows);
-      double all = groups * static_cast<double>(plan.rows * plan.items * across);
-      double cycles = winogradTermCycles(vectors, rows);
-      double tiles = static_cast<double>(deep / rows) * static_cast<double>(wide / (vectors * window.lanes)) * points;
-      plan.cycles = tiles * (all * cycles + groups * sumsTileStart) + groups * sums / lanes * sumsUpdate +
-                    all * 60 * transformStep * static_cast<double>(channels + columns) / lanes +
-                    static_cast<double>(reductionPieces) * sums / lanes * 2;
-      plans.push_back(plan);
+      // Sums that the second cache does not hold are added to as rarely as possible, whatever the groups need.
+      for (bool more = true; more;) {
+        double groups = std::ceil(static_cast<double>(items) / static_cast<double>(plan.items)) *
+                        std::ceil(static_cast<double>(down) / static_cast<double>(plan.rows));
+        double all = groups * static_cast<double>(plan.rows * plan.items * across);
+        double cycles = winogradTermCycles(vectors, rows);
+        double tiles = static_cast<double>(deep / rows) * static_cast<double>(wide / (vectors * window.lanes)) * points;
+        double products = tiles * (all * cycles + groups * sumsTileStart) + groups * sums / lanes * sumsUpdate;
+        double moved = groups * 2 * winogradFarLines(sums * 4, machine),
+               group = block * static_cast<double>(plan.rows * plan.items);
+        plan.cycles = std::max(products, moved) + 0.3 * std::min(products, moved) +
+                      (group > room ? groups * 2 * winogradFarLines(group, machine) : 0) +
+                      all * 60 * transformStep * static_cast<double>(channels + columns) / lanes +
+                      static_cast<double>(reductionPieces) * sums / lanes * 2;
+        plans.push_back(plan);
+        more = sums * 4 > room && (plan.rows < down || plan.items * 4 <= items);
+        (plan.rows < down ? plan.rows : plan.items) *= 2;
+        plan.rows = std::min(plan.rows, down);
+      }
     }
   }
   std::ranges::stable_sort(plans, {}, &WinogradSumsPlan::cycles);

@@ -658,6 +658,29 @@ KernelCase stridedProducts(Random& random) {
   return result;
 }
 
+/// A sum of more terms than a block has for each element of a small result, often with the update: the gradient of
+/// weights that are applied to many places.
+KernelCase longSums(Random& random) {
+  static constexpr std::array sizes = {"2", "3", "6", "8", "12", "16", "20", "33", "50", "130"};
+  int most = pick(random, 2, 6), each = pick(random, 30, 200);
+  std::string terms = chance(random, 60) ? number(each) + "*N" : number(each * most);
+  std::string c = oneOf(random, sizes), o = oneOf(random, sizes);
+  Text text(most);
+  std::string x = text.input("f32[" + terms + ", " + c + "]"), d = text.input("f32[" + terms + ", " + o + "]");
+  std::string dims = "[c:" + c + ", o:" + o + "]";
+  std::string sum = text.op("comp " + dims + " add [p:" + terms + "] : f32 { mul(" + x + "[p, c], " + d + "[p, o]) }");
+  if (chance(random, 40)) {
+    return {"long sums", text.done({sum}), {}, {}};
+  }
+  std::string p = text.input("f32[" + c + ", " + o + "]");
+  std::string updated = text.op("comp " + dims + " : f32 { sub(" + p + "[c, o], mul(0.125, " + sum + "[c, o])) }");
+  KernelCase result{"long sums", text.done({updated}), {}, {}};
+  if (chance(random, 60)) {
+    result.inPlace = {2};
+  }
+  return result;
+}
+
 /// The gradient of the weights of a convolution with a window of 3 × 3, long enough to be summed in blocks, with the
 /// update.
 KernelCase weightsOfThree(Random& random) {
@@ -875,10 +898,10 @@ KernelCase blocks(Random& random) {
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {8, product},          {8, update},          {12, rowsOfSoftmax},  {9, elementwise}, {11, reductions},
+      {8, product},          {8, update},          {11, rowsOfSoftmax},  {9, elementwise}, {11, reductions},
       {6, gatherAndScatter}, {4, accuracy},        {6, convolution},     {8, windows},     {3, windowsOfThree},
       {2, weightsOfThree},   {3, shortReductions}, {2, groups},          {4, draws},       {4, views},
-      {4, columnSums},       {2, rowByRow},        {2, stridedProducts}, {2, blocks}};
+      {4, columnSums},       {2, rowByRow},        {2, stridedProducts}, {2, blocks},      {1, longSums}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

@@ -54,7 +54,8 @@ std::string nameOf(const Job& job, const char* variant) { return "k" + std::to_s
 /// what the model chooses.
 schedule::Schedule scheduleOf(const Job& job, const schedule::Machine& machine, std::mt19937_64& random) {
   schedule::Analysis analysis(job.kernel);
-  std::optional<schedule::WindowShape> window = schedule::windowShape(analysis, machine);
+  schedule::LongSums longSums = random() % 3 != 0 ? schedule::LongSums::All : schedule::LongSums::Worthwhile;
+  std::optional<schedule::WindowShape> window = schedule::windowShape(analysis, machine, longSums);
   std::optional<schedule::WinogradShape> winograd = window ? winogradShape(*window, analysis) : std::nullopt;
   if (winograd && random() % 4 != 0) {
     std::vector<schedule::WinogradPlan> plans = winogradPlans(*window, *winograd, analysis, machine);

@@ -151,8 +151,7 @@ void PipelineBuilder::defineBlocks(const Op& op, const schedule::OpSchedule& how
       continue;
     }
     Expr index = outerVars[q] * static_cast<int32_t>(plan.length) + r, size = extent(op.reduced[q].extent);
-    const Dim& cut = op.reduced[q].extent;
-    if (plan.length > 1 && !(cut.isStatic() && cut.constant() % plan.length == 0)) {
+    if (!plan.divide(op.reduced[q].extent)) {
       domain.where(index < size);
       index = Halide::clamp(index, 0, size - 1); // what a block reads is copied before the condition is tested
     }
