@@ -3,6 +3,7 @@
 #include "compiler/codegen/lower_step.h"
 #include "compiler/support/assert.h"
 #include "compiler/support/hash.h"
+#include "compiler/transform/share_generated.h"
 
 #include <algorithm>
 #include <string_view>
@@ -118,6 +119,7 @@ LoweredProgram lowerProgram(graph::Module& module, plan::Plan plan) {
     DNN_ASSERT(fits(plan.entries[i].kind, entries[i]->kind), "graph and plan have their entries in the same order");
     addUnusedInputs(*entries[i], plan.entries[i]);
   }
+  transform::separateNumbers(module);
   LoweredProgram lowered;
   transform::UpdatePlacements placements = transform::placeUpdates(module);
   lowered.kernels = transform::outlineKernels(module, placements);

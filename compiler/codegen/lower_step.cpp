@@ -195,7 +195,8 @@ private:
         code.args.push_back(buffer(group.escapes.at(arg.index), call.dims.returns.at(arg.index)));
         break;
       case schedule::KernelArg::Kind::Symbol:
-        code.args.push_back({CallArg::Kind::Symbol, call.symbols.at(arg.index)});
+        code.args.push_back(call.size ? CallArg{CallArg::Kind::Constant, *call.size}
+                                      : CallArg{CallArg::Kind::Symbol, call.symbols.at(arg.index)});
         break;
       case schedule::KernelArg::Kind::SeedLo: code.args.push_back({CallArg::Kind::SeedLo}); break;
       case schedule::KernelArg::Kind::SeedHi: code.args.push_back({CallArg::Kind::SeedHi}); break;

@@ -2,6 +2,7 @@
 
 #include "compiler/support/assert.h"
 #include "compiler/support/hash.h"
+#include "compiler/transform/share_generated.h"
 
 #include <algorithm>
 #include <map>
@@ -248,7 +249,13 @@ private:
                             unalignedOf(roots, group.escapes)};
     kernel.once = function.kind == graph::FunctionKind::Init || function.kind == graph::FunctionKind::Generate;
     bool once = kernel.once;
-    call.dims = collapseDims(helper, sharedBuffers(kernel));
+    call.size = once ? makeAnySize(helper) : std::nullopt;
+    if (call.size) {
+      call.dims.inputs.resize(call.inputs.size());
+      call.dims.returns = {{static_cast<uint32_t>(group.escapes[0]->type.dims.size())}};
+    } else {
+      call.dims = collapseDims(helper, sharedBuffers(kernel));
+    }
     std::string text = graph::print(helper) + describe(kernel);
     auto [entry, isNew] = kernelOf_.try_emplace(text, static_cast<uint32_t>(table_.kernels.size()));
     call.kernel = entry->second;

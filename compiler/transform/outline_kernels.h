@@ -20,6 +20,7 @@
 #include "compiler/transform/pass_manager.h"
 #include "compiler/transform/plan_memory.h"
 
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct KernelCall {
   uint32_t kernel = 0;                     ///< index into KernelTable::kernels
   std::vector<const graph::Value*> inputs; ///< the kernel's inputs, in order
   std::vector<SymbolId> symbols;           ///< for each symbol of the kernel, the caller's symbol
+  std::optional<uint32_t> size;            ///< of a kernel for any size: the value of its only symbol
   std::vector<uint32_t> sites;             ///< for each site of the kernel's draws, the caller's site
   CollapsedKernel dims;                    ///< what the kernel's dimensions are of those of its inputs and outputs
 };
