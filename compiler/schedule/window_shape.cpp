@@ -46,6 +46,7 @@ private:
   const Analysis& analysis_;
   const Machine& machine_;
   LongSums longSums_;
+  bool strided_ = false; // nothing slides, but places are left out
   const Op* op_ = nullptr;
   WindowShape shape_;
 
@@ -71,14 +72,18 @@ private:
   uint32_t rank() const { return static_cast<uint32_t>(op_->dims.size()); }
   size_t domainSize() const { return op_->dims.size() + op_->reduced.size(); }
 
-  /// Depends on an index of the result and a reduced one, or takes every second, third, … place.
-  static bool isWindow(const Op& op, ExprRef subscript) {
+  /// Depends on an index of the result and a reduced one; where no subscript does, takes every second, third, … place.
+  bool isWindow(const Op& op, ExprRef subscript) const {
+    return slidesAlong(op, subscript) || (strided_ && isStrided(subscript));
+  }
+
+  static bool slidesAlong(const Op& op, ExprRef subscript) {
     bool own = false, reduced = false;
     graph::forEachNode(subscript, [&](ExprRef e) {
       own |= e->kind == ExprKind::Index && e->index < op.dims.size();
       reduced |= e->kind == ExprKind::Index && e->index >= op.dims.size();
     });
-    return (own && reduced) || isStrided(subscript);
+    return own && reduced;
   }
 
   static bool isStrided(ExprRef subscript) {
@@ -86,25 +91,27 @@ private:
     return form && form->terms.size() == 1 && form->terms[0].factor > 1;
   }
 
-  static bool isWindowAccess(const Op& op, ExprRef e) {
+  bool isWindowAccess(const Op& op, ExprRef e) const {
     return e->kind == ExprKind::Access &&
            std::ranges::any_of(e->args, [&](ExprRef subscript) { return isWindow(op, subscript); });
   }
 
-  bool isCandidate(const Op& op) const {
+  bool isCandidate(const Op& op) {
     if (op.kind != graph::OpKind::Comp || op.reduction != Reduction::Add || !isFloat(op.body->dtype) ||
         op.dims.size() < 2) {
       return false;
     }
-    bool window = false, affine = true;
+    bool slides = false, strided = false, affine = true;
     graph::forEachNode(op.body, [&](ExprRef e) {
-      window |= isWindowAccess(op, e);
       for (ExprRef subscript : e->kind == ExprKind::Access ? e->args : std::vector<ExprRef>{}) {
         std::optional<graph::LinearForm> form = graph::linearForm(subscript);
         affine &= form && form->isAffine();
+        slides |= slidesAlong(op, subscript);
+        strided |= isStrided(subscript);
       }
     });
-    return affine && (window || isContraction(op, analysis_.function.symbols));
+    strided_ = !slides && strided;
+    return affine && (slides || strided || isContraction(op, analysis_.function.symbols));
   }
 
   /// No windows, but operands so much larger than the caches and the result that they should be read once, and whose
