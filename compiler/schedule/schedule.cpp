@@ -213,6 +213,7 @@ std::string print(const Schedule& schedule) {
       continue;
     }
     printStage(out, name, op.stage);
+    out << (op.fetchesOverwritten ? "    fetches what its tile overwrites\n" : "");
     out << (op.writtenOut ? "    written out\n" : "");
     if (!op.trimmed.empty()) {
       out << "    leaves places outside out\n";

@@ -202,6 +202,8 @@ struct OpSchedule {
   /// The body at each point of the one reduced index is computed into a buffer first: `opN_values`, with the loop `i0`.
   std::optional<StageSchedule> values;
   std::vector<Pack> packs;
+  /// Before a tile is summed, the lines that the output overwrites with it are fetched, to be written.
+  bool fetchesOverwritten = false;
   /// Parts of the body that are the same at every point (a learning rate): computed once, before the loops.
   std::vector<graph::ExprRef> once;
 };

@@ -356,6 +356,7 @@ private:
     }
     if (inPlace) {
       output.stage.nests.push_back({});
+      how_->fetchesOverwritten = !inLanes();
     }
     output.stage.nests.push_back(std::move(nest));
   }

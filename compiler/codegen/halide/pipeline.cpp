@@ -1,6 +1,7 @@
 #include "compiler/codegen/halide/pipeline.h"
 
 #include "compiler/codegen/halide/copy_with_use.h"
+#include "compiler/codegen/halide/fetch_overwritten.h"
 #include "compiler/codegen/halide/pipeline_loops.h"
 
 namespace dnn::codegen {
@@ -63,6 +64,15 @@ BuiltPipeline PipelineBuilder::build() {
   built.pipeline = Halide::Pipeline(outputs);
   if (!copiedWithUse_.empty()) {
     built.pipeline.add_custom_lowering_pass(new CopyWithUse(copiedWithUse_)); // the pipeline deletes it
+  }
+  std::set<std::string> fetching;
+  for (const auto& [op, how] : scheduleOf_) {
+    if (how->fetchesOverwritten) {
+      fetching.insert(stages_.at("op" + std::to_string(how->op)).func.name());
+    }
+  }
+  if (!fetching.empty()) {
+    built.pipeline.add_custom_lowering_pass(new FetchOverwritten(std::move(fetching)));
   }
 
   for (const Op* op : function_.body.ops) {

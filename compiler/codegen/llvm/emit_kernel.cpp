@@ -8,6 +8,8 @@
 #include <llvm/Bitcode/BitcodeWriter.h>
 #include <llvm/Config/llvm-config.h>
 #include <llvm/IR/Constants.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Metadata.h>
 #include <llvm/IR/Module.h>
@@ -84,6 +86,41 @@ llvm::Error keepReached(llvm::Module& module, std::span<const std::string> names
   return module.materializeMetadata();
 }
 
+/// Calls of the function that fetches a line to be written become the instruction for it. Every processor that runs
+/// kernels decodes it; to LLVM it is a feature of its own. Halide's own fetches are of lines that are only read, though
+/// it says otherwise.
+void insertFetches(llvm::Module& module) {
+  llvm::Function* fetch = module.getFunction("dnn_fetch_to_write");
+  if (fetch == nullptr) {
+    return;
+  }
+  constexpr uint32_t read = 0, write = 1, nearest = 3, data = 1;
+  for (llvm::Function& function : module) {
+    for (llvm::User* user : function.users()) {
+      if (auto* halides = llvm::dyn_cast<llvm::IntrinsicInst>(user);
+          halides != nullptr && halides->getIntrinsicID() == llvm::Intrinsic::prefetch) {
+        constexpr unsigned access = 1;
+        halides->setArgOperand(access, llvm::ConstantInt::get(halides->getArgOperand(access)->getType(), read));
+      }
+    }
+  }
+  for (llvm::User* user : llvm::make_early_inc_range(fetch->users())) {
+    auto* call = llvm::cast<llvm::CallInst>(user);
+    llvm::IRBuilder<> ir(call);
+    llvm::Value* line = ir.CreateGEP(ir.getInt8Ty(), call->getArgOperand(0), call->getArgOperand(1));
+    ir.CreateIntrinsic(llvm::Intrinsic::prefetch, {line->getType()},
+                       {line, ir.getInt32(write), ir.getInt32(nearest), ir.getInt32(data)});
+    llvm::Function* caller = call->getFunction();
+    std::string features = caller->getFnAttribute("target-features").getValueAsString().str();
+    if (constexpr std::string_view added = "+prfchw"; features.find(added) == std::string::npos) {
+      caller->addFnAttr("target-features", features + (features.empty() ? "" : ",") + std::string(added));
+    }
+    call->replaceAllUsesWith(ir.getInt32(0));
+    call->eraseFromParent();
+  }
+  fetch->eraseFromParent();
+}
+
 /// What Halide notes about the processor in the module.
 std::string flagOf(const llvm::Module& module, const char* name) {
   auto* text = llvm::dyn_cast_or_null<llvm::MDString>(module.getModuleFlag(name));
@@ -129,6 +166,7 @@ public:
     if (!module) {
       return module.error();
     }
+    insertFetches(**module);
     if (Status made = makeFor(**module); !made) {
       return made.error();
     }
