@@ -55,6 +55,8 @@ std::optional<Schedule> scheduleWinograd(const Analysis& analysis, const Machine
 
 /// The gradient of the weights of such a sum: Σ data[…, i + u + first, …, c] · factor[…, i, …, o], for three u along
 /// each of two dims. The same transforms with the roles changed: 36 products for blocks of 4 × 4 places instead of 144.
+/// The largest error by the largest result is 3e-6 to 4e-6, measured as above with 8192 to 131072 terms: it does not grow
+/// with their number.
 struct WinogradSumsPlan {
   size_t data = 0;                ///< of WindowShape::operands
   std::array<int64_t, 2> first{}; ///< where the place 0 at distance 0 reads

@@ -10,10 +10,11 @@
 //   %y = comp … { mul(%x[n, i + u - 1, c; 0.0], %w1[u, c, o]) }
 //   %z = comp … { tanh(add(%y[n, i, o], %b1[o])) }
 //
-// Factor and shift depend on no index that the weights lack, the contraction has no other reader, and it has more
-// elements than the weights, which are multiplied in each call. Factors that are numbers stay: they cost nothing. In a
-// step the gradient reads what stands between, so nothing would be saved there. As with every sum that is rounded in
-// another order, the result is equal up to rounding unless weight times factor leaves the range of its type.
+// A reshape that makes one dimension of neighbours may stand between the two (channels in groups). Factor and shift
+// depend on no index that the weights lack, the contraction has no other reader, and it has more elements than the
+// weights, which are multiplied in each call. Factors that are numbers stay: they cost nothing. In a step the gradient
+// reads what stands between, so nothing would be saved there. As with every sum that is rounded in another order, the
+// result is equal up to rounding unless weight times factor leaves the range of its type.
 #include "compiler/algebra/reindex.h"
 #include "compiler/transform/affine_reading.h"
 #include "compiler/transform/pass_manager.h"
@@ -66,23 +67,64 @@ public:
 private:
   void fold(Op& contraction, const graph::Uses& uses, std::vector<Op*>& before) {
     const Value* y = contraction.results[0];
-    const std::vector<Op*>& readers = uses.of(y);
-    if (readers.size() != 1 || uses.returned(y) || readers[0]->kind != OpKind::Comp || !isFloat(y->type.dtype) ||
+    Op* next = onlyReader(*y, uses);
+    const Value* seen = y;
+    if (next != nullptr && next->kind == OpKind::Reshape) { // groups of channels are all channels there
+      seen = next->results[0];
+      next = onlyReader(*seen, uses);
+    }
+    std::optional<Merged> merged = mergedDims(y->type.dims, seen->type.dims);
+    if (next == nullptr || next->kind != OpKind::Comp || !merged || !isFloat(y->type.dtype) ||
         !isApply(contraction.body, ScalarOp::Mul)) {
       return;
     }
-    Op& reader = *readers[0];
-    std::optional<Reading> reading = readAffinely(b_, constants_, reader, *y);
+    Op& reader = *next;
+    std::optional<Reading> reading = readAffinely(b_, constants_, reader, *seen);
     if (!reading || reading->affine.scale == nullptr || !readsTensor(reading->affine.scale)) {
       return;
     }
-    ExprRef weights = weightsOf(contraction, reader, *reading);
+    ExprRef weights = weightsOf(contraction, reader, *reading, *merged);
     if (weights == nullptr) {
       return;
     }
-    foldFactor(contraction, reader, *reading, weights, before);
+    foldFactor(contraction, reader, *reading, weights, *merged, before);
     foldShift(reader, *reading, before);
     changed_ = true;
+  }
+
+  static Op* onlyReader(const Value& v, const graph::Uses& uses) {
+    const std::vector<Op*>& readers = uses.of(&v);
+    return readers.size() == 1 && !uses.returned(&v) ? readers[0] : nullptr;
+  }
+
+  /// For each dimension that the reader sees, those of the contraction that it stands for, outermost first.
+  struct MergedDim {
+    std::vector<uint32_t> dims;
+    std::vector<int64_t> extents; ///< of all but the first
+  };
+  using Merged = std::vector<MergedDim>;
+
+  /// None where the reshape does more than to make one dimension of neighbours.
+  static std::optional<Merged> mergedDims(const std::vector<Dim>& from, const std::vector<Dim>& to) {
+    Merged merged;
+    uint32_t next = 0;
+    for (const Dim& dim : to) {
+      if (next == from.size()) {
+        return std::nullopt;
+      }
+      Dim extent = from[next];
+      MergedDim one{{next++}, {}};
+      while (!(extent == dim)) {
+        if (next == from.size() || !from[next].isStatic()) {
+          return std::nullopt;
+        }
+        one.extents.push_back(from[next].constant());
+        extent = extent * from[next].constant();
+        one.dims.push_back(next++);
+      }
+      merged.push_back(std::move(one));
+    }
+    return next == from.size() ? std::optional(std::move(merged)) : std::nullopt;
   }
 
   static bool readsTensor(ExprRef e) {
@@ -95,7 +137,7 @@ private:
 
   /// The factor of the body that reads constant weights, each element of them at one place, by indices that scale and
   /// shift need; nullptr if there is none or it would not pay.
-  ExprRef weightsOf(const Op& contraction, const Op& reader, const Reading& reading) const {
+  ExprRef weightsOf(const Op& contraction, const Op& reader, const Reading& reading, const Merged& merged) const {
     for (ExprRef factor : contraction.body->args) {
       if (factor->kind != ExprKind::Access || factor->fill ||
           !constants_.contains(contraction.operands[factor->operand]) || !distinctIndices(factor->args)) {
@@ -112,7 +154,7 @@ private:
       for (const IndexVar& var : contraction.dims) {
         elements *= var.extent.max(function_.symbols);
       }
-      if (whole && elements > weights && fits(reader, reading, factor)) {
+      if (whole && elements > weights && fits(reader, reading, factor, merged)) {
         return factor;
       }
     }
@@ -124,41 +166,47 @@ private:
   }
 
   /// Every index of scale and shift is one at which the contraction's element stands, and the weights have it.
-  static bool fits(const Op& reader, const Reading& reading, ExprRef weights) {
+  bool fits(const Op& reader, const Reading& reading, ExprRef weights, const Merged& merged) const {
     for (uint32_t i = 0; i < reader.dims.size() + reader.reduced.size(); ++i) {
       bool needed = graph::dependsOnIndex(reading.affine.scale, i) ||
                     (reading.affine.shift != nullptr && graph::dependsOnIndex(reading.affine.shift, i));
-      if (needed && !placeOf(i, reading, weights)) {
+      if (needed && placeOf(i, reading, weights, merged) == nullptr) {
         return false;
       }
     }
     return true;
   }
 
-  /// The dimension of the weights that index i of the reader runs along.
-  static std::optional<size_t> placeOf(uint32_t i, const Reading& reading, ExprRef weights) {
+  /// Index i of the reader by the indices of the weights' own dimensions; nullptr if they lack it.
+  ExprRef placeOf(uint32_t i, const Reading& reading, ExprRef weights, const Merged& merged) const {
     for (size_t d = 0; d < reading.element->args.size(); ++d) {
-      for (size_t w = 0; w < weights->args.size(); ++w) {
-        if (reading.element->args[d]->index == i && weights->args[w]->index == d) {
-          return w;
-        }
+      if (reading.element->args[d]->index != i) {
+        continue;
       }
+      ExprRef place = nullptr;
+      for (size_t part = 0; part < merged[d].dims.size(); ++part) {
+        auto at = std::ranges::find(weights->args, merged[d].dims[part], &graph::Expr::index);
+        if (at == weights->args.end()) {
+          return nullptr;
+        }
+        ExprRef index = b_.pool().index(static_cast<uint32_t>(at - weights->args.begin()));
+        place = place == nullptr ? index : b_.add(b_.mul(place, b_.pool().integer(merged[d].extents[part - 1])), index);
+      }
+      return place;
     }
-    return std::nullopt;
+    return nullptr;
   }
 
   // The new ops.
 
-  void foldFactor(Op& contraction, const Op& reader, const Reading& reading, ExprRef weights,
+  void foldFactor(Op& contraction, const Op& reader, const Reading& reading, ExprRef weights, const Merged& merged,
                   std::vector<Op*>& before) {
     Value* old = contraction.operands[weights->operand];
     std::vector<Value*> operands = {old};
     ExprRef scale = algebra::moveOperands(b_, reading.affine.scale, reader.operands, operands);
     std::vector<ExprRef> replacement(reader.dims.size() + reader.reduced.size(), nullptr);
     for (uint32_t i = 0; i < replacement.size(); ++i) {
-      if (std::optional<size_t> place = placeOf(i, reading, weights)) {
-        replacement[i] = b_.pool().index(static_cast<uint32_t>(*place));
-      }
+      replacement[i] = placeOf(i, reading, weights, merged);
     }
     std::vector<IndexVar> dims;
     for (ExprRef subscript : weights->args) {
