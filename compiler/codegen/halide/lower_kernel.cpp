@@ -1,7 +1,9 @@
 #include "compiler/codegen/halide/lower_kernel.h"
 
 #include "compiler/codegen/halide/lower_pipeline.h"
+#include "compiler/codegen/halide/no_optimization.h"
 #include "compiler/codegen/halide/pipeline.h"
+#include "compiler/support/assert.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -156,7 +158,9 @@ Result<std::vector<LoweredKernel>> lowerKernels(const NextKernel& next, const sc
       return Error{"cannot make a file in memory: " + std::string(std::strerror(errno)), ""};
     }
     Result<bool> written = guarded(lowered[group.members[0]].name, [&] {
+      uint64_t leftOut = optimizationsLeftOut;
       group.module->compile({{Halide::OutputFileType::bitcode, file.path()}});
+      DNN_ASSERT(optimizationsLeftOut == leftOut + 1, "Halide calls our function instead of its own passes");
       return true;
     });
     if (!written) {
