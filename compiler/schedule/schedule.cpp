@@ -44,6 +44,9 @@ Schedule chooseSchedule(const Kernel& kernel, const Machine& machine, Sums sums)
   if (std::optional<Schedule> schedule = scheduleRowKernel(analysis, machine)) {
     return std::move(*schedule);
   }
+  if (std::optional<Schedule> schedule = scheduleBeside(analysis, machine, sums)) {
+    return std::move(*schedule);
+  }
   if (std::optional<Schedule> schedule = scheduleBlocks(analysis, machine)) {
     return std::move(*schedule);
   }
@@ -214,6 +217,7 @@ std::string print(const Schedule& schedule) {
     }
     printStage(out, name, op.stage);
     out << (op.fetchesOverwritten ? "    fetches what its tile overwrites\n" : "");
+    out << (op.beside && op.stage.placement != Placement::Inline ? "    of what is written\n" : "");
     out << (op.writtenOut ? "    written out\n" : "");
     if (!op.trimmed.empty()) {
       out << "    leaves places outside out\n";
@@ -221,6 +225,9 @@ std::string print(const Schedule& schedule) {
     for (uint32_t d : op.clamped) {
       out << "    clamp i" << d << "\n";
     }
+  }
+  for (uint32_t index : schedule.reread) {
+    out << "  reads return " << index << "\n";
   }
   for (size_t i = 0; i < schedule.outputs.size(); ++i) {
     printStage(out, "out" + std::to_string(i), schedule.outputs[i].stage);

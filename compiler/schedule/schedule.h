@@ -199,6 +199,8 @@ struct OpSchedule {
   /// entries name this op and have no stage.
   std::vector<uint32_t> joined;
   std::optional<uint32_t> joinedWith;
+  /// Reads what another stage makes and the kernel returns from the return, instead of computing it.
+  bool beside = false;
   /// The body at each point of the one reduced index is computed into a buffer first: `opN_values`, with the loop `i0`.
   std::optional<StageSchedule> values;
   std::vector<Pack> packs;
@@ -218,8 +220,10 @@ struct Schedule {
   /// Each row is finished before the next one begins (row_form.h): inputs are overwritten in place by rows, and are
   /// ordinary arguments.
   bool byRows = false;
-  std::string family;                  ///< which template made it: "contraction", "general"
-  std::vector<OpSchedule> ops;         ///< of every comp, scatter, reshape and concat, in order
+  std::string family;          ///< which template made it: "contraction", "general"
+  std::vector<OpSchedule> ops; ///< of every comp, scatter, reshape and concat, in order
+  /// Returns that ops `beside` find written already in the loops that they share with the output.
+  std::vector<uint32_t> reread;
   std::vector<OutputSchedule> outputs; ///< returns that are in none of these are written by their own op's stage
 };
 

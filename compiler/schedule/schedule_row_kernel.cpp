@@ -81,12 +81,13 @@ std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machin
     for (uint32_t index : output.returns) {
       const Value* v = function.returns[index];
       loads = std::max(loads, analysis.loadsOf(*v->def));
-      cost += bodyCost(*v->def);
+      cost += costOf(v->def->body);
       bytes = std::min(bytes, byteSize(v->type.dtype));
     }
     std::vector<Dim> dims = first->type.dims;
     dims[0] = 1; // the row loop is not the vector's
-    addSink(output.stage, "out" + std::to_string(number), elementwiseNest(analysis, machine, dims, bytes, 0, loads, chainsOf(cost)));
+    addSink(output.stage, "out" + std::to_string(number),
+            elementwiseNest(analysis, machine, dims, bytes, 0, loads, chainsOf(cost)));
   }
   DNN_ASSERT(!home.empty(), "a kernel that runs by rows writes something of them");
   for (OpSchedule& how : schedule.ops) {
@@ -103,8 +104,8 @@ std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machin
     } else {
       std::vector<Dim> dims = op.results[0]->type.dims;
       dims[0] = 1;
-      how.stage.nests = {
-          elementwiseNest(analysis, machine, dims, byteSize(op.results[0]->type.dtype), 0, analysis.loadsOf(op), chainsOf(bodyCost(op)))};
+      how.stage.nests = {elementwiseNest(analysis, machine, dims, byteSize(op.results[0]->type.dtype), 0,
+                                         analysis.loadsOf(op), chainsOf(costOf(op.body)))};
     }
     how.stage.placement = Placement::At;
     how.stage.atStage = home;

@@ -21,6 +21,8 @@ std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machin
 
 /// A kernel that runs block by block (block_form.h). None if the kernel has another form.
 std::optional<Schedule> scheduleBlocks(const Analysis& analysis, const Machine& machine);
+/// A contraction with sums over blocks of what it writes, which are the last ops. None if the kernel has another form.
+std::optional<Schedule> scheduleBeside(const Analysis& analysis, const Machine& machine, Sums sums);
 /// The sum over one block, in tiles of columns in registers; with it those that OpSchedule::joined names. The first
 /// `rows` dims of the op stand still. The caller places the stage.
 void scheduleBlockSum(const Analysis& analysis, const Machine& machine, const graph::Op& op, size_t rows,

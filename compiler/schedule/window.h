@@ -62,6 +62,9 @@ struct WindowPlan {
 
 std::string print(const WindowPlan& plan);
 
+/// Some operand is read at a sum of an index of the result and a reduced one, or at every second, third, … place.
+bool readsWindow(const graph::Op& op);
+
 /// Sums without windows that are made in blocks: those for which it pays, or all that have the form.
 enum class LongSums : uint8_t { Worthwhile, All };
 

@@ -18,6 +18,20 @@ constexpr double termsOfBlocks = 256;
 /// The same where no windows slide: terms, bytes that are read, and how many times the result's bytes these are.
 constexpr double longSum = 1024, longSumReads = 6 << 20, longSumRatio = 8;
 
+bool slidesAlong(const Op& op, ExprRef subscript) {
+  bool own = false, reduced = false;
+  graph::forEachNode(subscript, [&](ExprRef e) {
+    own |= e->kind == ExprKind::Index && e->index < op.dims.size();
+    reduced |= e->kind == ExprKind::Index && e->index >= op.dims.size();
+  });
+  return own && reduced;
+}
+
+bool isStrided(ExprRef subscript) {
+  std::optional<graph::LinearForm> form = graph::linearForm(subscript);
+  return form && form->terms.size() == 1 && form->terms[0].factor > 1;
+}
+
 class Finder {
 public:
   Finder(const Analysis& analysis, const Machine& machine, LongSums longSums)
@@ -75,20 +89,6 @@ private:
   /// Depends on an index of the result and a reduced one; where no subscript does, takes every second, third, … place.
   bool isWindow(const Op& op, ExprRef subscript) const {
     return slidesAlong(op, subscript) || (strided_ && isStrided(subscript));
-  }
-
-  static bool slidesAlong(const Op& op, ExprRef subscript) {
-    bool own = false, reduced = false;
-    graph::forEachNode(subscript, [&](ExprRef e) {
-      own |= e->kind == ExprKind::Index && e->index < op.dims.size();
-      reduced |= e->kind == ExprKind::Index && e->index >= op.dims.size();
-    });
-    return own && reduced;
-  }
-
-  static bool isStrided(ExprRef subscript) {
-    std::optional<graph::LinearForm> form = graph::linearForm(subscript);
-    return form && form->terms.size() == 1 && form->terms[0].factor > 1;
   }
 
   bool isWindowAccess(const Op& op, ExprRef e) const {
@@ -353,6 +353,17 @@ private:
 };
 
 } // namespace
+
+bool readsWindow(const Op& op) {
+  bool slides = false, strided = false;
+  graph::forEachNode(op.body, [&](ExprRef e) {
+    for (ExprRef subscript : e->kind == ExprKind::Access ? e->args : std::vector<ExprRef>{}) {
+      slides |= slidesAlong(op, subscript);
+      strided |= isStrided(subscript);
+    }
+  });
+  return slides || strided;
+}
 
 std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine, LongSums longSums) {
   return Finder(analysis, machine, longSums).run();

@@ -10,6 +10,7 @@
 // other.
 #include "compiler/schedule/analysis.h"
 #include "compiler/schedule/row_form.h"
+#include "compiler/schedule/window.h"
 #include "compiler/support/assert.h"
 #include "compiler/transform/fuse_rules.h"
 #include "compiler/transform/fuse_share_parts.h"
@@ -51,6 +52,9 @@ public:
       fuseByRows(*op);
     }
     fuseBlockSums();
+    for (Op* op : ops_) {
+      fuseBesideWindow(*op);
+    }
     emit();
   }
 
@@ -153,6 +157,40 @@ private:
         }
       }
     }
+  }
+
+  /// Sums over blocks of what a sum over windows, or its epilogue, leaves behind: made while a block is in the cache.
+  void fuseBesideWindow(const Op& op) {
+    for (const Value* v : op.operands) {
+      auto home = home_.find(v->def);
+      size_t own = home_.at(&op);
+      if (home == home_.end() || isContraction_[own] || !isContraction_[home->second] || !sumsBlocks(op, v)) {
+        continue;
+      }
+      size_t maker = home->second;
+      bool fits =
+          schedule::readsWindow(*contractionOf(maker)) && std::ranges::all_of(members_[own], [&](const Op* member) {
+            return member->dims.size() == op.dims.size() && fitsBlocks(op, *member) && readsKept(*member, own, maker);
+          });
+      if (fits) {
+        join(maker, own);
+      }
+    }
+  }
+
+  /// What the op reads of the maker, it sums, and others than its own group read it too.
+  bool readsKept(const Op& op, size_t own, size_t maker) {
+    return std::ranges::all_of(op.operands, [&](const Value* v) {
+      auto home = home_.find(v->def);
+      if (home == home_.end() || home->second != maker) {
+        return true;
+      }
+      bool kept = uses().returned(v) || std::ranges::any_of(uses().of(v), [&](const Op* user) {
+                    auto group = home_.find(user);
+                    return group == home_.end() || (group->second != own && group->second != maker);
+                  });
+      return kept && sumsBlocks(op, v);
+    });
   }
 
   /// The groups between `from` and `to` in the order of ranks that `to` depends on; none if one of them depends on
@@ -291,6 +329,10 @@ private:
     std::ranges::sort(members, {}, [&](const Op* op) { return position_.at(op); });
     Op* op = function_.createOp(OpKind::Group, {}, {}, members.back()->loc);
     op->anchor = anchorOf(members, isContraction_[group]);
+    if (isContraction_[group]) { // sums of what the others leave behind come last
+      size_t rank = contractionOf(group)->dims.size();
+      std::ranges::stable_partition(members, [&](const Op* member) { return member->dims.size() == rank; });
+    }
     bool byRows = !isContraction_[group] && members.size() > 1 &&
                   schedule::rowForm(members, resultsOf(members), function_.symbols).has_value();
     op->body_block->ops = byRows ? shareParts(function_, members) : members;
@@ -299,16 +341,20 @@ private:
 
   std::optional<graph::Uses> uses_; // of the function while its ops are not in groups yet; made when first asked
 
-  /// The values that others than the members read.
-  std::vector<Value*> resultsOf(const std::vector<Op*>& members) {
+  const graph::Uses& uses() {
     if (!uses_) {
       uses_.emplace(function_);
     }
+    return *uses_;
+  }
+
+  /// The values that others than the members read.
+  std::vector<Value*> resultsOf(const std::vector<Op*>& members) {
     std::vector<Value*> results;
     for (const Op* op : members) {
       bool escapes = std::ranges::any_of(
-          uses_->of(op->results[0]), [&](const Op* user) { return std::ranges::find(members, user) == members.end(); });
-      if (escapes || uses_->returned(op->results[0])) {
+          uses().of(op->results[0]), [&](const Op* user) { return std::ranges::find(members, user) == members.end(); });
+      if (escapes || uses().returned(op->results[0])) {
         results.push_back(op->results[0]);
       }
     }

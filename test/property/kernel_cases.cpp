@@ -895,13 +895,64 @@ KernelCase blocks(Random& random) {
   return {"blocks", text.done(returns), {}, {}};
 }
 
+/// Sums over the places of images that a window's sum writes.
+KernelCase sumsBeside(Random& random) {
+  static constexpr std::array widths = {"4", "5", "8", "9", "12", "16", "17", "24", "33", "64"};
+  std::string c = oneOf(random, widths), o = oneOf(random, widths);
+  int images = pick(random, 1, 20), height = pick(random, 1, 13), width = pick(random, 1, 13);
+  int stride = pick(random, 1, 2), places = chance(random, 50) ? 3 : pick(random, stride == 2 ? 1 : 2, 5),
+      pad = places / 2;
+  Rows n = chance(random, 60) ? Rows{"N", images} : Rows{number(images), images};
+  Text text(n.max);
+  std::string data =
+      text.input("f32[" + n.extent + ", " + number(stride * height) + ", " + number(stride * width) + ", " + c + "]");
+  std::string weights = text.input("f32[" + number(places) + ", " + number(places) + ", " + c + ", " + o + "]");
+  auto place = [&](const std::string& own, const std::string& within) {
+    std::string at = stride == 2 ? "2*" + own : own;
+    return places == 1 ? at : at + " + " + within + (pad > 0 ? " - " + number(pad) : "");
+  };
+  std::string size = number(places),
+              dims = "[n:" + n.extent + ", i:" + number(height) + ", j:" + number(width) + ", o:" + o + "]";
+  std::string window = places == 1 ? "" : "u:" + size + ", v:" + size + ", ";
+  std::string at = places == 1 ? "[0, 0, c, o]" : "[u, v, c, o]";
+  std::string v =
+      text.op("comp " + dims + " add [" + window + "c:" + c + "] : f32 { mul(" + data + "[n, " + place("i", "u") +
+              ", " + place("j", "v") + ", c" + (places == 1 ? "" : "; 0.0") + "], " + weights + at + ") }");
+  std::vector<std::string> returns;
+  if (chance(random, 50)) {
+    std::string bias = text.input("f32[" + o + "]");
+    std::string y = text.op("comp " + dims + " : f32 { " +
+                            activation(random, "add(" + v + "[n, i, j, o], " + bias + "[o])") + " }");
+    if (chance(random, 30)) {
+      returns.push_back(v);
+    }
+    v = y;
+  }
+  returns.push_back(v);
+  std::string small = "comp [n:" + n.extent + ", o:" + o + "] ";
+  std::string sum = small + "add [i:" + number(height) + ", j:" + number(width) + "] : f32 ";
+  std::string s = text.op(sum + "{ " + v + "[n, i, j, o] }");
+  returns.push_back(s);
+  if (chance(random, 50)) {
+    std::string other = text.input("f32[" + n.extent + ", " + number(height) + ", " + number(width) + ", " + o + "]");
+    returns.push_back(text.op(sum + "{ mul(" + other + "[n, i, j, o], " + v + "[n, i, j, o]) }"));
+  }
+  if (chance(random, 50)) {
+    std::string k = text.op(small + ": f32 { mul(" + s + "[n, o], " + std::to_string(1.0 / (height * width)) + ") }");
+    std::string difference = "sub(" + v + "[n, i, j, o], " + k + "[n, o])";
+    returns.push_back(text.op(sum + "{ mul(" + difference + ", " + difference + ") }"));
+  }
+  return {"sums beside", text.done(returns), {}, {}};
+}
+
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
       {8, product},          {8, update},          {11, rowsOfSoftmax},  {9, elementwise}, {11, reductions},
       {6, gatherAndScatter}, {4, accuracy},        {6, convolution},     {8, windows},     {3, windowsOfThree},
-      {2, weightsOfThree},   {3, shortReductions}, {2, groups},          {4, draws},       {4, views},
-      {4, columnSums},       {2, rowByRow},        {2, stridedProducts}, {2, blocks},      {1, longSums}};
+      {2, weightsOfThree},   {2, shortReductions}, {2, groups},          {4, draws},       {3, views},
+      {4, columnSums},       {2, rowByRow},        {2, stridedProducts}, {2, blocks},      {1, longSums},
+      {2, sumsBeside}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

@@ -295,6 +295,7 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
       const graph::Tensor* content =
           old == overwritten.end() ? nullptr : &environment.inputs.at(std::to_string(old->second));
       outputs[arg.index] = addBuffer(type.dtype, dims, content);
+      shared[arg.index] = values.back(); // a kernel that reads it again gets it twice
       break;
     }
     case KernelArg::Kind::Symbol: values.push_back(static_cast<uint64_t>(symbols.at(arg.index))); break;

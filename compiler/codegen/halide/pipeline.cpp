@@ -3,6 +3,7 @@
 #include "compiler/codegen/halide/copy_with_use.h"
 #include "compiler/codegen/halide/fetch_overwritten.h"
 #include "compiler/codegen/halide/pipeline_loops.h"
+#include "compiler/codegen/halide/read_written.h"
 
 namespace dnn::codegen {
 
@@ -81,6 +82,7 @@ BuiltPipeline PipelineBuilder::build() {
       built.kernelArgs.push_back({KernelArg::Kind::Input, inputNumber_.at(op->results[0])});
     }
   }
+  addReread(built, outputs, outputArgs);
   for (uint32_t s = 0; s < symbols_.size(); ++s) {
     built.arguments.push_back(symbols_[s]);
     built.kernelArgs.push_back({KernelArg::Kind::Symbol, s});
@@ -103,6 +105,26 @@ BuiltPipeline PipelineBuilder::build() {
   return built;
 }
 
+void PipelineBuilder::addReread(BuiltPipeline& built, std::vector<Func>& outputs,
+                                const std::vector<KernelArg>& outputArgs) const {
+  std::vector<Halide::Parameter> buffers;
+  for (Func& func : outputs) {
+    for (const Halide::OutputImageParam& buffer : func.output_buffers()) {
+      buffers.push_back(buffer.parameter());
+    }
+  }
+  std::map<std::string, Halide::Parameter> written;
+  for (const auto& [index, input] : reread_) {
+    built.arguments.push_back(input);
+    built.kernelArgs.push_back({KernelArg::Kind::Output, index});
+    auto output = std::ranges::find(outputArgs, index, &KernelArg::index);
+    written.emplace(input.name(), buffers.at(static_cast<size_t>(output - outputArgs.begin())));
+  }
+  if (!written.empty()) {
+    built.pipeline.add_custom_lowering_pass(new ReadWritten(std::move(written))); // the pipeline deletes it
+  }
+}
+
 void PipelineBuilder::declareInputs() {
   uint32_t number = 0;
   for (const Op* op : function_.body.ops) {
@@ -121,18 +143,27 @@ void PipelineBuilder::declareInputs() {
     if (isOverwritten[index]) {
       continue;
     }
-    Halide::ImageParam image(storageType(type.dtype), static_cast<int>(type.rank()), "in" + std::to_string(index));
-    Expr stride = 1;
-    for (size_t d = 0; d < type.rank(); ++d) {
-      const Dim& dim = type.dims[type.rank() - 1 - d];
-      image.dim(static_cast<int>(d)).set_bounds(0, extent(dim)).set_stride(stride);
-      stride = Halide::Internal::simplify(stride * extent(dim));
-    }
-    if (kernel_.unalignedInputs.empty() || !kernel_.unalignedInputs[index]) {
-      image.set_host_alignment(64);
-    }
-    images_.emplace(value, image);
+    bool aligned = kernel_.unalignedInputs.empty() || !kernel_.unalignedInputs[index];
+    images_.emplace(value, denseImage(type, "in" + std::to_string(index), aligned));
   }
+  for (uint32_t index : schedule_.reread) {
+    bool aligned = kernel_.unalignedReturns.empty() || !kernel_.unalignedReturns[index];
+    reread_.emplace(index, denseImage(function_.returns[index]->type, "written" + std::to_string(index), aligned));
+  }
+}
+
+Halide::ImageParam PipelineBuilder::denseImage(const TensorType& type, const std::string& name, bool aligned) {
+  Halide::ImageParam image(storageType(type.dtype), static_cast<int>(type.rank()), name);
+  Expr stride = 1;
+  for (size_t d = 0; d < type.rank(); ++d) {
+    const Dim& dim = type.dims[type.rank() - 1 - d];
+    image.dim(static_cast<int>(d)).set_bounds(0, extent(dim)).set_stride(stride);
+    stride = Halide::Internal::simplify(stride * extent(dim));
+  }
+  if (aligned) {
+    image.set_host_alignment(64);
+  }
+  return image;
 }
 
 void PipelineBuilder::bindOutput(Halide::OutputImageParam buffer, uint32_t index, bool withBounds) {

@@ -51,6 +51,7 @@ private:
 
   std::unordered_map<const graph::Value*, Halide::ImageParam> images_;
   std::unordered_map<const graph::Value*, uint32_t> inputNumber_;
+  std::map<uint32_t, Halide::ImageParam> reread_; ///< returns as inputs; Schedule::reread
   /// In-place inputs: the output stage that overwrites them and the element of its tuple.
   struct Overwritten {
     Halide::Func func;
@@ -68,7 +69,27 @@ private:
   Halide::Expr element(const graph::Value* v, const std::vector<Halide::Expr>& subscripts) override;
   Halide::Expr drawn(const graph::Expr& e, const Halide::Expr& lo, const Halide::Expr& hi) override;
 
+  /// What ops beside the others read: returns in the place of what would compute them.
+  class Written : public ValueSource {
+  public:
+    explicit Written(PipelineBuilder& builder) : builder_(builder) {}
+    Halide::Expr extent(const Dim& dim) override { return builder_.extent(dim); }
+    Halide::Expr element(const graph::Value* v, const std::vector<Halide::Expr>& subscripts) override;
+    Halide::Expr drawn(const graph::Expr& e, const Halide::Expr& lo, const Halide::Expr& hi) override {
+      return builder_.drawn(e, lo, hi);
+    }
+
+  private:
+    PipelineBuilder& builder_;
+  };
+  Written written_{*this};
+
   void declareInputs();
+  /// Returns that are read again are arguments twice; their loads are of the outputs' buffers.
+  void addReread(BuiltPipeline& built, std::vector<Halide::Func>& outputs,
+                 const std::vector<schedule::KernelArg>& outputArgs) const;
+  /// An input or a return, dense and aligned as the kernel says.
+  Halide::ImageParam denseImage(const TensorType& type, const std::string& name, bool aligned);
   void defineOp(uint32_t position);
   void defineReduction(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineWrittenOut(const graph::Op& op, const std::string& name);

@@ -48,6 +48,29 @@ Expr PipelineBuilder::element(const Value* v, const std::vector<Expr>& subscript
   return fromStorage(stage.func(args), v->type.dtype);
 }
 
+Expr PipelineBuilder::Written::element(const Value* v, const std::vector<Expr>& subscripts) {
+  const std::vector<Value*>& returns = builder_.function_.returns;
+  auto found = builder_.scheduleOf_.find(v->def);
+  if (found == builder_.scheduleOf_.end() || found->second->beside) {
+    return builder_.element(v, subscripts);
+  }
+  uint32_t index = static_cast<uint32_t>(std::ranges::find(returns, v) - returns.begin());
+  std::vector<Expr> args = innermostFirst(subscripts);
+  if (auto image = builder_.reread_.find(index); image != builder_.reread_.end()) {
+    return fromStorage(image->second(args), v->type.dtype);
+  }
+  for (uint32_t number = 0; number < builder_.schedule_.outputs.size(); ++number) {
+    std::vector<uint32_t> order = builder_.storeOrder(builder_.schedule_.outputs[number].returns);
+    auto place = std::ranges::find(order, index);
+    if (place != order.end()) {
+      const Func& func = builder_.stages_.at("out" + std::to_string(number)).func;
+      Expr stored = order.size() == 1 ? Expr(func(args)) : Expr(func(args)[static_cast<int>(place - order.begin())]);
+      return fromStorage(stored, v->type.dtype);
+    }
+  }
+  return builder_.element(v, subscripts);
+}
+
 int PipelineBuilder::joinedElement(const schedule::OpSchedule& how) const {
   if (!how.joinedWith) {
     return 0;
@@ -104,7 +127,8 @@ ExprLowering PipelineBuilder::lowering(const Op& op, std::vector<Expr> point) {
   if (values != stages_.end()) {
     ready = fromStorage(values->second.func(point.at(0)), op.body->dtype);
   }
-  ExprLowering bodies(*this, op, function_.symbols, std::move(point));
+  ExprLowering bodies(how.beside ? static_cast<ValueSource&>(written_) : *this, op, function_.symbols,
+                      std::move(point));
   if (ready.defined()) {
     bodies.replace(op.body, ready);
   }
