@@ -277,6 +277,9 @@ private:
         }
       }
     }
+    for (uint32_t d = 0; d < rank() && !best; ++d) { // nothing slides
+      best = d != shape_.column && op_.dims[d].extent.isStatic() && extent(d) > 1 ? std::optional(d) : std::nullopt;
+    }
     return best;
   }
 

@@ -1,6 +1,6 @@
 // Sums over windows: an operand is read at a sum of a result's index and a reduced one, as in x[n, 2*i + u - 1, c].
-// Convolutions of any rank, stride, dilation and grouping, and their gradients, seen by their structure alone. And what is
-// summed in the same way: long sums of products for a small result.
+// Convolutions of any rank, stride, dilation and grouping, and their gradients, seen by their structure alone. And what
+// is made in the same way: long sums of products for a small result, products whose rows are in several dims.
 //
 // Every plan gives the right result; they differ in time alone. chooseSchedule takes the one that the model finds
 // fastest.
@@ -65,11 +65,11 @@ std::string print(const WindowPlan& plan);
 /// Some operand is read at a sum of an index of the result and a reduced one, or at every second, third, … place.
 bool readsWindow(const graph::Op& op);
 
-/// Sums without windows that are made in blocks: those for which it pays, or all that have the form.
+/// Sums without windows: those for which it pays, or all that have one of the forms.
 enum class LongSums : uint8_t { Worthwhile, All };
 
-/// Nothing if the kernel is not one sum over windows, or a long sum without them, whose users all see it at their own
-/// point.
+/// Nothing if the kernel is not one sum over windows, or one without them that is made in the same way, whose users all
+/// see it at their own point.
 std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine,
                                        LongSums longSums = LongSums::Worthwhile);
 

@@ -180,6 +180,9 @@ private:
     plan.cycles = count * (tileCycles + tileStart + accumulators * (1 + shape_.epilogue) / fmasPerCycle);
     int64_t wide = plan.vectors * shape_.lanes;
     bool ragged = columns % wide != 0;
+    if (ragged && shape_.unmasked && columns % shape_.lanes == 0 && plan.vectors > 1) {
+      return; // a condition for each vector
+    }
     for (const WindowOperand& operand : shape_.operands) {
       bool own = operand.uses[shape_.column] && !operand.halo;
       bool reused = count * terms * static_cast<double>(wide) >= worthPacking * operand.elements && wide < columns &&

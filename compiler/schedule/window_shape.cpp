@@ -48,10 +48,11 @@ public:
     }
     orderReduced();
     bool windows = std::ranges::any_of(shape_.operands, [](const WindowOperand& o) { return o.window != nullptr; });
-    if (!windows && !isLongSum()) {
+    bool longSum = !windows && isLongSum();
+    if (!windows && !longSum && !isMadeByPlaces()) {
       return std::nullopt;
     }
-    shape_.blocks = !windows || isSmallBesideTerms();
+    shape_.blocks = windows ? isSmallBesideTerms() : longSum;
     describeEpilogue();
     return shape_;
   }
@@ -63,6 +64,24 @@ private:
   bool strided_ = false; // nothing slides, but places are left out
   const Op* op_ = nullptr;
   WindowShape shape_;
+
+  /// No windows either, but a product whose rows are in several dims (what reads it, or what it reads, takes them
+  /// apart), and larger than the second cache: the column operand stays there for a whole block of them.
+  bool isMadeByPlaces() const {
+    uint32_t rows = 0;
+    for (uint32_t d = 0; d < rank(); ++d) {
+      bool row = d != shape_.column && analysis_.extentOf(*op_, d) > 1;
+      bool own = std::ranges::none_of(shape_.operands, [&](const WindowOperand& operand) {
+        return operand.uses[shape_.column] && operand.uses[d];
+      });
+      if (row && !own) {
+        return false;
+      }
+      rows += row ? 1 : 0;
+    }
+    double result = static_cast<double>(shape_.bytes) * analysis_.elements(*op_->results[0]);
+    return rows >= 2 && (longSums_ == LongSums::All || result > static_cast<double>(machine_.l2Bytes));
+  }
 
   /// Windows have fewer places in the result than in the sum: the gradient of weights. So the result is small beside
   /// what is read, and each element has a long sum.

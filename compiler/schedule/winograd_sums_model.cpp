@@ -100,7 +100,8 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
              block * static_cast<double>(down * plan.items * 2) <= room) {
         plan.items *= 2;
       }
-      // Sums that the second cache does not hold are added to as rarely as possible, whatever the groups need.
+      // Sums that are much larger than the second cache are added to more rarely, by groups that it does not hold
+      // either: each element of those is written, read and fetched again on the way.
       for (bool more = true; more;) {
         double groups = std::ceil(static_cast<double>(items) / static_cast<double>(plan.items)) *
                         std::ceil(static_cast<double>(down) / static_cast<double>(plan.rows));
@@ -111,11 +112,11 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
         double moved = groups * 2 * winogradFarLines(sums * 4, machine),
                group = block * static_cast<double>(plan.rows * plan.items);
         plan.cycles = std::max(products, moved) + 0.3 * std::min(products, moved) +
-                      (group > room ? groups * 2 * winogradFarLines(group, machine) : 0) +
+                      (group > room ? groups * 6 * winogradFarLines(group, machine) : 0) +
                       all * 60 * transformStep * static_cast<double>(channels + columns) / lanes +
                       static_cast<double>(reductionPieces) * sums / lanes * 2;
         plans.push_back(plan);
-        more = sums * 4 > room && (plan.rows < down || plan.items * 4 <= items);
+        more = sums * 4 > 2 * room && (plan.rows < down || plan.items * 4 <= items);
         (plan.rows < down ? plan.rows : plan.items) *= 2;
         plan.rows = std::min(plan.rows, down);
       }

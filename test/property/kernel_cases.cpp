@@ -658,6 +658,36 @@ KernelCase stridedProducts(Random& random) {
   return result;
 }
 
+/// A product for places of images, added to every second place of another one's: the gradient of what a product with
+/// and one without a stride read.
+KernelCase productsByPlaces(Random& random) {
+  static constexpr std::array sizes = {"2", "3", "8", "12", "16", "20", "33", "64"};
+  int most = pick(random, 1, 6), rank = pick(random, 1, 2);
+  std::string n = chance(random, 60) ? "N" : number(most), c = oneOf(random, sizes), o = oneOf(random, sizes);
+  Text text(most);
+  std::string data = n, half = n, place = "n", halfPlace = "n", places = "n:" + n, even;
+  for (int d = 0; d < rank; ++d) {
+    std::string i(1, "ij"[d]);
+    int out = pick(random, 2, 15);
+    data += ", " + number(out);
+    half += ", " + number((out + 1) / 2);
+    place += ", " + i;
+    halfPlace += ", " + i + "/2";
+    places += ", " + i + ":" + number(out);
+    std::string here = "eq(mod(" + i + ", 2), 0)";
+    even = even.empty() ? here : "and(" + even + ", " + here + ")";
+  }
+  bool turned = chance(random, 50);
+  std::string x = text.input("f32[" + data + ", " + c + "]"),
+              w = text.input("f32[" + (turned ? o + ", " + c : c + ", " + o) + "]"),
+              z = text.input("f32[" + half + ", " + o + "]"), dims = places + ", o:" + o;
+  std::string y = text.op("comp [" + dims + "] add [c:" + c + "] : f32 { mul(" + x + "[" + place + ", c], " + w +
+                          (turned ? "[o, c]" : "[c, o]") + ") }");
+  y = text.op("comp [" + dims + "] : f32 { add(" + y + "[" + place + ", o], select(" + even + ", " + z + "[" +
+              halfPlace + ", o], 0.0)) }");
+  return {"products by places", text.done({y}), {}, {}};
+}
+
 /// A sum of more terms than a block has for each element of a small result, often with the update: the gradient of
 /// weights that are applied to many places.
 KernelCase longSums(Random& random) {
@@ -948,11 +978,11 @@ KernelCase sumsBeside(Random& random) {
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {8, product},          {8, update},          {11, rowsOfSoftmax},  {9, elementwise}, {11, reductions},
+      {8, product},          {7, update},          {11, rowsOfSoftmax},  {9, elementwise}, {11, reductions},
       {6, gatherAndScatter}, {4, accuracy},        {6, convolution},     {8, windows},     {3, windowsOfThree},
       {2, weightsOfThree},   {2, shortReductions}, {2, groups},          {4, draws},       {3, views},
       {4, columnSums},       {2, rowByRow},        {2, stridedProducts}, {2, blocks},      {1, longSums},
-      {2, sumsBeside}};
+      {2, sumsBeside},       {1, productsByPlaces}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;
