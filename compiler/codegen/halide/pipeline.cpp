@@ -35,13 +35,22 @@ PipelineBuilder::PipelineBuilder(const schedule::Kernel& kernel, const schedule:
 BuiltPipeline PipelineBuilder::build() {
   BuiltPipeline built;
   declareInputs();
-  for (uint32_t position = 0; position < function_.body.ops.size(); ++position) {
-    defineOp(position);
-  }
+  auto defineOps = [&](bool beside) {
+    for (uint32_t position = 0; position < function_.body.ops.size(); ++position) {
+      auto how = scheduleOf_.find(function_.body.ops[position]);
+      if ((how != scheduleOf_.end() && how->second->beside) == beside) {
+        defineOp(position);
+      }
+    }
+  };
+  defineOps(false);
   std::vector<Func> outputs;
   std::vector<bool> written(function_.returns.size());
   std::vector<KernelArg> outputArgs;
   for (uint32_t number = 0; number < schedule_.outputs.size(); ++number) {
+    if (number + 1 == schedule_.outputs.size()) { // what is beside the others reads them
+      defineOps(true);
+    }
     defineOutput(number, built);
     outputs.push_back(stages_.at("out" + std::to_string(number)).func);
     for (uint32_t index : storeOrder(schedule_.outputs[number].returns)) {
