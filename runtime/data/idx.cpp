@@ -18,14 +18,17 @@ bool isGzip(const uint8_t* file, uint64_t size) { return size >= 2 && file[0] ==
 enum class Gunzip { Complete, Longer, Truncated, Damaged };
 
 /// Decompresses at most `most` bytes. The output grows with what is really there, so a header that promises terabytes
-/// costs nothing. Several gzip members in a row count as one file.
+/// costs nothing; it never moves, because room for all that so many compressed bytes can hold is only addresses until
+/// it is written. Several gzip members in a row count as one file.
 Gunzip gunzip(const uint8_t* file, uint64_t size, uint64_t most, std::vector<uint8_t>& out) {
-  constexpr uint64_t chunk = 1 << 20;
+  constexpr uint64_t chunk = 1 << 18;   // cleared first, then written while it is in the cache
+  constexpr uint64_t mostOfByte = 1032; // what a byte of deflate can stand for
   z_stream stream{};
   if (inflateInit2(&stream, 15 + 16) != Z_OK) {
     return Gunzip::Damaged;
   }
   out.clear();
+  out.reserve(std::min(most, size * mostOfByte));
   uint64_t used = 0;
   uint64_t produced = 0;
   Gunzip result = Gunzip::Truncated;
@@ -35,7 +38,7 @@ Gunzip gunzip(const uint8_t* file, uint64_t size, uint64_t most, std::vector<uin
       break;
     }
     if (produced == out.size()) {
-      out.resize(std::min(most, std::max(2 * produced, chunk)));
+      out.resize(std::min(most, produced + chunk));
     }
     if (stream.avail_in == 0) {
       stream.next_in = const_cast<Bytef*>(file + used); // zlib does not write here
