@@ -1,6 +1,6 @@
 // Initial values of any size and scale are made by one kernel.
 //
-//   %w = comp [i:400, j:120] { mul(0.07, normal(site 5; 120*i + j, 0)) }       func @k_9f… helper [s0 <= 65536] {
+//   %w = comp [i:400, j:120] { mul(0.07, normal(site 5; 120*i + j, 0)) }       func @k_9f… helper [s0 <= 131072] {
 //                                                                                %0 = input "0" : f32[]
 //   group { %c = comp [] { 0.07 } }                                       →      %1 = comp [i0:s0] {
 //   group { %w = comp [i:400, j:120] { mul(%c[], normal(…)) } }                    mul(%0[], normal(site 0; i0, 0)) }
