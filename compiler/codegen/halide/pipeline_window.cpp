@@ -19,6 +19,16 @@ namespace {
 std::string subscriptLoop(size_t position) { return "s" + std::to_string(position); }
 std::string outerLoop(size_t position) { return "q" + std::to_string(position); }
 
+/// Whether the places of a halo along a subscript that is an index of its own may lie past the end of the tensor.
+bool mayPassEnd(const schedule::Halo& halo, size_t subscript, const Dim& extent) {
+  if (halo.bounds[subscript]) {
+    auto [from, count] = *halo.bounds[subscript];
+    return !extent.isStatic() || from + count > extent.constant();
+  }
+  auto tile = std::ranges::find(halo.stage.tile, subscriptLoop(subscript), &std::pair<std::string, int64_t>::first);
+  return tile != halo.stage.tile.end() && !(extent.isStatic() && extent.constant() % tile->second == 0);
+}
+
 } // namespace
 
 void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const std::string& name) {
@@ -32,10 +42,8 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
     vars.emplace_back(subscriptLoop(d));
     Expr size = extent(type.dims[d]);
     if (subscript->kind == ExprKind::Index || subscript->kind == ExprKind::Const) {
-      bool whole = halo.bounds[d] && type.dims[d].isStatic() &&
-                   halo.bounds[d]->first + halo.bounds[d]->second <= type.dims[d].constant();
-      // Columns are there for whole tiles; those past the end repeat the last one.
-      bool past = halo.beyond || (halo.bounds[d] && !whole);
+      // Columns and rows of blocks are there for whole tiles; those past the end repeat the last one.
+      bool past = halo.beyond || mayPassEnd(halo, d, type.dims[d]);
       places.push_back(past ? Halide::clamp(Expr(vars.back()), 0, size - 1) : Expr(vars.back()));
       if (subscript->kind == ExprKind::Index) {
         indices[subscript->index] = places.back();
