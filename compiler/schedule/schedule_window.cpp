@@ -373,9 +373,6 @@ private:
         vector = count > 1 ? d : vector;
       } else {
         halo.bounds.emplace_back(std::nullopt);
-        // The last tile, or block, along a dim that stands in a subscript of its own may have points past the end.
-        halo.beyond |=
-            subscript->kind == ExprKind::Index && subscript->index < rank() && extent(subscript->index) % count != 0;
         if (count > 1) {
           halo.stage.tile.emplace_back("s" + std::to_string(d), count);
         }
