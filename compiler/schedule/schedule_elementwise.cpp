@@ -40,6 +40,9 @@ Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std
   if (work >= parallelWork) {
     int64_t size = taskSize(machine, analysis.maxOf(dims[*outermost]));
     if (*outermost == *vector) {
+      // The last piece runs to its end, without storing: of few elements most would be that.
+      constexpr int64_t mostOfAnySize = 1 << 14;
+      size = dims[*outermost].isStatic() ? size : std::min(size, mostOfAnySize);
       size = (size + lanes - 1) / lanes * lanes;
       vectorLoop = name(*vector) + "_piece";
       nest.splits.push_back({name(*outermost), "task", vectorLoop, size, Tail::Guard});

@@ -147,8 +147,8 @@ std::optional<uint32_t> makeAnySize(Function& kernel) {
   generator->body = graph::rewrite(pool, generator->body, [&](ExprRef e, const std::vector<ExprRef>&) -> ExprRef {
     return isPlace(*generator, e) ? pool.index(0) : nullptr;
   });
-  // Few classes of sizes: kernels for few elements are compiled in another way.
-  int64_t most = elements <= 1U << 17 ? 1 << 17 : elements <= 1U << 24 ? 1 << 24 : std::numeric_limits<int32_t>::max();
+  // Two classes of sizes: kernels for few elements are compiled in another way.
+  int64_t most = elements <= 1U << 17 ? 1 << 17 : std::numeric_limits<int32_t>::max();
   kernel.symbols.push_back({"s0", most});
   generator->dims = {{"i0", Dim::symbol(0)}};
   generator->results[0]->type.dims = {Dim::symbol(0)};
