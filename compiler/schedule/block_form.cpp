@@ -66,7 +66,7 @@ private:
       while (rows < dims && isIndex(e->args[rows], rows)) {
         ++rows;
       }
-      form_.rows = rows > 0 && rows < dims && isAt(op, e, rows, dims, reduced) ? rows : 0;
+      form_.rows = rows > 0 && rows < dims && isAt(e, rows, dims, reduced) ? rows : 0;
     });
     if (form_.rows == 0) {
       return false;
@@ -84,7 +84,7 @@ private:
   }
 
   /// The subscripts are those of a wide value at the point of a sum.
-  static bool isAt(const Op&, ExprRef access, size_t rows, size_t dims, size_t reduced) {
+  static bool isAt(ExprRef access, size_t rows, size_t dims, size_t reduced) {
     bool at = true;
     for (size_t s = 0; s < access->args.size(); ++s) {
       at &= isIndex(access->args[s], s < rows ? s : s < rows + reduced ? dims + s - rows : s - reduced);
@@ -163,6 +163,10 @@ private:
 };
 
 } // namespace
+
+bool sameExtents(const std::vector<graph::IndexVar>& a, const std::vector<graph::IndexVar>& b) {
+  return std::ranges::equal(a, b, {}, &graph::IndexVar::extent, &graph::IndexVar::extent);
+}
 
 std::optional<BlockForm> blockForm(const Analysis& analysis, const Machine& machine) {
   return BlockFinder(analysis, machine).run();

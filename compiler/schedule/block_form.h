@@ -21,6 +21,9 @@ struct BlockForm {
   std::vector<Dim> wideDims, smallDims;
 };
 
+/// Indices with the same extents, one by one.
+bool sameExtents(const std::vector<graph::IndexVar>& a, const std::vector<graph::IndexVar>& b);
+
 /// The form of a kernel, if it has it: comps only; at least one sum; columns that vectors can run along; blocks that
 /// fit into the second cache, and so many that two passes over all of them would not stay in it.
 std::optional<BlockForm> blockForm(const Analysis& analysis, const Machine& machine);

@@ -6,6 +6,7 @@
 //     its sums, reading it where it has been written    schedule_blocks.cpp
 //
 // Where the output's outer loops are not over images, the sums follow as loops of their own.
+#include "compiler/schedule/block_form.h"
 #include "compiler/schedule/templates.h"
 
 #include <algorithm>
@@ -88,13 +89,11 @@ private:
   }
 
   bool fits(const Op& op) const {
-    auto same = [](const std::vector<graph::IndexVar>& a, const std::vector<graph::IndexVar>& b) {
-      return std::ranges::equal(a, b, {}, &graph::IndexVar::extent, &graph::IndexVar::extent);
-    };
     bool arg = op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin;
     bool fixed = std::ranges::all_of(op.reduced, [](const graph::IndexVar& var) { return var.extent.isStatic(); });
-    return op.kind == OpKind::Comp && !arg && fixed && op.dims.back().extent.isStatic() && same(op.dims, sum().dims) &&
-           (op.reduction == Reduction::None || same(op.reduced, sum().reduced)) &&
+    return op.kind == OpKind::Comp && !arg && fixed && op.dims.back().extent.isStatic() &&
+           sameExtents(op.dims, sum().dims) &&
+           (op.reduction == Reduction::None || sameExtents(op.reduced, sum().reduced)) &&
            std::ranges::all_of(op.operands, [&](const Value* v) { return isReadable(op, v); });
   }
 

@@ -1,6 +1,7 @@
 #include "compiler/transform/fuse_rules.h"
 
 #include "compiler/schedule/analysis.h"
+#include "compiler/schedule/block_form.h"
 
 #include <algorithm>
 
@@ -80,14 +81,11 @@ bool sumsBlocks(const Op& consumer, const Value* v) {
 }
 
 bool fitsBlocks(const Op& sum, const Op& op) {
-  auto same = [](const std::vector<graph::IndexVar>& a, const std::vector<graph::IndexVar>& b) {
-    return std::ranges::equal(a, b, {}, &graph::IndexVar::extent, &graph::IndexVar::extent);
-  };
   if (op.kind != OpKind::Comp) {
     return false;
   }
-  if (same(op.dims, sum.dims)) {
-    return op.reduction == Reduction::None || same(op.reduced, sum.reduced);
+  if (schedule::sameExtents(op.dims, sum.dims)) {
+    return op.reduction == Reduction::None || schedule::sameExtents(op.reduced, sum.reduced);
   }
   size_t reduced = sum.reduced.size();
   if (op.reduction != Reduction::None || op.dims.size() != sum.dims.size() + reduced) {
@@ -96,7 +94,7 @@ bool fitsBlocks(const Op& sum, const Op& op) {
   for (size_t rows = 1; rows < sum.dims.size(); ++rows) {
     std::vector<graph::IndexVar> wide = sum.dims;
     wide.insert(wide.begin() + static_cast<std::ptrdiff_t>(rows), sum.reduced.begin(), sum.reduced.end());
-    if (same(op.dims, wide)) {
+    if (schedule::sameExtents(op.dims, wide)) {
       return true;
     }
   }
