@@ -9,9 +9,10 @@ import time
 import jax
 import jax.numpy as jnp
 
-from measure import measure, report, since_start
+from measure import measure, peak_megabytes, report, since_start
 
 folder, variant, seconds = sys.argv[1], sys.argv[2], float(sys.argv[4])
+imported = peak_megabytes()
 step, state, data = runpy.run_path(str(pathlib.Path(folder) / "jax_step.py"))["make"](jax, jnp)
 LOOP_SECONDS = 0.05  # of one call of the variant loop
 
@@ -38,4 +39,4 @@ def advance():
     return state
 
 
-report(jax.__version__, first, measure(advance, seconds, jax.block_until_ready, steps) if seconds > 0 else None)
+report(jax.__version__, imported, first, measure(advance, seconds, jax.block_until_ready, steps) if seconds > 0 else None)

@@ -16,11 +16,12 @@ import tables
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 OUT = ROOT / "build/bench"
 VARIANTS = [("torch", "eager"), ("torch", "compiled"), ("torch", "one-graph"), ("jax", "jit"), ("jax", "loop"),
-            ("dnnc", "step")]
-KINDS = ["steps", "products", "cold", "mnist"]
+            ("dnnc", "step"), ("dnnc", "strict")]
+KINDS = ["steps", "products", "cold", "memory", "mnist"]
 PRODUCTS = [(512, 512, 512), (64, 1024, 1024), (32, 256, 784), (128, 512, 784), (2048, 2048, 2048), (128, 10, 784),
             (37, 100, 785)]  # rows, columns, terms of a sum
-COLD_VARIANTS = [("dnnc", "no cache"), ("jax", "jit"), ("dnnc", "cache"), ("torch", "eager"), ("dnnc", "executable")]
+COLD_VARIANTS = [("dnnc", "no cache"), ("jax", "jit"), ("dnnc", "cache"), ("torch", "eager"), ("dnnc", "executable"),
+                 ("torch", "compiled")]
 
 
 def parse_arguments():
@@ -111,10 +112,10 @@ class Dnnc:
         self.version = run([self.bin / "dnnc", "--version"], os.environ).split()[-1]
         self.cache = OUT / "kernels"
 
-    def step(self, workload, threads):
+    def step(self, workload, threads, variant):
         model = ROOT / "bench/workloads" / workload / "model.dnn"
-        report = json.loads(run(pinned(threads) + [self.bin / "dnnc", "time", model, "--json", "--threads", str(threads),
-                                                   "--cache-dir", self.cache], os.environ))
+        command = [self.bin / "dnnc", "time", model, "--json", "--threads", str(threads), "--cache-dir", self.cache]
+        report = json.loads(run(pinned(threads) + command + (["--strict"] if variant == "strict" else []), os.environ))
         step = report["step"]
         return {"version": self.version, "min_us": step["min_us"], "median_us": step["median_us"],
                 "bound_us": step["bound_us"], "samples": report["steps"]}
@@ -141,6 +142,12 @@ class Dnnc:
             run([self.bin / "launch", file.name, *command], os.environ, cwd)
             report = json.loads(pathlib.Path(file.name).read_text())
         return {"version": self.version, "first_step_s": report["wall_s"], "peak_mb": report["peak_kb"] / 1024}
+
+    def plan(self, workload, threads):
+        """What the compiler says that an executable needs."""
+        text = run([self.bin / "dnnc", "summary", ROOT / "bench/workloads" / workload / "model.dnn", "--threads", str(threads)],
+                   os.environ)
+        return {"predicted_mb": int(re.search(r"executable needs about ([0-9,]+)", text).group(1).replace(",", "")) / 2**20}
 
     def first_step(self, workload, variant, threads):
         """The whole process, from its start to its end, with one step in it."""
@@ -174,16 +181,21 @@ def best_of(reports):
     return best
 
 
+def described(workload):
+    return json.loads((ROOT / "bench/workloads" / workload / "workload.json").read_text())
+
+
 def measure_steps(options, results, dnnc):
     for workload in options.workloads:
+        variants = [v for v in VARIANTS if v != ("dnnc", "strict") or "strict_target" in described(workload)]
         for threads in options.threads:
             measure_limits(threads, results, dnnc)
             reports = {}
             for _ in range(options.rounds):
-                for framework, variant in VARIANTS:
+                for framework, variant in variants:
                     if framework in options.frameworks or f"{framework}/{variant}" in options.frameworks:
                         say(f"{workload}, {threads} threads: {framework} {variant}")
-                        report = (dnnc.step(workload, threads) if framework == "dnnc" else
+                        report = (dnnc.step(workload, threads, variant) if framework == "dnnc" else
                                   peer(framework, variant, workload, threads, options.seconds))
                         reports.setdefault((framework, variant), []).append(report)
             for (framework, variant), found in reports.items():
@@ -216,27 +228,44 @@ def measure_products(options, results, dnnc):
                 results.put("products", key, speed)
 
 
+def first_step(workload, framework, variant, threads, dnnc):
+    """A process of its own, which finds nothing that an earlier one compiled, if the variant does not say otherwise."""
+    if framework == "dnnc":
+        return dnnc.first_step(workload, variant, threads)
+    env = environment(framework, threads)
+    with tempfile.TemporaryDirectory() as folder:
+        return peer(framework, variant, workload, threads, 0, dict(env, TORCHINDUCTOR_CACHE_DIR=folder))
+
+
 def measure_cold(options, results, dnnc):
     """From the start of a process to the end of the first step, with every thread."""
     threads = max(options.threads)
-    workload = "mlp-b64" if "mlp-b64" in options.workloads else options.workloads[0]
-    reports = {}
-    for round_ in range(options.rounds):
-        for framework, variant in COLD_VARIANTS + ([("torch", "compiled")] if round_ == 0 else []):
-            if framework not in options.frameworks:
-                continue
-            say(f"{workload}, first step: {framework} {variant}")
-            if framework == "dnnc":
-                report = dnnc.first_step(workload, variant, threads)
-            else:
-                with tempfile.TemporaryDirectory() as folder: # nothing that an earlier process compiled
-                    env = dict(os.environ, BENCH_START=str(time.monotonic()), TORCHINDUCTOR_CACHE_DIR=folder)
-                    report = peer(framework, variant, workload, threads, 0, env)
-            reports.setdefault(f"{framework}/{variant}", []).append(report)
-    for variant, found in reports.items():
-        best = min(found, key=lambda r: r["first_step_s"])
-        best["peak_mb"] = min(r["peak_mb"] for r in found)
-        results.put("cold", f"{workload}/{variant}", best)
+    for workload in (w for w in options.workloads if "cold_target" in described(w)):
+        reports = {}
+        for round_ in range(options.rounds):
+            for framework, variant in COLD_VARIANTS:
+                chosen = framework in options.frameworks or f"{framework}/{variant}" in options.frameworks
+                if chosen and (round_ == 0 or variant != "compiled"):
+                    say(f"{workload}, first step: {framework} {variant}")
+                    report = first_step(workload, framework, variant, threads, dnnc)
+                    reports.setdefault(f"{framework}/{variant}", []).append(report)
+        for variant, found in reports.items():
+            best = min(found, key=lambda r: r["first_step_s"])
+            best["peak_mb"] = min(r["peak_mb"] for r in found)
+            results.put("cold", f"{workload}/{variant}", best)
+
+
+def measure_memory(options, results, dnnc):
+    """The largest resident sets of a process that takes one step, beside what the compiler predicts and what an import takes."""
+    threads = max(options.threads)
+    for workload in options.workloads:
+        for framework, variant in (("torch", "eager"), ("dnnc", "executable")):
+            if framework in options.frameworks:
+                say(f"{workload}, memory: {framework} {variant}")
+                report = first_step(workload, framework, variant, threads, dnnc)
+                if framework == "dnnc":
+                    report.update(dnnc.plan(workload, threads))
+                results.put("memory", f"{workload}/{framework}", report)
 
 
 def measure_mnist(options, results, dnnc):
@@ -282,6 +311,8 @@ def main():
         measure_products(options, results, dnnc)
     if "cold" in options.only:
         measure_cold(options, results, dnnc)
+    if "memory" in options.only:
+        measure_memory(options, results, dnnc)
     if "mnist" in options.only:
         measure_mnist(options, results, dnnc)
     text = tables.render(results.all, ROOT / "bench/workloads")

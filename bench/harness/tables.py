@@ -35,30 +35,33 @@ def bound(workload, limits):
     return byte_time, f"{speed:.0f} GB/s, {level['name']}"
 
 
+def step_row(title, peers, ours, wanted, least):
+    """`peers` and `ours` are what was measured, None where nothing was; `least` is the bound and its reason."""
+    row = [title] + [f"{microseconds(c['min_us'])} ({microseconds(c['median_us'])})" if c else "" for c in [*peers.values(), ours]]
+    times = [c["min_us"] for c in peers.values() if c]
+    row.append(f"{ours['min_us'] / min(times):.2f}" if ours and times else "")
+    row.append(f"≤ {wanted:.2f}" if wanted else "")
+    return row + [f"{microseconds(least[0])} ({least[1]})", f"{least[0] / ours['min_us']:.0%}" if ours else ""]
+
+
 def steps(results, folder):
     """One table a number of threads."""
     text = []
     for threads, limits in sorted(results.get("limits", {}).items()):
         measured = {tuple(key.split("/", 2)): value for key, value in results.get("steps", {}).items()
                     if key.split("/")[1] == threads}
-        variants = ["torch/eager", "torch/compiled", "torch/one-graph", "jax/jit", "jax/loop", "dnnc/step"]
+        variants = ["torch/eager", "torch/compiled", "torch/one-graph", "jax/jit", "jax/loop"]
         rows = []
         for name, workload in workloads(folder):
-            cells = {v: measured.get((name, threads, v)) for v in variants}
-            if not any(cells.values()):
-                continue
-            least, why = bound(workload, limits)
-            row = [workload["title"]]
-            row += [f"{microseconds(c['min_us'])} ({microseconds(c['median_us'])})" if c else "" for c in cells.values()]
-            ours, peers = cells["dnnc/step"], [c["min_us"] for v, c in cells.items() if c and v != "dnnc/step"]
-            wanted = workload.get("target", {}).get(threads)
-            row.append(f"{ours['min_us'] / min(peers):.2f}" if ours and peers else "")
-            row.append(f"≤ {wanted:.2f}" if wanted else "")
-            row += [f"{microseconds(least)} ({why})", f"{least / ours['min_us']:.0%}" if ours else ""]
-            rows.append(row)
+            peers = {v: measured.get((name, threads, v)) for v in variants}
+            ways = [("dnnc/step", workload["title"], "target"), ("dnnc/strict", workload["title"] + ", `--strict`", "strict_target")]
+            for way, title, target in ways:
+                ours = measured.get((name, threads, way))
+                if ours or (way == "dnnc/step" and any(peers.values())):
+                    rows.append(step_row(title, peers, ours, workload.get(target, {}).get(threads), bound(workload, limits)))
         if not rows:
             continue
-        head = ["step, µs: min (median)"] + [NAMES[v] for v in variants] + ["ratio to the best peer", "target", "bound", "of it"]
+        head = ["step, µs: min (median)"] + [NAMES[v] for v in variants] + ["dnnc", "ratio to the best peer", "target", "bound", "of it"]
         text.append(f"{threads} thread{'s' if threads != '1' else ''}:\n\n" + table(head, rows))
     return "\n\n".join(text) or "Not measured yet."
 
@@ -77,18 +80,37 @@ def machine(results):
     return text + table(["threads", "GFLOP/s"] + [f"GB/s {n}: read / update / write / triad" for n in names], rows)
 
 
-def cold(results):
+def cold(results, folder):
+    """One table a workload."""
+    text = []
+    for name, workload in workloads(folder):
+        found = {key.split("/", 1)[1]: value for key, value in results.get("cold", {}).items() if key.split("/")[0] == name}
+        rows = []
+        for variant in ("dnnc/no cache", "dnnc/cache", "dnnc/executable", "jax/jit", "torch/eager", "torch/compiled"):
+            if variant in found:
+                mine = found[variant]
+                rows.append([NAMES[variant], f"{mine['first_step_s']:.3f}"] +
+                            [f"{mine['first_step_s'] / found[v]['first_step_s']:.3f}" if v in found else ""
+                             for v in ("jax/jit", "torch/compiled")] + [f"{mine['peak_mb']:.0f}"])
+        if rows:
+            head = [workload["title"], "first step done, s", "÷ JAX jit", "÷ PyTorch compiled", "peak memory, MB"]
+            wanted = ", ".join(f"≤ {limit} of {NAMES[peer]}" for peer, limit in workload["cold_target"].items())
+            text.append(table(head, rows) + f"\n\nTarget without a cache: {wanted}.")
+    return "\n\n".join(text) or "Not measured yet."
+
+
+def memory(results, folder):
+    """Largest resident sets. What PyTorch's import takes is none of its tensors."""
     rows = []
-    found = {key.split("/", 1)[1]: value for key, value in results.get("cold", {}).items()}
-    for variant in ("dnnc/no cache", "dnnc/cache", "dnnc/executable", "jax/jit", "torch/eager", "torch/compiled"):
-        if variant in found:
-            mine = found[variant]
-            rows.append([NAMES[variant], f"{mine['first_step_s']:.3f}"] +
-                        [f"{mine['first_step_s'] / found[v]['first_step_s']:.3f}" if v in found else ""
-                         for v in ("jax/jit", "torch/compiled")] + [f"{mine['peak_mb']:.0f}"])
-    if not rows:
-        return "Not measured yet."
-    return table(["whole process", "first step done, s", "÷ JAX jit", "÷ PyTorch compiled", "peak memory, MB"], rows)
+    for name, workload in workloads(folder):
+        torch, ours = (results.get("memory", {}).get(f"{name}/{framework}") for framework in ("torch", "dnnc"))
+        if torch or ours:
+            row = [workload["title"]]
+            row += [f"{torch['peak_mb']:.1f}", f"{torch['peak_mb'] - torch['imported_mb']:.1f}"] if torch else ["", ""]
+            row += [f"{ours['predicted_mb']:.1f}", f"{ours['peak_mb']:.1f}"] if ours else ["", ""]
+            rows.append(row)
+    head = ["MB", "PyTorch eager", "of it after the import", "dnnc predicts", "executable of `dnnc build`"]
+    return table(head, rows) if rows else "Not measured yet."
 
 
 def products(results):
@@ -126,7 +148,8 @@ def mnist(results):
 def render(results, folder):
     """Text by the name of its table."""
     return {"machine": machine(results), "steps": steps(results, folder),
-            "products": products(results), "cold": cold(results), "mnist": mnist(results)}
+            "products": products(results), "cold": cold(results, folder), "memory": memory(results, folder),
+            "mnist": mnist(results)}
 
 
 def write(page, texts):

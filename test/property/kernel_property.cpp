@@ -253,9 +253,9 @@ std::string check(Job& job, const LoadedKernels& library) {
   return {};
 }
 
-bool isOf(const std::string& family, uint64_t seed) {
+bool isOf(const std::set<std::string>& families, uint64_t seed) {
   std::mt19937_64 random(seed);
-  return randomKernel(random).family == family;
+  return families.contains(randomKernel(random).family);
 }
 
 /// Prints the assembly of every function of a file by the model's plan and by the best of each other kind.
@@ -287,7 +287,8 @@ int printAssembly(const std::string& path, const schedule::Machine& machine) {
 
 int mainProgram(int argc, char** argv) {
   uint64_t count = 300, seed = 1;
-  std::string target = "host", family, assembly;
+  std::string target = "host", assembly;
+  std::set<std::string> wanted;
   bool verbose = false, execute = true;
   for (int i = 1; i < argc; ++i) {
     std::string flag = argv[i];
@@ -304,9 +305,9 @@ int mainProgram(int argc, char** argv) {
     } else if (i + 1 < argc && flag == "--target") {
       target = argv[++i];
     } else if (i + 1 < argc && flag == "--family") {
-      family = argv[++i]; // seeds that make other kernels are passed over
+      wanted.insert(argv[++i]); // seeds that make other kernels are passed over
     } else {
-      std::fprintf(stderr, "usage: kernel_property [--count N] [--seed S] [--family NAME] [--target T] "
+      std::fprintf(stderr, "usage: kernel_property [--count N] [--seed S] [--family NAME]... [--target T] "
                            "[--compile-only] [--verbose]\n");
       return 2;
     }
@@ -324,16 +325,18 @@ int mainProgram(int argc, char** argv) {
   }
   std::set<std::string> known;
   constexpr uint64_t enough = 2000; // seeds, among which is every family
-  for (uint64_t other = 0; !family.empty() && !known.contains(family) && other < enough; ++other) {
+  for (uint64_t other = 0; !std::ranges::includes(known, wanted) && other < enough; ++other) {
     std::mt19937_64 random(other);
     known.insert(randomKernel(random).family);
   }
-  if (!family.empty() && !known.contains(family)) {
-    std::fprintf(stderr, "kernel_property: there is no family `%s`; there are:", family.c_str());
-    for (const std::string& name : known) {
-      std::fprintf(stderr, " %s%s", name.c_str(), name == *known.rbegin() ? "\n" : ",");
+  for (const std::string& family : wanted) {
+    if (!known.contains(family)) {
+      std::fprintf(stderr, "kernel_property: there is no family `%s`; there are:", family.c_str());
+      for (const std::string& name : known) {
+        std::fprintf(stderr, " %s%s", name.c_str(), name == *known.rbegin() ? "\n" : ",");
+      }
+      return 2;
     }
-    return 2;
   }
   std::map<std::string, int> families;
   int failures = 0;
@@ -344,7 +347,7 @@ int mainProgram(int argc, char** argv) {
   for (uint64_t done = 0; done < count; done += together) {
     std::vector<Job> jobs(std::min(together, count - done));
     for (Job& job : jobs) {
-      while (!family.empty() && !isOf(family, nextSeed)) {
+      while (!wanted.empty() && !isOf(wanted, nextSeed)) {
         ++nextSeed;
       }
       job.seed = nextSeed++;
