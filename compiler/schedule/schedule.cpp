@@ -1,35 +1,13 @@
 #include "compiler/schedule/schedule.h"
 
-#include "compiler/schedule/contraction.h"
+#include "compiler/schedule/candidates.h"
 #include "compiler/schedule/templates.h"
-#include "compiler/schedule/window.h"
-#include "compiler/schedule/winograd.h"
 #include "compiler/support/assert.h"
 
 #include <algorithm>
 #include <sstream>
 
 namespace dnn::schedule {
-
-namespace {
-
-/// The fast form, where there is one and the model finds it faster than the direct sum.
-std::optional<Schedule> scheduleFast(const Analysis& analysis, const Machine& machine, const WindowShape& window,
-                                     double directCycles) {
-  std::optional<WinogradShape> shape = winogradShape(window, analysis);
-  if (!shape) {
-    std::vector<WinogradSumsPlan> sums = winogradSumsPlans(window, analysis, machine);
-    bool faster = !sums.empty() && sums.front().cycles < directCycles;
-    return faster ? scheduleWinogradSums(analysis, machine, window, sums.front()) : std::nullopt;
-  }
-  std::vector<WinogradPlan> plans = winogradPlans(window, *shape, analysis, machine);
-  if (plans.empty() || plans.front().cycles >= directCycles) {
-    return std::nullopt;
-  }
-  return scheduleWinograd(analysis, machine, window, *shape, plans.front());
-}
-
-} // namespace
 
 bool Blocks::divide(const Dim& extent) const {
   return extent.constant() % length == 0 &&
@@ -50,22 +28,9 @@ Schedule chooseSchedule(const Kernel& kernel, const Machine& machine, Sums sums)
   if (std::optional<Schedule> schedule = scheduleBlocks(analysis, machine)) {
     return std::move(*schedule);
   }
-  if (std::optional<WindowShape> shape = windowShape(analysis, machine)) {
-    std::vector<WindowPlan> plans = windowPlans(*shape, analysis, machine);
-    if (!plans.empty()) {
-      if (sums == Sums::Fast) {
-        if (std::optional<Schedule> schedule = scheduleFast(analysis, machine, *shape, plans.front().cycles)) {
-          return std::move(*schedule);
-        }
-      }
-      if (std::optional<Schedule> schedule = scheduleWindow(analysis, machine, *shape, plans.front())) {
-        return std::move(*schedule);
-      }
-    }
-  }
-  std::vector<ContractionPlan> plans = contractionPlans(analysis, machine);
-  if (!plans.empty()) {
-    if (std::optional<Schedule> schedule = scheduleContraction(analysis, machine, plans.front())) {
+  Candidates candidates(analysis, machine, sums);
+  for (size_t number = 0; number < candidates.size(); ++number) {
+    if (std::optional<Schedule> schedule = candidates.schedule(number)) {
       return std::move(*schedule);
     }
   }

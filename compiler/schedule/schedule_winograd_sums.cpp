@@ -24,8 +24,7 @@ public:
 
   std::optional<Schedule> run() {
     schedule_ = placeStages(analysis_, &op_);
-    schedule_.family =
-        "winograd sums " + std::to_string(plan_.vectors) + " vectors × " + std::to_string(plan_.channels) + " channels";
+    schedule_.family = "winograd " + print(plan_);
     how_ = &*std::ranges::find(schedule_.ops, analysis_.positionOf(op_), &OpSchedule::op);
     how_->stage.placement = Placement::Inline; // into the outputs
     how_->winogradSums.emplace();

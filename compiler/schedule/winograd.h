@@ -67,6 +67,8 @@ struct WinogradSumsPlan {
   double cycles = 0;
 };
 
+std::string print(const WinogradSumsPlan& plan);
+
 /// The fastest by the model first; none if the sum has another form, or elements of another type than f32.
 std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const Analysis& analysis,
                                                 const Machine& machine);

@@ -126,4 +126,9 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
   return plans;
 }
 
+std::string print(const WinogradSumsPlan& plan) {
+  return "sums, " + std::to_string(plan.vectors) + " vectors × " + std::to_string(plan.channels) + " channels, " +
+         std::to_string(plan.rows) + " rows of " + std::to_string(plan.items) + " together";
+}
+
 } // namespace dnn::schedule
