@@ -72,6 +72,11 @@ def activations():
         t = math.tanh(softplus(x))
         return x * t, t + x * (1 - t * t) * sigmoid(x)
 
+    def gelu_tanh(x):
+        t = math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+        slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+        return 0.5 * x * (1 + t), 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope
+
     # Each gives the value and the derivative.
     table = {
         "sigmoid": lambda x: (sigmoid(x), sigmoid(x) * sigmoid(-x)),
@@ -86,6 +91,13 @@ def activations():
         "silu": lambda x: (x * sigmoid(x), sigmoid(x) + x * sigmoid(x) * sigmoid(-x)),
         "mish": mish,
         "hard_sigmoid": lambda x: (min(max(x / 6 + 0.5, 0), 1), 1 / 6 if abs(x) < 3 else 0),
+        "relu6": lambda x: (min(max(x, 0), 6), float(0 < x < 6)),
+        "celu": lambda x: (x, 1) if x > 0 else (2 * math.expm1(x / 2), math.exp(x / 2)),
+        "log_sigmoid": lambda x: (-softplus(-x), sigmoid(-x)),
+        "gelu_tanh": gelu_tanh,
+        "hard_swish": lambda x: (x, 1) if x > 3 else (0, 0) if x < -3 else (x * (x / 6 + 0.5), x / 3 + 0.5),
+        "hard_tanh": lambda x: (min(max(x, -1), 1), float(abs(x) < 1)),
+        "softsign": lambda x: (x / (1 + abs(x)), 1 / (1 + abs(x)) ** 2),
         "identity": lambda x: (x, 1),
     }
     for name, reference in table.items():
@@ -156,6 +168,46 @@ def losses():
     scores = [s if s * t != 1 else 0.9 for s, t in zip(POINTS, signs)]  # not where the slope jumps
     want = [[max(0, 1 - t * s), -t if t * s < 1 else 0] for s, t in zip(scores, signs)]
     expect("hinge", predict("hinge", s=scores, t=signs), want)
+
+    def shares(row):
+        return [x - max(row) - math.log(sum(math.exp(y - max(row)) for y in row)) for x in row]
+
+    want = []
+    for row, t in zip(rows, classes):
+        logs = shares(row)
+        aim = [0.7 * (k == t) + 0.1 for k in range(3)]
+        want.append([-sum(a * p for a, p in zip(aim, logs)), *(math.exp(p) - a for a, p in zip(aim, logs))])
+    got = predict("smoothed_xent", x=rows, t=classes)
+    expect("smoothed_xent", got[:3], want[:3])
+    expect("smoothed_xent of large scores", got[3:], want[3:], absolute=1e-4) # the last bit of the largest score, as above
+    truth = [[0.2, 0.3, 0.5], [1, 0, 0], [0.5, 0.5, 0], [1, 0, 0], [0.25, 0.25, 0.5], [0, 0.5, 0.5]]
+    want = []
+    for row, aim in zip(rows, truth):
+        logs = shares(row)
+        want.append([sum(r * (math.log(r) - p) for r, p in zip(aim, logs) if r > 0),
+                     *(math.exp(p) - r for r, p in zip(aim, logs)),
+                     *(math.log(r) + 1 - p if r > 0 else 0 for r, p in zip(aim, logs))])
+    got = predict("kl_divergence", x=rows, r=truth)
+    expect("kl_divergence", got[:3], want[:3])
+    expect("kl_divergence of large scores", got[3:], want[3:], absolute=1e-4)
+
+    def focal(s, r):
+        right, weight = (s, 0.25) if r else (-s, 0.75) # the score of the true one
+        q, cost = sigmoid(right), softplus(-right)
+        slope = -2 * (1 - q) * q * (1 - q) * cost - (1 - q) ** 3
+        return weight * (1 - q) ** 2 * cost, weight * slope * (1 if r else -1)
+
+    targets = [k % 2 for k in range(count)]
+    expect("focal", predict("focal", s=POINTS, r=targets), [focal(s, r) for s, r in zip(POINTS, targets)], relative=5e-6)
+    expect("focal of 0", predict("focal", s=[0], r=[1]), [[0.25 * 0.25 * math.log(2), -0.25 * (0.25 * math.log(2) + 0.125)]])
+    a, p, n = [[0, 0], [1, 2], [3, -1]], [[1, 0], [1, 2], [0, 0]], [[0, 1], [4, 4], [3, 0]]
+    # 1 - 1 + 0.5; 0 - 13 + 0.5; 10 - 1 + 0.5. Where the loss is not 0 the gradient is 2(n - p).
+    expect("triplet", predict("triplet", a=a, p=p, n=n), [[0.5, -2, 2], [0, 0, 0], [9.5, 6, 0]])
+    x, y = [[3, 4], [1, 0], [0, 2]], [[4, 3], [0, 5], [0, -1]]
+    # The gradient is y / (|x||y|) - c·x / |x|².
+    want = [[0.96, 0.16 - 0.96 * 0.12, 0.12 - 0.96 * 0.16], [0, 0, 1], [-1, 0, 0]]
+    expect("cosine_similarity", predict("cosine_similarity", x=x, y=y), want)
+    expect("cosine_similarity of zeros", [row[:1] for row in predict("cosine_similarity", x=[[0, 0]], y=[[1, 1]])], [[0]])
 
 
 def metrics():
@@ -275,8 +327,25 @@ def optimizers():
 
         return update
 
+    def adadelta(x, g, t, s):
+        s["a"] = 0.9 * s.get("a", 0) + 0.1 * g * g
+        d = g * math.sqrt(s.get("b", 0) + 1e-4) / math.sqrt(s["a"] + 1e-4)
+        s["b"] = 0.9 * s.get("b", 0) + 0.1 * d * d
+        return x - d
+
+    def lion(x, g, t, s):
+        c = 0.9 * s.get("m", 0) + 0.1 * g
+        s["m"] = 0.99 * s.get("m", 0) + 0.01 * g
+        return x - 0.02 * ((c > 0) - (c < 0) + 0.1 * x)
+
+    def lamb(x, g, t, s):
+        s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
+        s["v"] = 0.999 * s.get("v", 0) + 0.001 * g * g
+        d = (s["m"] / (1 - 0.9**t)) / (math.sqrt(s["v"] / (1 - 0.999**t)) + 1e-6) + 0.01 * x
+        return x - 0.02 * (abs(x) / abs(d) if x != 0 and d != 0 else 1) * d
+
     rules = [sgd(0.19), sgd(0.21), momentum, nesterov, adagrad, rmsprop, adam(0), adam(0.1)]
-    rules.append(sgd(lambda t: 0.05 * 0.9 ** (t - 1)))
+    rules += [sgd(lambda t: 0.05 * 0.9 ** (t - 1)), adadelta, lion, lamb]
 
     def run(rule, steps):
         x, states = 1, {}
