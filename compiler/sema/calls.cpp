@@ -72,7 +72,21 @@ Value Instantiator::evalCall(const ast::Expr& e, const ast::Call& call, Env& env
     return callCore(*core, e, call, env);
   }
   std::optional<std::vector<Argument>> args = evalArgs(call, env);
-  return args ? callValue(callee, std::move(*args), call.callee->range, e.range, env) : Poison{};
+  Value value = args ? callValue(callee, std::move(*args), call.callee->range, e.range, env) : Poison{};
+  if (value.poisoned()) {
+    noteBrokenCall(callee);
+  }
+  return value;
+}
+
+void Instantiator::noteBrokenCall(const Value& callee) {
+  if (auto* instance = callee.as<InstancePtr>()) {
+    brokenCalls_.insert((*instance)->path);
+  } else if (auto* list = callee.as<InstanceList>()) {
+    for (const Value& item : list->items) {
+      noteBrokenCall(item);
+    }
+  }
 }
 
 Value Instantiator::callValue(const Value& callee, std::vector<Argument> args, SourceRange calleeRange,

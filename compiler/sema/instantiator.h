@@ -188,6 +188,8 @@ private:
     SourceRange range;
   };
   Value evalCall(const ast::Expr& e, const ast::Call& call, Env& env);
+  /// So that parameters that the call would have made are not told as missing.
+  void noteBrokenCall(const Value& callee);
   Value callValue(const Value& callee, std::vector<Argument> args, SourceRange calleeRange, SourceRange range,
                   Env& env);
   std::optional<std::vector<Argument>> evalArgs(const ast::Call& call, Env& env);
@@ -238,6 +240,8 @@ private:
   static Value replaced(const Value& value, const std::shared_ptr<const ParameterValues>& values);
   /// The parameters under an instance's path, in the order of their declaration; and the value of one of them.
   std::vector<PersistentId> parametersOf(const std::string& path) const;
+  /// Whether a call failed that may have made the parameters at and below `path`.
+  bool callFailed(const std::string& path) const;
   Tensor parameterValue(PersistentId id, const ParameterValues* values, SourceRange range);
   /// The path of an instance or of a list of instances; reports what is neither or has no parameters. `values`: those
   /// that stand for its parameters, if any.
@@ -517,6 +521,7 @@ private:
     std::optional<size_t> phase; // of which it must be; none: of any
   };
   std::vector<MetricUse> metrics_;                         // what `run` and `checkpoint` name
+  std::set<std::string> brokenCalls_;                      // paths of instances of which a call failed, with an error
   std::set<std::string> brokenEvals_;                      // by their data: an error says why not all is logged
   std::vector<std::pair<std::string, SourceRange>> parts_; // what `init` and `checkpoint … of` name
   std::map<size_t, std::set<VarId>> minimised_;            // losses, by entry

@@ -166,13 +166,16 @@ std::optional<std::vector<PersistentId>> Instantiator::selectParameters(const as
       }
     }
     if (!any) {
+      ok = false;
+      if (callFailed(*path)) {
+        return;
+      }
       auto report = error<DiagId::no_parameters>(e.range, *path);
       std::string near = didYouMean(*path, paths);
       bool isPattern = path->find(ast::kAnyNames) != std::string::npos;
       report.hint(isPattern      ? "`dnnc summary` lists the parameters"
                   : near.empty() ? "an instance has parameters from its first call on"
                                  : near);
-      ok = false;
     }
   };
   for (const ast::ExprPtr& e : minimize.over) {

@@ -16,6 +16,12 @@ std::vector<PersistentId> Instantiator::parametersOf(const std::string& path) co
   return out;
 }
 
+bool Instantiator::callFailed(const std::string& path) const {
+  return std::ranges::any_of(brokenCalls_, [&](const std::string& broken) {
+    return broken == path || broken.starts_with(path + ".") || path.starts_with(broken + ".");
+  });
+}
+
 Tensor Instantiator::parameterValue(PersistentId id, const ParameterValues* values, SourceRange range) {
   if (values) {
     if (auto found = values->find(program_.persistents[id].path); found != values->end()) {
@@ -52,7 +58,9 @@ std::optional<std::string> Instantiator::parameterOwner(const Value& value, cons
     path.resize(path.rfind('.'));
   }
   if (parametersOf(path).empty()) {
-    error<DiagId::no_parameters>(e.range, path).hint("an instance has parameters from its first call on");
+    if (!callFailed(path)) {
+      error<DiagId::no_parameters>(e.range, path).hint("an instance has parameters from its first call on");
+    }
     return std::nullopt;
   }
   return path;

@@ -178,7 +178,7 @@ void Instantiator::finishProgram() {
     bool any = std::any_of(program_.persistents.begin(), program_.persistents.end(), [&](const Persistent& p) {
       return p.kind != plan::Persistent::Kind::OptimizerState && (p.path == path || p.path.starts_with(path + "."));
     });
-    if (!any) {
+    if (!any && !callFailed(path)) {
       error<DiagId::no_parameters>(range, path).hint("an instance has parameters from its first call on");
     }
   }
