@@ -336,7 +336,13 @@ Value Instantiator::callLayer(const InstancePtr& instance, std::vector<Argument>
   if (instance->path.empty()) {
     error<DiagId::unnamed_instance>(range, signature.name.text)
         .hint("name it, so that its parameters have a name: `let l = " + signature.name.text + "(…)`");
-    return Poison{};
+    // As if it had one, so that the others of its kind are told in the same run.
+    auto named = std::make_shared<Instance>(*instance);
+    named->path = "?" + std::to_string(calls_);
+    if (env.frame->instance) {
+      noteBrokenCall(env.frame->instance);
+    }
+    return callLayer(named, std::move(args), range, env);
   }
   if (env.element) {
     error<DiagId::layer_in_element>(range, signature.name.text);

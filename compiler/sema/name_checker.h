@@ -84,6 +84,7 @@ private:
   std::vector<OpenScan> scans_;
   std::vector<const ast::Reduce*> ended_; // those whose bodies end where the present operand begins
   // Of the definition that is being checked.
+  bool inResult_ = false; // in the type of a definition's result
   std::set<std::string> used_;
   std::vector<const ast::Name*> declared_;     // parameters
   std::map<std::string, SourceRange> updated_; // states, where first

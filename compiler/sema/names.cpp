@@ -47,7 +47,8 @@ void NameChecker::use(const ast::Name& name) {
   } else if (const ast::Name* later = definedLater(name.text)) {
     report.note(later->range, "it is defined here, behind its use");
   } else {
-    report.hint(didYouMean(name.text, candidates));
+    report.hint(inResult_ ? "a size that no argument has stands behind the result: `where " + name.text + " = …`"
+                          : didYouMean(name.text, candidates));
   }
 }
 
@@ -144,7 +145,9 @@ void NameChecker::definition(const ast::Signature& signature, const ast::Block& 
   if (signature.params.empty()) {
     bindDims(*signature.result); // an initializer: its caller says the shape
   }
+  inResult_ = true;
   useType(*signature.result);
+  inResult_ = false;
   for (const ast::ParamDecl& param : signature.params) {
     bind(param.name.text);
   }
