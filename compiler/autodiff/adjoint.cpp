@@ -213,12 +213,70 @@ private:
     if (inverse.scatter) {
       return scatterForm(x, read);
     }
-    if (inverse.phase) {
-      if (Value* value = polyphase(x, read, problem, *inverse.phase)) {
-        return value;
-      }
+    return gatherInParts(x.type, read, problem, inverse);
+  }
+
+  /// By residues or of one slice, where that visits fewer points or has simpler subscripts.
+  Value* gatherInParts(const TensorType& type, const AccessAdjoint& read, const InverseProblem& problem,
+                       const Inverse& inverse) {
+    Value* parts = nullptr;
+    if (inverse.slice) {
+      parts = sliced(type, read, problem, *inverse.slice);
+    } else if (inverse.phase) {
+      parts = polyphase(type, read, problem, *inverse.phase);
+    } else if (inverse.evenPhase && readsApart(substituteIndices(b_, read.value, inverse.point))) {
+      parts = polyphase(type, read, problem, *inverse.evenPhase);
     }
-    return gather(x.type, read, problem, inverse);
+    return parts != nullptr ? parts : gather(type, read, problem, inverse);
+  }
+
+  /// Whether one tensor is read by a remainder and another one by a quotient. The same tensor by both is a view of it.
+  bool readsApart(ExprRef value) const {
+    bool byRemainder = false;
+    bool byQuotient = false;
+    graph::forEachNode(value, [&](ExprRef e) {
+      if (e->kind != ExprKind::Access) {
+        return;
+      }
+      bool remainder = false;
+      bool quotient = false;
+      for (ExprRef arg : e->args) {
+        graph::forEachNode(arg, [&](ExprRef part) {
+          remainder |= graph::isModByConstant(part);
+          quotient |= graph::isDivByConstant(part);
+        });
+      }
+      byRemainder |= remainder && !quotient;
+      byQuotient |= quotient && !remainder;
+    });
+    return byRemainder && byQuotient;
+  }
+
+  /// Of one element index only one value has points: a comp for these, and one that puts them among zeros.
+  Value* sliced(const TensorType& type, const AccessAdjoint& read, const InverseProblem& problem, Inverse::Slice slice) {
+    if (type.dims[slice.dim] == Dim(1)) {
+      return nullptr;
+    }
+    InverseProblem part = problem;
+    std::vector<ExprRef> replacement = indexRange(pool(), 0, problem.element.size());
+    replacement[slice.dim] = pool().integer(slice.at);
+    for (ExprRef& element : part.element) {
+      element = substituteIndices(b_, element, replacement);
+    }
+    part.elementExtents[slice.dim] = Dim(1);
+    TensorType partType{type.dtype, part.elementExtents, std::nullopt};
+    Value* inner = gatherInParts(partType, read, part, solveSubscripts(b_, part));
+    std::vector<IndexVar> dims;
+    for (const Dim& dim : type.dims) {
+      dims.push_back({"", dim});
+    }
+    std::vector<ExprRef> subscripts = indexRange(pool(), 0, type.rank());
+    subscripts[slice.dim] = pool().integer(0);
+    std::vector<Value*> operands;
+    ExprRef element = pool().access(operandPosition(operands, inner), type.dtype, subscripts);
+    ExprRef isSlice = b_.eq(pool().index(slice.dim), pool().integer(slice.at));
+    ExprRef body = b_.select(isSlice, element, b_.zero(type.dtype));
+    return emitter_.comp(dims, {}, Reduction::None, body, operands, type, op_.loc);
   }
 
   /// A comp over elements of this type; which element of x one is, the problem says.
@@ -304,7 +362,8 @@ private:
   }
 
   /// Element index d is modulus·q + r: one comp for each r, none of which visits a point in vain, and one that picks.
-  Value* polyphase(const Value& x, const AccessAdjoint& read, const InverseProblem& problem, Inverse::Phase phase) {
+  Value* polyphase(const TensorType& whole, const AccessAdjoint& read, const InverseProblem& problem,
+                   Inverse::Phase phase) {
     constexpr int64_t maxPhases = 8; // more would be many small kernels for few points saved
     if (phase.modulus > maxPhases || !problem.elementExtents[phase.dim].isStatic()) {
       return nullptr;
@@ -322,23 +381,11 @@ private:
         element = substituteIndices(b_, element, replacement);
       }
       part.elementExtents[phase.dim] = Dim((extent - r + phase.modulus - 1) / phase.modulus);
-      TensorType type{x.type.dtype, part.elementExtents, std::nullopt};
+      TensorType type{whole.dtype, part.elementExtents, std::nullopt};
       Inverse inverse = solveSubscripts(b_, part);
-      if (inverse.empty) {
-        parts.push_back(nullptr);
-        continue;
-      }
-      Value* inner = inverse.phase ? polyphaseOf(type, read, part, *inverse.phase) : nullptr;
-      parts.push_back(inner != nullptr ? inner : gather(type, read, part, inverse));
+      parts.push_back(inverse.empty ? nullptr : gatherInParts(type, read, part, inverse));
     }
-    return interleave(problem.elementExtents, x.type.dtype, phase, parts);
-  }
-
-  Value* polyphaseOf(const TensorType& type, const AccessAdjoint& read, const InverseProblem& problem,
-                     Inverse::Phase phase) {
-    Value element;
-    element.type = type;
-    return polyphase(element, read, problem, phase);
+    return interleave(problem.elementExtents, whole.dtype, phase, parts);
   }
 
   /// result[…, i, …] = parts[i % m][…, i / m, …]; 0 where there is no part.

@@ -248,6 +248,16 @@ private:
 
   int64_t largest(const LinearTerm& term) const { return vars_[term.atom->index].extent.max(problem_.domain.symbols); }
 
+  /// How many times fewer points are visited when the equation is solved for this index: its extent, and the factor as well
+  /// where that splits another index by its residue.
+  int64_t pointsSpared(const Split& s, const LinearTerm& target) const {
+    int64_t factor = std::abs(target.factor);
+    bool splits = std::ranges::any_of(s.candidates, [&](const LinearTerm& other) {
+      return other.atom != target.atom && std::gcd(std::abs(other.factor), factor) == 1;
+    });
+    return std::min(largest(target), INT64_MAX / factor) * (splits ? factor : 1);
+  }
+
   bool solveOne() {
     size_t best = equations_.size();
     Split bestSplit;
@@ -271,9 +281,9 @@ private:
     }
     const LinearTerm* target = &bestSplit.candidates[0];
     for (const LinearTerm& term : bestSplit.candidates) {
-      bool unit = std::abs(term.factor) == 1;
-      bool targetUnit = std::abs(target->factor) == 1;
-      if (largest(term) > largest(*target) || (largest(term) == largest(*target) && unit && !targetUnit)) {
+      int64_t more = pointsSpared(bestSplit, term) - pointsSpared(bestSplit, *target);
+      // Of two equals the one that makes residues, which are windows with fixed subscripts again.
+      if (more > 0 || (more == 0 && std::abs(term.factor) > std::abs(target->factor))) {
         target = &term;
       }
     }
@@ -306,9 +316,7 @@ private:
         bool unknown = isUnknown(term.atom);
         (unknown ? rest : known).terms.push_back({term.atom, unknown ? term.factor / g : -term.factor});
       }
-      if (extent.constant() < g) {
-        splitByElement(empty_, known, g);
-      }
+      splitByElement(extent.constant() < g ? empty_ : even_, known, g);
       ExprRef value = graph::toExpr(pool(), known);
       ExprRef divisor = pool().integer(g);
       equations_.push_back({graph::toExpr(pool(), rest), b_.div(value, divisor)});
@@ -402,9 +410,9 @@ private:
       ExprRef quotient = b_.div(numerator, modulus);
       solved = factor > 0 ? quotient : b_.neg(quotient);
     }
-    bool ragged = !extent.isStatic() || extent.constant() % s != 0;
-    if (ragged && extent.isStatic()) {
-      splitByElement(extent.constant() < s ? empty_ : phase_, others, s);
+    if (extent.isStatic()) {
+      bool ragged = extent.constant() % s != 0;
+      splitByElement(extent.constant() < s ? empty_ : ragged ? phase_ : even_, others, s);
     }
     define(u, value);
     define(target.atom->index, solved);
@@ -432,6 +440,13 @@ private:
       return;
     }
     scatter_ |= mentionsUnknown(equation.subscript);
+    if (s && s->form.terms.size() == 1 && s->form.constant.isStatic()) { // ±index + constant = 0
+      const LinearTerm& term = s->form.terms[0];
+      int64_t at = s->form.constant.constant() * -term.factor;
+      if (std::abs(term.factor) == 1 && term.atom->kind == ExprKind::Index && vars_[term.atom->index].known && at >= 0) {
+        slice_ = Inverse::Slice{term.atom->index, at};
+      }
+    }
     requireTrue(b_.eq(equation.subscript, equation.target));
   }
 
@@ -482,6 +497,10 @@ private:
     } else if (!result.rangeGuards.empty()) {
       result.phase = phase_;
     }
+    if (!result.free.empty()) {
+      result.evenPhase = even_;
+      result.slice = slice_;
+    }
     result.empty = std::ranges::any_of(result.guards, algebra::isFalse);
     return result;
   }
@@ -501,6 +520,8 @@ private:
   std::vector<ExprRef> refused_;
   std::optional<Inverse::Phase> phase_; // residues that differ in their number of points
   std::optional<Inverse::Phase> empty_; // residues of which some have no points
+  std::optional<Inverse::Phase> even_;  // residues that have equally many
+  std::optional<Inverse::Slice> slice_;
   bool scatter_ = false;
 };
 

@@ -7,10 +7,11 @@
 //
 //  1. Floor quotients and remainders by constants become indices of their own: p = s·q + t.
 //  2. Equations with one index of factor ±1 are solved; then those with one index of another factor, where the
-//     remainder must be 0; then those with several, for the index of largest extent. If its factor is s, |s| > 1, the
+//     remainder must be 0; then those with several, for the index that spares most points. If its factor is s, |s| > 1, the
 //     others are split by their residue modulo s, so that no point is visited in vain (polyphase). Where elements of
 //     some residues have no points, or fewer, `phase` says so, and the caller solves for each residue by itself.
-//  3. Equations without an index left become guards (diagonals, subscripts that are elements of integer tensors).
+//  3. Equations without an index left become guards (diagonals, subscripts that are elements of integer tensors). One that
+//     fixes an index of the element is a `slice`, too.
 //  4. If an element of a tensor subscripts and its own subscripts are not determined by the other equations, there is
 //     no gather form that does not search: `scatter` is set, and the caller adds up in scatter form.
 #pragma once
@@ -53,6 +54,14 @@ struct Inverse {
     int64_t modulus = 1;
   };
   std::optional<Phase> phase;
+  /// Every residue has as many points; solving once for each gives subscripts without quotients and remainders.
+  std::optional<Phase> evenPhase;
+  /// Only elements with index `dim` equal to `at` have points.
+  struct Slice {
+    uint32_t dim = 0;
+    int64_t at = 0;
+  };
+  std::optional<Slice> slice;
 };
 
 struct InverseProblem {
