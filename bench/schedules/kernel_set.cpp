@@ -125,7 +125,11 @@ std::string KernelSet::compile(const schedule::Machine& machine, const schedule:
   }
   size_t key = std::hash<std::string>{}(graph::print(*kernel_.function) + schedule::print(schedule) + machine.target);
   std::string path = (folder.empty() ? temporary : folder) + "/" + std::to_string(key);
-  std::string problem = std::filesystem::exists(path + ".so") ? "" : makeLibrary(kernel_, schedule, machine, path);
+  std::string problem;
+  if (!std::filesystem::exists(path + ".so")) {
+    problem = makeLibrary(kernel_, schedule, machine, path);
+    isNew_ = true;
+  }
   void* loaded = problem.empty() ? dlopen((path + ".so").c_str(), RTLD_LOCAL | RTLD_NOW) : nullptr;
   std::array<uint64_t, 6> arguments = {};
   std::ifstream list(path + ".args");

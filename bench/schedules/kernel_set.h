@@ -23,6 +23,8 @@ public:
   /// Compiles and loads; an error message or nothing. With a folder the code stays there and is found the next time.
   std::string compile(const schedule::Machine& machine, const schedule::Schedule& schedule,
                       const std::string& folder = {});
+  /// Whether some code was not found in a folder: it is new, and nobody has looked at what it computes.
+  bool isNew() const { return isNew_; }
   /// Number of plans that were compiled.
   size_t size() const { return codes_.size(); }
   void run(size_t number) const;
@@ -39,6 +41,7 @@ private:
   std::vector<std::unique_ptr<Buffer>> operands_, results_;
   void* memory_ = nullptr;
   size_t bytes_ = 0;
+  bool isNew_ = false;
   std::vector<Code> codes_;
   std::vector<std::array<uint64_t, 6>> arguments_;
   std::vector<void*> libraries_;

@@ -90,24 +90,24 @@ double undisturbed(std::vector<double> fractions) {
   return fractions[fractions.size() * 9 / 10];
 }
 
-/// Runs the plans of a kernel in turns. Those that are far behind after three rounds run no more.
+/// Runs the plans of a kernel in turns. Those that are behind after two rounds run no more; the others have eight
+/// samples at least.
 std::vector<Measured> measure(const KernelSet& kernels, double operations, const Options& options, double (*peakOf)()) {
-  constexpr double farBehind = 0.75;
-  constexpr size_t rounds = 3;
+  constexpr double behind = 0.85;
+  constexpr size_t first = 2, least = 8;
   std::vector<std::vector<double>> fractions(kernels.size());
   std::vector<Measured> results(kernels.size());
+  std::vector<bool> runs(kernels.size(), true);
   int repetitions = std::max(1, static_cast<int>(200e-6 / (operations / peakOf() / options.threads + 1e-7)));
   double end = dnn::bench::seconds() + options.seconds;
-  for (size_t round = 0; round < rounds || dnn::bench::seconds() < end; ++round) {
-    double best = 0;
-    for (const std::vector<double>& some : fractions) {
-      best = round < rounds ? 0 : std::max(best, undisturbed(some));
-    }
+  for (size_t round = 0; round < least || dnn::bench::seconds() < end; ++round) {
     for (size_t kernel = 0; kernel < kernels.size(); ++kernel) {
-      if (round >= rounds && undisturbed(fractions[kernel]) < farBehind * best) {
+      if (!runs[kernel]) {
         continue;
       }
-      kernels.run(kernel);
+      if (repetitions > 1) { // else what it reads does not stay in the caches anyway
+        kernels.run(kernel);
+      }
       double before = peakOf(), start = dnn::bench::seconds();
       for (int i = 0; i < repetitions; ++i) {
         kernels.run(kernel);
@@ -116,6 +116,12 @@ std::vector<Measured> measure(const KernelSet& kernels, double operations, const
       double limit = (before + peakOf()) / 2 * options.threads;
       results[kernel].least = std::min(results[kernel].least, took);
       fractions[kernel].push_back(operations / took / limit);
+    }
+    if (round + 1 == first) {
+      double best = undisturbed(*std::ranges::max_element(fractions, {}, undisturbed));
+      for (size_t kernel = 1; kernel < kernels.size(); ++kernel) { // the choice runs on
+        runs[kernel] = undisturbed(fractions[kernel]) >= behind * best;
+      }
     }
   }
   for (size_t kernel = 0; kernel < kernels.size(); ++kernel) {
@@ -132,15 +138,17 @@ bool isFast(const Candidates& candidates, size_t number) {
          std::holds_alternative<dnn::schedule::WinogradSumsPlan>(plan);
 }
 
-/// The choice, that without products of transformed blocks, and in turns the best plan of another kind and the next
-/// best plan of all.
+/// The choice, that without products of transformed blocks, the best plan of each template, and in turns the best plan
+/// of another kind and the next best plan of all.
 std::vector<size_t> choose(const Candidates& candidates, size_t most) {
   std::vector<size_t> chosen;
   std::set<std::string> kinds;
+  std::set<size_t> templates;
   auto add = [&](size_t number) {
     if (chosen.size() < most && number < candidates.size() && std::ranges::find(chosen, number) == chosen.end()) {
       chosen.push_back(number);
       kinds.insert(candidates.kind(number));
+      templates.insert(candidates.plan(number).index());
     }
   };
   add(0);
@@ -149,6 +157,11 @@ std::vector<size_t> choose(const Candidates& candidates, size_t most) {
     ++direct;
   }
   add(direct);
+  for (size_t number = 0; number < candidates.size(); ++number) {
+    if (!templates.contains(candidates.plan(number).index())) {
+      add(number);
+    }
+  }
   for (size_t kind = 0, next = 0; kind < candidates.size() && chosen.size() < most; ++kind) {
     if (!kinds.contains(candidates.kind(kind))) {
       add(kind);
@@ -230,7 +243,9 @@ private:
       std::printf("| %s | no plan | | | | |\n", name.c_str());
       return;
     }
-    check(kernels, candidates, chosen, product);
+    if (kernels.isNew()) {
+      check(kernels, candidates, chosen, product);
+    }
     double operations = 0;
     for (const dnn::graph::Op* op : analysis.function.body.ops) {
       if (op->kind == dnn::graph::OpKind::Comp && op->reduction != dnn::Reduction::None) {

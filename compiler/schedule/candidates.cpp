@@ -62,7 +62,10 @@ std::string Candidates::kind(size_t number) const {
                  },
                  [](const WinogradPlan& p) { return "Winograd " + std::to_string(p.outputs); },
                  [](const WinogradSumsPlan&) { return std::string("Winograd sums"); },
-                 [](const ContractionPlan& p) {
+                 [&](const ContractionPlan& p) {
+                   if (window_) {
+                     return std::string("contraction");
+                   }
                    ContractionPlan tile = p;
                    tile.rows = tile.columns = 1;
                    return print(tile);

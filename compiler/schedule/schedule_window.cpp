@@ -343,7 +343,7 @@ private:
 
   int64_t rowsOfBlock(uint32_t d) const {
     int64_t step = tileOf(d), all = extent(d), rows = step;
-    while (rows + step <= all && haloBytes(d, rows + step) <= static_cast<double>(machine_.l2Bytes) / 4) {
+    while (rows < all && haloBytes(d, rows + step) <= static_cast<double>(machine_.l2Bytes) / 4) {
       rows += step;
     }
     int64_t images = 1; // blocks are also what one image is cut into for several cores

@@ -14,7 +14,7 @@ namespace dnn::schedule {
 
 namespace {
 
-constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.5;
+constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4;
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double tileStart = 30;
 /// Uses of an element that are worth copying it into a panel.

@@ -37,8 +37,9 @@ struct WinogradPlan {
 
 std::string print(const WinogradPlan& plan);
 
-/// About the largest error of a result by the largest result, data and weights uniform in (-1, 1). Measured with compiled
-/// kernels of 8 to 512 channels for blocks of 4 × 4, and with the formulas for those of 2 × 2. Direct sums: 1.2e-7 · √c.
+/// About the largest error of a result by the largest result, data and weights uniform in (-1, 1). Measured with
+/// compiled kernels of 8 to 512 channels for blocks of 4 × 4, and with the formulas for those of 2 × 2. Direct
+/// sums: 1.2e-7 · √c.
 double winogradError(int64_t outputs, int64_t channels);
 /// What blocks of 4 × 4 have with 625 channels.
 inline constexpr double mostWinogradError = 2e-5;
@@ -55,8 +56,8 @@ std::optional<Schedule> scheduleWinograd(const Analysis& analysis, const Machine
 
 /// The gradient of the weights of such a sum: Σ data[…, i + u + first, …, c] · factor[…, i, …, o], for three u along
 /// each of two dims. The same transforms with the roles changed: 36 products for blocks of 4 × 4 places instead of 144.
-/// The largest error by the largest result is 3e-6 to 4e-6, measured as above with 8192 to 131072 terms: it does not grow
-/// with their number.
+/// The largest error by the largest result is 3e-6 to 4e-6, measured as above with 8192 to 131072 terms: it does not
+/// grow with their number.
 struct WinogradSumsPlan {
   size_t data = 0;                ///< of WindowShape::operands
   std::array<int64_t, 2> first{}; ///< where the place 0 at distance 0 reads
@@ -84,6 +85,9 @@ inline constexpr double transformStep = 2.2;
 inline constexpr int64_t sumsStep = 4;
 /// Bytes of the sums of all pieces together, at most.
 inline constexpr double mostSumsBytes = 20 << 20;
+
+/// Registers besides the accumulators: the vectors stay for all rows of a tile, and one row's element.
+inline int64_t winogradHeld(int64_t vectors) { return vectors + 1; }
 
 /// Cycles for one term of a register tile of so many vectors by so many rows.
 double winogradTermCycles(int64_t vectors, int64_t rows);

@@ -124,8 +124,8 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
       for (int64_t x = 1; x <= std::min<int64_t>(blocks[1], 8); ++x) {
         for (int64_t y = 1; y <= std::min<int64_t>(blocks[0], 8 / x); ++y) {
           int64_t accumulators = vectors * x * y;
-          int64_t held = std::min(vectors, x * y) + 1;
-          if (accumulators + held > machine.vectorRegisters || (vectors - 1) * window.lanes >= columns) {
+          if (accumulators + winogradHeld(vectors) > machine.vectorRegisters ||
+              (vectors - 1) * window.lanes >= columns) {
             continue;
           }
           WinogradPlan plan{outputs, vectors, {y, x}};

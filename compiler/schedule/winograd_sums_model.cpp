@@ -78,8 +78,7 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
   double lanes = static_cast<double>(window.lanes);
   for (int64_t vectors = 1; vectors <= 4; ++vectors) {
     for (int64_t rows = 1; rows <= std::min<int64_t>(channels, 12); ++rows) {
-      int64_t accumulators = vectors * rows, held = std::min(vectors, rows) + 1;
-      if (accumulators + held > machine.vectorRegisters || (vectors - 1) * window.lanes >= columns) {
+      if (vectors * rows + winogradHeld(vectors) > machine.vectorRegisters || (vectors - 1) * window.lanes >= columns) {
         continue;
       }
       WinogradSumsPlan plan = form;
