@@ -5,6 +5,8 @@
 // every pass works on numbers.
 #include "compiler/codegen/halide/lower_pipeline.h"
 
+#include <unordered_set>
+
 namespace dnn::codegen {
 
 namespace {
@@ -15,7 +17,8 @@ using namespace Halide::Internal;
 
 using Environment = std::map<std::string, Function>;
 
-/// Halide's variables for the bounds of buffers and what they are known to be.
+/// What Halide's variables for the bounds of buffers are known to be takes their places, and what becomes a number by
+/// that those of others.
 class FixedShapes : public IRMutator {
 public:
   FixedShapes(const std::vector<Halide::Argument>& arguments, const std::vector<Function>& outputs,
@@ -34,6 +37,7 @@ public:
 
 private:
   std::map<std::string, Expr> known_;
+  Scope<Expr> numbers_; ///< for names that are defined by one; undefined for others, which hide those outside
 
   using IRMutator::visit;
 
@@ -51,8 +55,25 @@ private:
   }
 
   Expr visit(const Variable* op) override {
+    if (const Expr* number = numbers_.find(op->name)) {
+      return number->defined() ? *number : Expr(op);
+    }
     auto found = known_.find(op->name);
     return found == known_.end() ? Expr(op) : found->second;
+  }
+
+  Stmt visit(const LetStmt* op) override {
+    Expr value = mutate(op->value);
+    if (!value.same_as(op->value)) {
+      value = simplify(value);
+    }
+    bool number = is_const(value);
+    ScopedBinding<Expr> bound(numbers_, op->name, number ? value : Expr());
+    Stmt body = mutate(op->body);
+    if (number) {
+      return body;
+    }
+    return value.same_as(op->value) && body.same_as(op->body) ? Stmt(op) : LetStmt::make(op->name, value, body);
   }
 
   Stmt visit(const Block* op) override {
@@ -81,6 +102,54 @@ private:
     IRGraphVisitor::visit(op);
   }
   void visit(const Variable* op) override { note(op->param); }
+};
+
+/// Leaves definitions out whose names are not read. Halide makes about six for each loop and for each dim of what a
+/// stage computes; when they are simplified, hardly any is read, and the passes that infer regions walk over all of
+/// them once for each stage.
+class UnusedLets : public IRMutator {
+public:
+  using IRMutator::mutate;
+  Expr mutate(const Expr& e) override {
+    e.accept(&names_);
+    return e;
+  }
+
+private:
+  class Names : public IRGraphVisitor {
+  public:
+    std::unordered_set<std::string> read;
+
+  private:
+    using IRGraphVisitor::visit;
+    void visit(const Variable* op) override { read.insert(op->name); }
+  };
+  Names names_;
+
+  using IRMutator::visit;
+
+  Stmt visit(const LetStmt* op) override {
+    std::vector<const LetStmt*> lets;
+    Stmt body;
+    for (const LetStmt* let = op; let != nullptr; let = body.as<LetStmt>()) {
+      lets.push_back(let);
+      body = let->body;
+    }
+    Stmt s = mutate(body);
+    for (; !lets.empty(); lets.pop_back()) {
+      const LetStmt* let = lets.back();
+      if (names_.read.contains(let->name) || endOfLoop(*let)) {
+        mutate(let->value);
+        s = s.same_as(let->body) ? Stmt(let) : LetStmt::make(let->name, let->value, s);
+      }
+    }
+    return s;
+  }
+
+  /// Halide looks for these by their names where it infers regions; of a loop whose ends are numbers it reads the loop.
+  static bool endOfLoop(const LetStmt& let) {
+    return (ends_with(let.name, ".loop_min") || ends_with(let.name, ".loop_max")) && !is_const(let.value);
+  }
 };
 
 /// Whether memory is allocated in a statement.
@@ -141,11 +210,11 @@ Stmt makeLoops(const std::vector<Function>& outputs, const Environment& env,
   FuncValueBounds values = compute_function_value_bounds(order, env);
   s = clamp_unsafe_accesses(s, env, values);
   s = bounds_inference(s, outputs, order, fused, env, values, target);
-  s = uniquify_variable_names(s);
   InputBuffers inputs;
   s.accept(&inputs);
   FixedShapes shapes(arguments, outputs, inputs.found);
-  s = simplify(shapes.mutate(s), /*remove_dead_code=*/false); // the next pass looks for variables of the loops' ends
+  s = uniquify_variable_names(UnusedLets().mutate(shapes.mutate(s)));
+  s = UnusedLets().mutate(simplify(s, /*remove_dead_code=*/false)); // the next pass looks for the ends of loops
   s = allocation_bounds_inference(s, env, values);
   s = remove_undef(s);
   s = debug_to_file(s, outputs, env); // takes the realizations of outputs away
