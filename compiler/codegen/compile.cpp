@@ -7,7 +7,9 @@
 #include "compiler/codegen/lower_program.h"
 #include "compiler/codegen/lower_step.h"
 #include "compiler/schedule/schedule.h"
+#include "compiler/schedule/scratch.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace dnn::codegen {
@@ -104,6 +106,22 @@ Result<CompiledProgram> compileProgram(graph::Module& module, plan::Plan plan, c
   program.cachedKernels = compiled->kernels.cached;
   program.cacheProblem = std::move(compiled->kernels.cacheProblem);
   return program;
+}
+
+Result<uint64_t> scratchBytes(graph::Module& module, plan::Plan plan, const CompileOptions& options) {
+  Result<schedule::Machine> machine = schedule::machineFor(options.target);
+  if (!machine) {
+    return machine.error();
+  }
+  LoweredProgram lowered = lowerProgram(module, std::move(plan));
+  int64_t first = 0; // of the thread that calls kernels
+  int64_t others = 0;
+  for (const KernelTask& task : makeTasks(lowered, *machine, options.sums)) {
+    schedule::Scratch scratch = schedule::scratchOf(*task.kernel, task.schedule);
+    first = std::max(first, scratch.shared + scratch.perThread);
+    others = std::max(others, scratch.perThread);
+  }
+  return static_cast<uint64_t>(first + (options.threads - 1) * others);
 }
 
 Result<std::string> emitMemory(graph::Module& module, plan::Plan plan) {

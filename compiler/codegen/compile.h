@@ -53,6 +53,10 @@ Result<std::string> emitLoopNests(graph::Module& module, plan::Plan plan, const 
 Result<std::string> emitLlvm(graph::Module& module, plan::Plan plan, const CompileOptions& options);
 Result<std::string> emitAssembly(graph::Module& module, plan::Plan plan, const CompileOptions& options);
 
+/// The most bytes that a kernel of the fused module takes besides its arguments, on `options.threads` threads. Like
+/// compileProgram, once only.
+Result<uint64_t> scratchBytes(graph::Module& module, plan::Plan plan, const CompileOptions& options);
+
 /// The folder for compiled kernels that `dnnc` uses unless told otherwise; "" if the user has no home.
 std::string defaultCacheFolder();
 

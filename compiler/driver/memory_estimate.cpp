@@ -13,7 +13,7 @@ namespace {
 
 /// Measured: resident pages of an executable that trains a network of three numbers, and those of libm, which is loaded
 /// where a kernel calls it.
-constexpr uint64_t programBytes = 2'050'000;
+constexpr uint64_t programBytes = 2'700'000;
 constexpr uint64_t libmBytes = 400'000;
 
 /// Whether a kernel calls libm: for what the kernel compiler does not compute in vectors.
@@ -146,22 +146,35 @@ Loading loadingOf(const plan::Source& source, const plan::Plan& plan, uint64_t m
   return loadingOfFiles(source, plan, memory);
 }
 
+/// As the runtime takes regions: large ones consist of large pages.
+uint64_t wholePages(uint64_t bytes) {
+  constexpr uint64_t largePage = 2 << 20;
+  return bytes < largePage ? bytes : (bytes + largePage - 1) / largePage * largePage;
+}
+
 } // namespace
 
-MemoryEstimate estimateMemory(const plan::Plan& plan, const graph::Module& module) {
+MemoryEstimate estimateMemory(const plan::Plan& plan, const graph::Module& module, uint64_t scratch) {
   MemoryEstimate estimate{.program = programBytes + (usesLibm(module) ? libmBytes : 0),
-                          .persistent = plan.persistentBytes,
-                          .arena = plan.arenaBytes};
+                          .persistent = wholePages(plan.persistentBytes),
+                          .arena = wholePages(plan.arenaBytes),
+                          .scratch = wholePages(scratch)};
   uint64_t held = 0;
   uint64_t memory = runtime::defaultDataMemory();
+  uint64_t batch = 0; // the next one, which a thread reads meanwhile where it is large
   for (const plan::Source& source : plan.sources) {
     Loading loading = loadingOf(source, plan, memory - std::min(memory, held));
     estimate.data = std::max(estimate.data, held + loading.most);
     held += loading.held;
+    if (!source.fresh) { // sequences are mostly shorter than they may be
+      batch = std::max(batch, std::min(static_cast<uint64_t>(source.batch) * rowBytes(source), loading.held));
+    }
     if (source.shuffle) {
       held += loading.rows * sizeof(uint32_t); // the order of an epoch
     }
   }
+  constexpr uint64_t worthwhile = 1 << 16;
+  held += batch >= worthwhile ? batch : 0;
   // A checkpoint is written when the loading is long over.
   uint64_t image = plan.checkpoint.path.empty() ? 0 : plan.persistentBytes;
   estimate.data = std::max(estimate.data, held);

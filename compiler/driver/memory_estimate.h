@@ -12,10 +12,11 @@ struct MemoryEstimate {
   uint64_t program = 0;    ///< code, runtime and C library
   uint64_t persistent = 0; ///< parameters and states
   uint64_t arena = 0;      ///< everything else of a step, an evaluation, …
+  uint64_t scratch = 0;    ///< what kernels take while they run
   uint64_t data = 0;       ///< the examples, with what is needed besides while they are loaded
   uint64_t checkpoint = 0; ///< the image of a checkpoint while it is written
 
-  uint64_t total() const { return program + persistent + arena + data + checkpoint; }
+  uint64_t total() const { return program + persistent + arena + scratch + data + checkpoint; }
   /// Of a process that also holds the compiler. Kernels are compiled in another one.
   uint64_t totalOfRun() const { return total() + compiler; }
 
@@ -23,7 +24,7 @@ struct MemoryEstimate {
   static constexpr uint64_t compiler = 28'000'000;
 };
 
-/// The plan has its offsets and sizes. Files that cannot be read count nothing: a run says what is wrong with them.
-MemoryEstimate estimateMemory(const plan::Plan& plan, const graph::Module& module);
+/// The plan has its offsets and sizes; `scratch` is known from the schedules. Files that cannot be read count nothing: a run says what is wrong with them.
+MemoryEstimate estimateMemory(const plan::Plan& plan, const graph::Module& module, uint64_t scratch);
 
 } // namespace dnn::driver

@@ -1,3 +1,4 @@
+#include "compiler/driver/code.h"
 #include "compiler/driver/commands.h"
 #include "compiler/driver/exit_code.h"
 #include "compiler/driver/memory_estimate.h"
@@ -72,18 +73,23 @@ int summaryCommand(const Options& options) {
   plan::Plan plan = pipeline.program().plan;
   plan.persistentBytes = memory.persistentBytes;
   plan.arenaBytes = memory.arenaBytes;
-  MemoryEstimate estimate = estimateMemory(plan, module);
+  std::string work;
+  for (const auto& function : module.functions) {
+    if (function->kind == graph::FunctionKind::Step || function->kind == graph::FunctionKind::Eval) {
+      work += function->name + ": " + grouped(floatOperations(*function)) + " floating point operations a batch of " +
+              grouped(function->symbols.empty() ? 1 : static_cast<uint64_t>(function->symbols[0].max)) + "\n";
+    }
+  }
+  Result<uint64_t> scratch = codegen::scratchBytes(module, plan, compileOptions(options));
+  if (!scratch) {
+    return failToCompile(scratch.error());
+  }
+  MemoryEstimate estimate = estimateMemory(plan, module, *scratch);
   std::printf("an executable needs about %s bytes: with %s of code and runtime, %s for data, %s for checkpoints\n",
               grouped(estimate.total()).c_str(), grouped(estimate.program).c_str(), grouped(estimate.data).c_str(),
               grouped(estimate.checkpoint).c_str());
-  std::printf("dnnc run needs about %s bytes, once its kernels are cached\n", grouped(estimate.totalOfRun()).c_str());
-  for (const auto& function : module.functions) {
-    if (function->kind == graph::FunctionKind::Step || function->kind == graph::FunctionKind::Eval) {
-      std::printf("%s: %s floating point operations a batch of %s\n", function->name.c_str(),
-                  grouped(floatOperations(*function)).c_str(),
-                  grouped(function->symbols.empty() ? 1 : static_cast<uint64_t>(function->symbols[0].max)).c_str());
-    }
-  }
+  std::printf("dnnc run needs about %s bytes, once its kernels are cached\n%s",
+              grouped(estimate.totalOfRun()).c_str(), work.c_str());
   return kSuccess;
 }
 

@@ -3,34 +3,105 @@
 
 #include "runtime/pool/pool.h"
 
+#include <algorithm>
 #include <cstddef>
-#include <cstdlib>
+#include <cstdint>
 #include <sys/mman.h>
 
 namespace {
 
-// Kernels ask for the same few scratch sizes in every step, so each thread keeps its last blocks instead of giving them
-// back: a large block from malloc would be mapped, faulted in and unmapped every time.
+// Kernels ask for scratch memory in every step and give it back before they end, mostly last come first. Each thread has
+// one region for that, as large as the most that was in use at a time: what the next kernel gets has been faulted in, and
+// a part of it is still in the cache.
 constexpr size_t alignment = 128;
 constexpr size_t largePage = size_t{2} << 20;
-constexpr int kept = 8;
 
-struct Block {
-  size_t bytes; // usable
+struct alignas(alignment) Block { // in front of what the kernel gets
+  Block* below;                   // in the region
+  size_t bytes;                   // with this header
+  bool inRegion;
+  bool inUse;
 };
+static_assert(sizeof(Block) == alignment);
 
-struct Cache {
-  Block* blocks[kept] = {};
-  int next = 0;
+/// Not from malloc, which keeps in the heap of the thread what was given back.
+char* map(size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<char*>(memory);
+}
 
-  ~Cache() {
-    for (Block* block : blocks) {
-      std::free(block);
+class Scratch {
+public:
+  Scratch() = default;
+  Scratch(const Scratch&) = delete;
+  ~Scratch() { unmapRegion(); }
+
+  void* take(size_t bytes) {
+    size_t whole = sizeof(Block) + (bytes + alignment - 1) / alignment * alignment;
+    if (whole < bytes) {
+      return nullptr;
+    }
+    inUse_ += whole;
+    most_ = std::max(most_, inUse_);
+    if (whole > size_ - used_) { // until nothing is in use, when the region can become larger
+      auto* block = reinterpret_cast<Block*>(map(whole));
+      if (block == nullptr) {
+        inUse_ -= whole;
+        return nullptr;
+      }
+      *block = {nullptr, whole, false, true};
+      return block + 1;
+    }
+    auto* block = reinterpret_cast<Block*>(region_ + used_);
+    *block = {top_, whole, true, true};
+    used_ += whole;
+    top_ = block;
+    return block + 1;
+  }
+
+  void give(void* pointer) {
+    Block* block = static_cast<Block*>(pointer) - 1;
+    inUse_ -= block->bytes;
+    block->inUse = false;
+    if (!block->inRegion) {
+      munmap(block, block->bytes);
+    }
+    for (; top_ != nullptr && !top_->inUse; top_ = top_->below) {
+      used_ -= top_->bytes;
+    }
+    if (inUse_ == 0 && most_ > size_) {
+      grow();
     }
   }
+
+private:
+  void grow() {
+    unmapRegion();
+    mapped_ = most_ >= largePage ? (most_ + 2 * largePage - 1) / largePage * largePage : most_;
+    memory_ = map(mapped_);
+    size_ = memory_ == nullptr ? 0 : most_; // without memory each block is taken by itself
+    region_ = memory_;
+    if (memory_ != nullptr && most_ >= largePage) {
+      region_ += (largePage - reinterpret_cast<uintptr_t>(memory_) % largePage) % largePage;
+      madvise(region_, size_, MADV_HUGEPAGE); // only a hint: copies of matrices are read across many pages
+    }
+  }
+
+  void unmapRegion() {
+    if (memory_ != nullptr) {
+      munmap(memory_, mapped_);
+    }
+  }
+
+  char* memory_ = nullptr; // as mapped
+  size_t mapped_ = 0;
+  char* region_ = nullptr; // in it, at a large page
+  size_t size_ = 0, used_ = 0;
+  Block* top_ = nullptr;         // the last one in the region
+  size_t inUse_ = 0, most_ = 0; // in the region and beside it, with headers
 };
 
-thread_local Cache cache;
+thread_local Scratch scratch;
 
 } // namespace
 
@@ -40,41 +111,11 @@ int halide_do_par_for(void* context, dnn::runtime::Pool::Task task, int min, int
   return dnn::runtime::Pool::global().parallelFor(context, task, min, size, closure);
 }
 
-void* halide_malloc(void*, size_t bytes) {
-  for (Block*& block : cache.blocks) {
-    // Not a block much larger than asked for: it would be missing where it fits.
-    if (block != nullptr && block->bytes >= bytes && block->bytes <= 2 * bytes + 4096) {
-      Block* found = block;
-      block = nullptr;
-      return reinterpret_cast<char*>(found) + alignment;
-    }
-  }
-  size_t unit = bytes >= largePage ? largePage : alignment;
-  size_t whole = (bytes + alignment + unit - 1) / unit * unit, rounded = whole - alignment;
-  auto* block = static_cast<Block*>(std::aligned_alloc(unit, whole));
-  if (block == nullptr) {
-    return nullptr;
-  }
-  if (unit == largePage) {
-    madvise(block, whole, MADV_HUGEPAGE); // only a hint: copies of matrices are read across many pages
-  }
-  block->bytes = rounded;
-  return reinterpret_cast<char*>(block) + alignment;
-}
+void* halide_malloc(void*, size_t bytes) { return scratch.take(bytes); }
 
 void halide_free(void*, void* pointer) {
-  if (pointer == nullptr) {
-    return;
+  if (pointer != nullptr) {
+    scratch.give(pointer);
   }
-  auto* block = reinterpret_cast<Block*>(static_cast<char*>(pointer) - alignment);
-  for (Block*& slot : cache.blocks) {
-    if (slot == nullptr) {
-      slot = block;
-      return;
-    }
-  }
-  std::free(cache.blocks[cache.next]);
-  cache.blocks[cache.next] = block;
-  cache.next = (cache.next + 1) % kept;
 }
 }

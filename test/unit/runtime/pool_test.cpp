@@ -108,20 +108,31 @@ TEST(Pool, LoopsOfTwoThreadsAtOnceDoNotMix) {
   other.join();
 }
 
-TEST(KernelMemory, BlocksAreAlignedAndReusedOnlyAfterTheyAreFreed) {
-  void* a = halide_malloc(nullptr, 1000);
-  void* b = halide_malloc(nullptr, 1000);
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(a) % 128, 0u);
-  EXPECT_NE(a, b);
-  std::memset(a, 1, 1000);
-  std::memset(b, 2, 1000);
-  EXPECT_EQ(static_cast<char*>(a)[999], 1);
-  halide_free(nullptr, a);
-  void* c = halide_malloc(nullptr, 1000);
-  EXPECT_EQ(c, a);
-  halide_free(nullptr, b);
-  halide_free(nullptr, c);
-  halide_free(nullptr, nullptr);
+TEST(KernelMemory, BlocksAreAlignedAndTheSameInEachStep) {
+  void* before[2] = {};
+  for (int step = 0; step < 4; ++step) {
+    void* a = halide_malloc(nullptr, 1000);
+    void* b = halide_malloc(nullptr, 3000000);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(a) % 128, 0u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(b) % 128, 0u);
+    std::memset(a, 1, 1000);
+    std::memset(b, 2, 3000000);
+    EXPECT_EQ(static_cast<char*>(a)[999], 1);
+    if (step > 1) { // the first step says how much there must be
+      EXPECT_EQ(a, before[0]);
+      EXPECT_EQ(b, before[1]);
+    }
+    before[0] = a;
+    before[1] = b;
+    halide_free(nullptr, a);
+    void* c = halide_malloc(nullptr, 500); // not in the place of `a`, which is below `b`
+    EXPECT_NE(c, b);
+    std::memset(c, 3, 500);
+    EXPECT_EQ(static_cast<char*>(b)[2999999], 2);
+    halide_free(nullptr, b);
+    halide_free(nullptr, c);
+    halide_free(nullptr, nullptr);
+  }
 }
 
 TEST(KernelMemory, ManyLiveBlocksDoNotOverlap) {
