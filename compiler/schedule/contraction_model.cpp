@@ -148,7 +148,16 @@ private:
     double step = together(compute(r, t), lines * line + rowLines * rowLine);
     double strided = shape_.turned ? r * t * lanes() * (1 + 2 * shape_.overwritten) * stridedElement : 0;
     return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle + strided +
-           r * lines * shape_.overwritten * overwrittenLine(plan);
+           r * lines * (shape_.overwritten > 0 ? shape_.overwritten * overwrittenLine(plan) : writtenLine(plan));
+  }
+
+  /// Cycles for a line of a result that no cache near the core holds: columns of a tile alone are lines far apart.
+  double writtenLine(const ContractionPlan& plan) const {
+    double all = shape_.others * shape_.rows * shape_.columns * bytes();
+    if (shape_.turned || all <= static_cast<double>(machine_.l2Bytes) * 0.75) {
+      return 0;
+    }
+    return plan.columnsInner ? nextLineFromL3 : lineFromL3;
   }
 
   /// Cycles until a line of what the epilogue overwrites is there. By rows, the next tile needs the lines that follow.

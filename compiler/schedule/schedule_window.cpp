@@ -29,6 +29,8 @@ namespace {
 constexpr int64_t blockTerms = 128;
 /// Bytes of the buffers of all pieces together.
 constexpr double mostBuffered = 8 << 20;
+/// Multiply-adds of one step of a loop beside which its jump does not count.
+constexpr int64_t longStep = 32;
 /// Columns for which an operand is worth copying in panels of rows.
 constexpr int64_t worthRows = 48;
 
@@ -194,8 +196,12 @@ private:
     how_->stage.nests = tileNests(reduced);
     if (!plan_.trimmed.empty()) {
       how_->stage.nests.back().unrolled.push_back("r" + std::to_string(plan_.trimmed.front().reduced));
-    } else {
-      unrollShort(how_->stage.nests.back());
+      if (int64_t places = tileOf(plan_.trimmed.front().dim) * extent(rank() + plan_.trimmed.front().reduced);
+          places * plan_.vectors <= longStep) {
+        unrollInner(how_->stage.nests.back(), reducedOrder().front(), false);
+      }
+    } else if (!unrollShort(how_->stage.nests.back())) {
+      unrollInner(how_->stage.nests.back(), shape_.reduced.front(), true);
     }
     for (const WindowOperand& operand : shape_.operands) {
       if (operand.halo && !plan_.trimmed.empty()) {
@@ -219,10 +225,21 @@ private:
   }
 
   /// A loop of a few steps (the channels of an image) costs more than its work.
-  void unrollShort(Nest& sum) const {
+  bool unrollShort(Nest& sum) const {
     uint32_t inner = shape_.reduced.front();
-    if (int64_t steps = extent(rank() + inner); steps > 1 && steps <= 4) {
+    int64_t steps = extent(rank() + inner);
+    if (steps > 1 && steps <= 4) {
       sum.unrolled.push_back("r" + std::to_string(inner));
+    }
+    return steps <= 4;
+  }
+
+  void unrollInner(Nest& sum, uint32_t q, bool inPairs) const {
+    bool moves = std::ranges::any_of(plan_.rows, [&](const auto& row) { return movesWith(shape_, row.first, q); });
+    bool cut = shape_.blocks && q == how_->blocks->cut;
+    if (!moves && (cut ? !blocksMayEndEarly() : op_.reduced[q].extent.isStatic())) {
+      int64_t terms = cut ? how_->blocks->length : extent(rank() + q);
+      unrollTerms(sum, "r" + std::to_string(q), terms, inPairs);
     }
   }
 
@@ -409,6 +426,7 @@ private:
       }
     }
     mine.tile.nests = tileNests(reduced);
+    unrollInner(mine.tile.nests.back(), shape_.reduced.front(), true);
 
     Nest sum;
     sum.splits.push_back({dim(shape_.column), "column", "columns", width(), Tail::Guard});

@@ -216,7 +216,9 @@ private:
     start.order = {"lane", "vector", "tx", "ty"};
     Nest sum = start;
     sum.order.push_back(channel());
-    how.tile.nests = {std::move(start), undivided(std::move(sum))};
+    sum = undivided(std::move(sum));
+    unrollTerms(sum, channel(), extent(static_cast<uint32_t>(op_.dims.size()) + shape_.channel));
+    how.tile.nests = {std::move(start), std::move(sum)};
 
     how.products.placement = Placement::At;
     how.products.atStage = out_;

@@ -122,6 +122,8 @@ private:
     sum.order.insert(sum.order.end(), {"rx", "ry", "rn"});
     if (across() <= 8) {
       sum.unrolled.push_back("rx");
+    } else {
+      unrollTerms(sum, "rx", across());
     }
     how.tile.nests = {std::move(start), std::move(sum)};
 

@@ -59,6 +59,10 @@ void scheduleShortReduction(const Analysis& analysis, const Machine& machine, co
 /// places.
 void joinShortReductions(const Analysis& analysis, const Machine& machine, Schedule& schedule);
 
+/// Several terms of a sum in one step of its innermost loop (four, or two, where that divides them). A step of a tile
+/// is six cycles; where another hardware thread shares the core, its jump costs up to a third of that.
+void unrollTerms(Nest& sum, const std::string& loop, int64_t terms, bool inPairs = true);
+
 /// Vector instructions that are worth a parallel loop: about 4 µs on one core.
 inline constexpr double parallelWork = 16000;
 /// The same for reductions, whose points are loads and sums: about 2 µs.

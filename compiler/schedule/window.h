@@ -65,6 +65,10 @@ std::string print(const WindowPlan& plan);
 /// Some operand is read at a sum of an index of the result and a reduced one, or at every second, third, … place.
 bool readsWindow(const graph::Op& op);
 
+/// A step of the reduced index reads what the next place along the dim has read: terms written out side by side would
+/// keep all of these places in registers.
+bool movesWith(const WindowShape& shape, uint32_t dim, uint32_t reduced);
+
 /// Sums without windows: those for which it pays, or all that have one of the forms.
 enum class LongSums : uint8_t { Worthwhile, All };
 

@@ -17,6 +17,8 @@ namespace {
 constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4;
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double tileStart = 30;
+/// The jump of a loop whose terms are not written out, as far as other instructions wait for it.
+constexpr double jump = 0.5;
 /// Uses of an element that are worth copying it into a panel.
 constexpr double worthPacking = 32;
 /// Bytes between the terms of a column.
@@ -152,6 +154,10 @@ private:
       return;
     }
     double step = std::max({accumulators / fmasPerCycle, loads / loadsPerCycle, fmaLatency}) + 0.15 * loads;
+    step += std::ranges::any_of(plan.rows,
+                                [&](const auto& row) { return movesWith(shape_, row.first, shape_.reduced.front()); })
+                ? jump
+                : 0;
     double terms = 1;
     for (uint32_t q = 0; q < op_.reduced.size(); ++q) {
       terms *= static_cast<double>(reducedExtent(q));

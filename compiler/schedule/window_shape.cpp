@@ -66,7 +66,8 @@ private:
   WindowShape shape_;
 
   /// No windows either, but a product whose rows are in several dims (what reads it, or what it reads, takes them
-  /// apart), and larger than the second cache: the column operand stays there for a whole block of them.
+  /// apart), and larger than the first cache: the column operand stays near for a whole block of them, where tiles of a
+  /// contraction's one dim of rows go through all of the others for each term.
   bool isMadeByPlaces() const {
     uint32_t rows = 0;
     for (uint32_t d = 0; d < rank(); ++d) {
@@ -80,7 +81,7 @@ private:
       rows += row ? 1 : 0;
     }
     double result = static_cast<double>(shape_.bytes) * analysis_.elements(*op_->results[0]);
-    return rows >= 2 && (longSums_ == LongSums::All || result > static_cast<double>(machine_.l2Bytes));
+    return rows >= 2 && (longSums_ == LongSums::All || result > static_cast<double>(machine_.l1Bytes));
   }
 
   /// Windows have fewer places in the result than in the sum: the gradient of weights. So the result is small beside
@@ -382,6 +383,17 @@ bool readsWindow(const Op& op) {
     }
   });
   return slides || strided;
+}
+
+bool movesWith(const WindowShape& shape, uint32_t dim, uint32_t reduced) {
+  uint32_t index = static_cast<uint32_t>(shape.op->dims.size()) + reduced;
+  return std::ranges::any_of(shape.operands, [&](const WindowOperand& operand) {
+    return operand.window != nullptr && std::ranges::any_of(operand.window->args, [&](ExprRef subscript) {
+             graph::LinearForm form = *graph::linearForm(subscript);
+             int64_t own = form.factorOf(dim), step = form.factorOf(index);
+             return own != 0 && (own == step || own == -step);
+           });
+  });
 }
 
 std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& machine, LongSums longSums) {
