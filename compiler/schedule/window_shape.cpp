@@ -253,7 +253,8 @@ private:
         extents[own ? 0 : 1] =
             analysis_.dimOf(*op_, term.atom->index).isStatic() ? analysis_.extentOf(*op_, term.atom->index) : 0;
       }
-      if (factors[0] == 0 || factors[1] == 0 || extents[0] * extents[1] == 0 || trim.dim == shape_.column) {
+      // A loop over one place vanishes, and with it where a condition could stand.
+      if (factors[0] == 0 || factors[1] == 0 || extents[0] == 0 || extents[1] < 2 || trim.dim == shape_.column) {
         return {};
       }
       for (int64_t i = 0; i < extents[0]; ++i) {
