@@ -12,7 +12,22 @@ namespace {
 
 constexpr int expensive = 20;
 
-int costOf(ScalarOp op) {
+int costOf(const Expr& e) {
+  switch (e.kind) {
+  case ExprKind::Const: return e.number < 0 ? 1 : 0; // a - b reads better than a + -b
+  case ExprKind::Index:
+  case ExprKind::Extent: return 0;
+  case ExprKind::Access: return 2;
+  case ExprKind::Cast: return 1;
+  case ExprKind::Draw: return 4 * expensive;
+  case ExprKind::Apply: return isInteger(e.dtype) ? 0 : cost(e.op);
+  }
+  DNN_UNREACHABLE("every kind of expression has a cost");
+}
+
+} // namespace
+
+int cost(ScalarOp op) {
   switch (op) {
   case ScalarOp::StopGrad: return 0;
   case ScalarOp::Neg: return 1; // often part of the next operation
@@ -54,21 +69,6 @@ int costOf(ScalarOp op) {
   DNN_UNREACHABLE("every operator has a cost");
 }
 
-int costOf(const Expr& e) {
-  switch (e.kind) {
-  case ExprKind::Const: return e.number < 0 ? 1 : 0; // a - b reads better than a + -b
-  case ExprKind::Index:
-  case ExprKind::Extent: return 0;
-  case ExprKind::Access: return 2;
-  case ExprKind::Cast: return 1;
-  case ExprKind::Draw: return 4 * expensive;
-  case ExprKind::Apply: return isInteger(e.dtype) ? 0 : costOf(e.op);
-  }
-  DNN_UNREACHABLE("every kind of expression has a cost");
-}
-
-} // namespace
-
 int cost(ExprRef root) {
   int sum = 0;
   graph::forEachNode(root, [&](ExprRef e) { sum += costOf(*e); });
@@ -78,7 +78,7 @@ int cost(ExprRef root) {
 bool isExpensive(ExprRef root) {
   bool found = false;
   graph::forEachNode(root, [&](ExprRef e) {
-    found |= e->kind == ExprKind::Draw || (e->kind == ExprKind::Apply && costOf(e->op) >= expensive);
+    found |= e->kind == ExprKind::Draw || (e->kind == ExprKind::Apply && cost(e->op) >= expensive);
   });
   return found;
 }

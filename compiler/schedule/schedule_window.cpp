@@ -41,6 +41,7 @@ public:
 
   std::optional<Schedule> run() {
     schedule_ = placeStages(analysis_, &op_);
+    inlineHalos(shape_, analysis_, schedule_);
     schedule_.family = std::string(shape_.blocks ? "window in blocks " : "window ") + print(plan_);
     how_ = &*std::ranges::find(schedule_.ops, analysis_.positionOf(op_), &OpSchedule::op);
     for (auto [d, size] : plan_.rows) {
@@ -626,6 +627,17 @@ private:
 };
 
 } // namespace
+
+void inlineHalos(const WindowShape& shape, const Analysis& analysis, Schedule& schedule) {
+  for (const WindowOperand& operand : shape.operands) {
+    const Value* v = operand.halo ? shape.op->operands[operand.window->operand] : nullptr;
+    if (v != nullptr && isElementwise(*v->def) && !analysis.escapes(v)) {
+      auto how = std::ranges::find(schedule.ops, analysis.positionOf(*v->def), &OpSchedule::op);
+      how->stage = {};
+      how->stage.placement = Placement::Inline;
+    }
+  }
+}
 
 std::optional<Schedule> scheduleWindow(const Analysis& analysis, const Machine& machine, const WindowShape& shape,
                                        const WindowPlan& plan) {

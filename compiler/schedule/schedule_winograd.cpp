@@ -25,6 +25,7 @@ public:
 
   std::optional<Schedule> run() {
     schedule_ = placeStages(analysis_, &op_);
+    inlineHalos(window_, analysis_, schedule_);
     schedule_.family = "winograd " + print(plan_);
     how_ = &*std::ranges::find(schedule_.ops, analysis_.positionOf(op_), &OpSchedule::op);
     auto home = std::ranges::find_if(schedule_.outputs, [&](const OutputSchedule& output) {
@@ -159,7 +160,7 @@ private:
 
   void addHalo() {
     const WindowOperand& data = window_.operands[shape_.data];
-    Halo halo = winogradHalo(data, shape_.channelSubscript, channels(), window_.lanes);
+    Halo halo = winogradHalo(data, shape_.subscripts[1], shape_.channelSubscript, channels(), window_.lanes);
     halo.stage.placement = Placement::At;
     halo.stage.atStage = out_;
     halo.stage.atLoop = "block";
@@ -253,7 +254,8 @@ private:
 
 } // namespace
 
-Halo winogradHalo(const WindowOperand& data, size_t channelSubscript, int64_t channels, int64_t lanes) {
+Halo winogradHalo(const WindowOperand& data, size_t rowSubscript, size_t channelSubscript, int64_t channels,
+                  int64_t lanes) {
   Halo halo;
   halo.part = data.part;
   halo.access = data.window;
@@ -263,7 +265,8 @@ Halo winogradHalo(const WindowOperand& data, size_t channelSubscript, int64_t ch
   Nest nest;
   nest.splits.push_back({"s" + std::to_string(channelSubscript), "vector", "lane", lanes, Tail::RoundUp});
   nest.vectorized = {"lane"};
-  nest.order = {"lane", "vector"};
+  // Along a row, so that what is computed of the channel alone stays in registers.
+  nest.order = {"lane", "s" + std::to_string(rowSubscript), "vector"};
   halo.stage.nests = {std::move(nest)};
   return halo;
 }

@@ -24,6 +24,7 @@ public:
 
   std::optional<Schedule> run() {
     schedule_ = placeStages(analysis_, &op_);
+    inlineHalos(window_, analysis_, schedule_);
     schedule_.family = "winograd " + print(plan_);
     how_ = &*std::ranges::find(schedule_.ops, analysis_.positionOf(op_), &OpSchedule::op);
     how_->stage.placement = Placement::Inline; // into the outputs
@@ -81,7 +82,8 @@ private:
 
   void addHalo() {
     const WindowOperand& data = window_.operands[plan_.data];
-    Halo halo = winogradHalo(data, plan_.channelSubscript, roundUp(channels(), window_.lanes), window_.lanes);
+    Halo halo = winogradHalo(data, plan_.subscripts[1], plan_.channelSubscript, roundUp(channels(), window_.lanes),
+                             window_.lanes);
     atBlock(halo.stage);
     for (size_t s = 0; s < data.window->args.size(); ++s) {
       std::string loop = "s" + std::to_string(s);

@@ -81,6 +81,9 @@ std::optional<WindowShape> windowShape(const Analysis& analysis, const Machine& 
 /// have to be copied with their windows.
 std::vector<WindowPlan> windowPlans(const WindowShape& shape, const Analysis& analysis, const Machine& machine);
 
+/// What a halo copies is computed as it is copied, and has no buffer of its own.
+void inlineHalos(const WindowShape& shape, const Analysis& analysis, Schedule& schedule);
+
 /// The kernel by this plan; nothing if the kernel's outputs do not allow it.
 std::optional<Schedule> scheduleWindow(const Analysis& analysis, const Machine& machine, const WindowShape& shape,
                                        const WindowPlan& plan);

@@ -96,8 +96,9 @@ double winogradTermCycles(int64_t vectors, int64_t rows);
 double winogradFarLines(double bytes, const Machine& machine);
 
 /// The data of a block with its border, channels rounded up to `channels` and in vectors. Where it is computed, and how
-/// many places along the window's dims, is left to say.
-Halo winogradHalo(const WindowOperand& data, size_t channelSubscript, int64_t channels, int64_t lanes);
+/// many places along the window's dims, is left to say. Rows of images run along `rowSubscript`.
+Halo winogradHalo(const WindowOperand& data, size_t rowSubscript, size_t channelSubscript, int64_t channels,
+                  int64_t lanes);
 
 /// One pass of a transform: vectors along one loop, the products of a block side by side. `order` begins with the lane.
 Nest winogradPass(const std::string& along, const std::string& products, std::vector<std::string> order, int64_t lanes);

@@ -41,7 +41,10 @@ public:
       rank_.push_back(i);
       ranked_.push_back(i);
     }
-    // Epilogues first: an elementwise op saves the most beside the product that it finishes.
+    for (Op* op : ops_) {
+      fusePrologue(*op);
+    }
+    // Epilogues before rows: an elementwise op saves the most beside the product that it finishes.
     for (Op* op : ops_) {
       fuseWithContraction(*op);
     }
@@ -66,9 +69,27 @@ private:
   std::unordered_map<const Op*, size_t> home_;     // the group of each op of the block: index into members_
   std::vector<std::vector<Op*>> members_;          // in order; empty = joined to another
   std::vector<bool> isContraction_;                // the group holds a contraction
+  std::unordered_set<const Op*> prologues_;        // are computed where a contraction copies them
   static constexpr size_t none = SIZE_MAX;
   std::vector<size_t> rank_;   // of each group: larger than that of every group that it depends on
   std::vector<size_t> ranked_; // the groups by rank, `none` where two became one
+
+  /// What a sum over windows copies block by block before it uses it, and nobody else reads, is computed then: if it is
+  /// made of what is stored anyway.
+  void fusePrologue(const Op& op) {
+    for (const Value* v : op.operands) {
+      auto home = home_.find(v->def);
+      if (home == home_.end() || !copiesWithBorder(op, v, function_.symbols) || uses().of(v).size() != 1 ||
+          uses().returned(v)) {
+        continue;
+      }
+      const Value* source = prologueSource(*v->def, function_.symbols);
+      if (source != nullptr && uses().of(source).size() > 1) {
+        prologues_.insert(v->def);
+        join(home_.at(&op), home->second);
+      }
+    }
+  }
 
   /// Groups that define operands of op, the latest first: joining the latest is the least likely to make a cycle.
   std::vector<std::pair<size_t, const Value*>> producersOf(const Op& op) const {
@@ -331,7 +352,8 @@ private:
     op->anchor = anchorOf(members, isContraction_[group]);
     if (isContraction_[group]) { // sums of what the others leave behind come last
       size_t rank = contractionOf(group)->dims.size();
-      std::ranges::stable_partition(members, [&](const Op* member) { return member->dims.size() == rank; });
+      std::ranges::stable_partition(
+          members, [&](const Op* member) { return member->dims.size() == rank || prologues_.contains(member); });
     }
     bool byRows = !isContraction_[group] && members.size() > 1 &&
                   schedule::rowForm(members, resultsOf(members), function_.symbols).has_value();

@@ -1,9 +1,11 @@
 #include "compiler/transform/fuse_rules.h"
 
+#include "compiler/algebra/cost.h"
 #include "compiler/schedule/analysis.h"
 #include "compiler/schedule/block_form.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace dnn::transform {
 
@@ -30,6 +32,84 @@ bool fitsContraction(const Op& anchor, std::span<Op* const> others) {
     return true;
   };
   return std::ranges::all_of(others, elementwiseOverResult);
+}
+
+const Value* prologueSource(const Op& op, std::span<const Symbol> symbols) {
+  constexpr int64_t smallPart = 16;
+  constexpr int mostCost = 24; // of what is computed at each place
+  if (op.kind != OpKind::Comp || op.reduction != Reduction::None || !isFloat(op.body->dtype)) {
+    return nullptr;
+  }
+  auto elements = [&](const TensorType& type) {
+    int64_t count = 1;
+    for (const Dim& dim : type.dims) {
+      count *= dim.max(symbols);
+    }
+    return count;
+  };
+  const Value* source = nullptr;
+  for (const Value* v : op.operands) {
+    if (elements(v->type) > elements(op.results[0]->type) / smallPart) {
+      if (source != nullptr || v->type.dims != op.results[0]->type.dims) {
+        return nullptr;
+      }
+      source = v;
+    }
+  }
+  bool plain = source != nullptr;
+  int cost = 0;
+  std::unordered_set<ExprRef> ofSource; // expressions that read it
+  graph::forEachNode(op.body, [&](ExprRef e) {
+    if (e->kind == ExprKind::Access) {
+      bool own = op.operands[e->operand] == source;
+      for (size_t d = 0; d < e->args.size(); ++d) {
+        plain &= e->args[d]->kind == ExprKind::Index && (!own || e->args[d]->index == d);
+      }
+      plain &= !e->fill;
+      if (own) {
+        ofSource.insert(e);
+      }
+      return;
+    }
+    plain &= e->kind != ExprKind::Draw;
+    bool reads = std::ranges::any_of(e->args, [&](ExprRef arg) { return ofSource.contains(arg); });
+    if (reads) {
+      ofSource.insert(e);
+      cost += e->kind == ExprKind::Apply ? algebra::cost(e->op) : 1;
+    }
+  });
+  return plain && cost <= mostCost ? source : nullptr;
+}
+
+bool copiesWithBorder(const Op& op, const Value* v, std::span<const Symbol> symbols) {
+  if (op.kind != OpKind::Comp || op.reduction != Reduction::Add || !schedule::isContraction(op, symbols)) {
+    return false;
+  }
+  size_t accesses = 0;
+  bool border = true;
+  graph::forEachNode(op.body, [&](ExprRef e) {
+    if (e->kind != ExprKind::Access || op.operands[e->operand] != v) {
+      return;
+    }
+    ++accesses;
+    bool slides = std::ranges::any_of(e->args, [&](ExprRef subscript) {
+      std::vector<bool> used = schedule::indicesOf(subscript, op.dims.size() + op.reduced.size());
+      auto reduced = used.begin() + static_cast<std::ptrdiff_t>(op.dims.size());
+      return std::find(used.begin(), reduced, true) != reduced && std::find(reduced, used.end(), true) != used.end();
+    });
+    border &= e->fill.has_value() && slides;
+  });
+  std::vector<ExprRef> factors = {op.body};
+  bool isFactor = false;
+  while (!factors.empty()) {
+    ExprRef e = factors.back();
+    factors.pop_back();
+    isFactor |= e->kind == ExprKind::Access && op.operands[e->operand] == v;
+    if (e->kind == ExprKind::Apply && e->op == ScalarOp::Mul) {
+      factors.insert(factors.end(), e->args.begin(), e->args.end());
+    }
+  }
+  return accesses == 1 && border && isFactor;
 }
 
 bool readsInRowOrder(const Op& consumer, const Value* v) {

@@ -17,6 +17,14 @@ bool isFusible(const graph::Op& op);
 /// prologue or epilogue.
 bool fitsContraction(const graph::Op& anchor, std::span<graph::Op* const> others);
 
+/// What is worth computing again where it is copied: a few operations on one tensor at its own point, and on what is
+/// small beside it. That tensor; nullptr if the op is something else.
+const graph::Value* prologueSource(const graph::Op& op, std::span<const Symbol> symbols);
+
+/// The op is a sum over windows of products with an element of v, with a fill value where there is none: its kernel
+/// copies v block by block before it sums.
+bool copiesWithBorder(const graph::Op& op, const graph::Value* v, std::span<const Symbol> symbols);
+
 /// The consumer reads v row by row, in the order of the rows it works on itself:
 ///
 ///   y[n, k] = f(x[n, k], m[n])     z[n] = Σk e[n, k]     l = Σn v[n]     y[k] = v[k]

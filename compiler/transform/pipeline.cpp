@@ -40,11 +40,12 @@ Status optimize(graph::Module& module, const PassOptions& options) {
     return reports.error();
   }
   const std::array finish = {
-      findPass("reuse-choices"),    // who reads what is settled
-      findPass("hoist-invariants"), // bodies are as long as they get
-      findPass("split-sums"),       // no sum is moved any more
-      findPass("cse"),              // several bodies had the same part
-      findPass("sparse-updates"),   // what a gradient is used for is settled
+      findPass("reuse-choices"),        // who reads what is settled
+      findPass("hoist-invariants"),     // bodies are as long as they get
+      findPass("split-sums"),           // no sum is moved any more
+      findPass("cse"),                  // several bodies had the same part
+      findPass("recompute-in-windows"), // after that: it would merge the copies again
+      findPass("sparse-updates"),       // what a gradient is used for is settled
       findPass("dce"),
   };
   auto reports = runPasses(module, finish, options);

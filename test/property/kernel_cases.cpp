@@ -41,6 +41,8 @@ public:
     lines_ += "  " + name + " = " + definition + "\n";
     return name;
   }
+  /// Number of the input that was named last.
+  uint32_t lastInput() const { return static_cast<uint32_t>(inputs_ - 1); }
   void line(const std::string& text) { lines_ += "  " + text + "\n"; }
   std::string done(const std::vector<std::string>& returns) const {
     std::string text = head_ + lines_ + "  return ";
@@ -74,6 +76,25 @@ std::string activation(Random& random, const std::string& s) {
   case 4: return "mul(" + s + ", erf(" + s + "))";
   default: return s;
   }
+}
+
+/// Now and then what a window reads is computed from the input x first, and is not zero where x is; `extents` are x's.
+std::string maybeComputed(Random& random, Text& text, const std::string& x, const std::string& extents) {
+  if (!chance(random, 30)) {
+    return x;
+  }
+  std::string dims, at, last;
+  for (size_t start = 0, d = 0; start < extents.size(); ++d) {
+    size_t end = std::min(extents.find(", ", start), extents.size());
+    last = "d" + number(static_cast<int>(d));
+    at += (d > 0 ? ", " : "") + last;
+    dims += (d > 0 ? ", " : "") + last + ":" + extents.substr(start, end - start);
+    start = end + 2;
+  }
+  std::string channels = "f32[" + dims.substr(dims.rfind(':') + 1) + "]";
+  std::string shift = text.input(channels), scale = text.input(channels);
+  std::string body = "sub(mul(" + x + "[" + at + "], " + scale + "[" + last + "]), " + shift + "[" + last + "])";
+  return text.op("comp [" + dims + "] : f32 { " + (chance(random, 50) ? "max(" + body + ", -0.5)" : body) + " }");
 }
 
 /// Products of matrices in every transposition, with an epilogue.
@@ -470,14 +491,14 @@ KernelCase windows(Random& random) {
   std::string x, w, body, dims, reduced, at;
   int kind = pick(random, 0, 2);
   if (depthwise) {
-    x = text.input("f32[" + inExtents + ", " + c + "]");
+    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + c + "]"), inExtents + ", " + c);
     w = text.input("f32[" + windowExtents + c + "]");
     body = "mul(" + x + "[n" + inAt + ", c; 0.0], " + w + "[" + ownWindow + ", c])";
     dims = places + ", c:" + c;
     reduced = window;
     at = outAt + ", c";
   } else if (kind == 0) { // forward
-    x = text.input("f32[" + inExtents + ", " + c + "]");
+    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + c + "]"), inExtents + ", " + c);
     w = text.input("f32[" + windowExtents + c + ", " + o + "]");
     std::string element = x + "[n" + inAt + ", c; 0.0]";
     if (chance(random, 15)) {
@@ -488,14 +509,14 @@ KernelCase windows(Random& random) {
     reduced = window + ", c:" + c;
     at = outAt + ", o";
   } else if (kind == 1) { // the gradient of the input, stride 1
-    x = text.input("f32[" + inExtents + ", " + o + "]");
+    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + o + "]"), inExtents + ", " + o);
     w = text.input("f32[" + windowExtents + c + ", " + o + "]");
     body = "mul(" + x + "[" + back + ", o; 0.0], " + w + "[" + ownWindow + ", c, o])";
     dims = in + ", c:" + c;
     reduced = "o:" + o + ", " + window;
     at = outAt + ", c";
   } else { // the gradient of the weights
-    x = text.input("f32[" + inExtents + ", " + c + "]");
+    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + c + "]"), inExtents + ", " + c);
     w = text.input("f32[" + outExtents + ", " + o + "]");
     body = "mul(" + x + "[n" + inAt + ", c; 0.0], " + w + "[" + outAt + ", o])";
     dims = window + ", c:" + c + ", o:" + o;
@@ -508,7 +529,7 @@ KernelCase windows(Random& random) {
     std::string p = text.input("f32[" + windowExtents + c + ", " + o + "]");
     returns = {text.op("comp [" + dims + "] : f32 { sub(" + p + "[" + at + "], mul(0.125, " + returns[0] + "[" + at +
                        "])) }")};
-    result.inPlace = {2};
+    result.inPlace = {text.lastInput()};
   } else if (chance(random, 50)) {
     std::string last = dims.substr(dims.rfind(':') + 1);
     std::string b = text.input("f32[" + last + "]"), channel = at.substr(at.rfind(' ') + 1);
@@ -588,7 +609,7 @@ KernelCase windowsOfThree(Random& random) {
                    inExtents.substr(extents.size(), inExtents.size() - extents.size() - 2) + "]");
     element = x + "[n, c, " + element.substr(3, element.size() - 5) + "; 0.0]";
   } else {
-    x = text.input("f32[" + inExtents + c + "]");
+    x = maybeComputed(random, text, text.input("f32[" + inExtents + c + "]"), inExtents + c);
     element = x + "[" + element + "c; 0.0]";
   }
   if (chance(random, 25)) {
@@ -729,7 +750,8 @@ KernelCase weightsOfThree(Random& random) {
     places += ", " + i;
     reduced += ", " + i + ":" + number(out);
   }
-  std::string x = text.input("f32[" + data + ", " + c + "]"), d = text.input("f32[" + factor + ", " + o + "]");
+  std::string x = maybeComputed(random, text, text.input("f32[" + data + ", " + c + "]"), data + ", " + c);
+  std::string d = text.input("f32[" + factor + ", " + o + "]");
   std::string at = x + "[" + element + ", c; 0.0]", other = d + "[" + places + ", o]";
   if (chance(random, 25)) {
     at = "max(" + at + ", 0.0)";
@@ -744,7 +766,7 @@ KernelCase weightsOfThree(Random& random) {
       text.op("comp " + dims + " : f32 { sub(" + p + "[u, v, c, o], mul(0.125, " + sum + "[u, v, c, o])) }");
   KernelCase result{"weights of three", text.done({updated}), {}, {}};
   if (chance(random, 60)) {
-    result.inPlace = {2};
+    result.inPlace = {text.lastInput()};
   }
   return result;
 }
@@ -934,8 +956,8 @@ KernelCase sumsBeside(Random& random) {
       pad = places / 2;
   Rows n = chance(random, 60) ? Rows{"N", images} : Rows{number(images), images};
   Text text(n.max);
-  std::string data =
-      text.input("f32[" + n.extent + ", " + number(stride * height) + ", " + number(stride * width) + ", " + c + "]");
+  std::string extents = n.extent + ", " + number(stride * height) + ", " + number(stride * width) + ", " + c;
+  std::string data = maybeComputed(random, text, text.input("f32[" + extents + "]"), extents);
   std::string weights = text.input("f32[" + number(places) + ", " + number(places) + ", " + c + ", " + o + "]");
   auto place = [&](const std::string& own, const std::string& within) {
     std::string at = stride == 2 ? "2*" + own : own;

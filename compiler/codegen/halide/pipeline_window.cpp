@@ -35,7 +35,7 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
   const TensorType& type = op.operands[halo.access->operand]->type;
   std::vector<Var> vars;
   std::vector<Expr> indices(op.dims.size() + op.reduced.size()), places;
-  Expr inside;
+  std::vector<Expr> inside; // of each subscript that may lie outside
   graph::RangeAnalysis ranges(op, function_.symbols);
   for (size_t d = 0; d < halo.access->args.size(); ++d) {
     ExprRef subscript = halo.access->args[d];
@@ -51,8 +51,7 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
       continue;
     }
     if (halo.access->fill && !ranges.alwaysInRange(subscript, type.dims[d])) {
-      Expr here = vars.back() >= 0 && vars.back() < size;
-      inside = inside.defined() ? inside && here : here;
+      inside.push_back(vars.back() >= 0 && vars.back() < size);
     }
     places.push_back(Halide::clamp(Expr(vars.back()), 0, size - 1));
   }
@@ -63,8 +62,9 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
     }
     const graph::Value* operand = op.operands[e->operand];
     Expr value = element(operand, places);
-    if (inside.defined() && e->fill) {
-      value = Halide::select(inside, value, constant(*e->fill, e->dtype));
+    // Places within are loops of their own (`likely`): conditions would take several times as long as a copy.
+    for (size_t i = inside.size(); e->fill && i-- > 0;) {
+      value = Halide::select(inside[i], Halide::likely(value), constant(*e->fill, e->dtype));
     }
     bodies.replace(e, value);
   });
