@@ -31,14 +31,11 @@
 #include <llvm/Transforms/Scalar/DeadStoreElimination.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 #include <llvm/Transforms/Scalar/GVN.h>
-#include <llvm/Transforms/Scalar/IndVarSimplify.h>
 #include <llvm/Transforms/Scalar/LICM.h>
 #include <llvm/Transforms/Scalar/LoopPassManager.h>
 #include <llvm/Transforms/Scalar/LoopRotation.h>
 #include <llvm/Transforms/Scalar/SROA.h>
-#include <llvm/Transforms/Scalar/SimpleLoopUnswitch.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
-#include <llvm/Transforms/Vectorize/SLPVectorizer.h>
 #include <llvm/Transforms/Vectorize/VectorCombine.h>
 
 namespace dnn::codegen {
@@ -82,7 +79,6 @@ public:
     add<llvm::PassInstrumentationAnalysis>(modules_);
     add<llvm::ProfileSummaryAnalysis>(modules_);
     add<llvm::PassInstrumentationAnalysis>(loops_);
-    add<llvm::ShouldRunExtraSimpleLoopUnswitch>(loops_); // a note that IndVarSimplify may leave
     modules_.registerPass([&] { return llvm::FunctionAnalysisManagerModuleProxy(functions_); });
     functions_.registerPass([&] { return llvm::ModuleAnalysisManagerFunctionProxy(modules_); });
     functions_.registerPass([&] { return llvm::LoopAnalysisManagerFunctionProxy(loops_); });
@@ -121,11 +117,9 @@ void runKernelPasses(llvm::Module& module, llvm::TargetMachine& machine) {
   loops.addPass(llvm::LoopRotatePass());
   loops.addPass(llvm::LICMPass(llvm::LICMOptions()));
   each.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loops), /*UseMemorySSA=*/true));
-  each.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::IndVarSimplifyPass()));
   each.addPass(llvm::GVNPass());
   each.addPass(llvm::InstCombinePass());
   each.addPass(llvm::DSEPass());
-  each.addPass(llvm::SLPVectorizerPass());
   each.addPass(llvm::VectorCombinePass());
   each.addPass(llvm::InstCombinePass());
   each.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()), /*UseMemorySSA=*/true));
