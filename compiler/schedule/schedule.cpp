@@ -122,6 +122,9 @@ std::string print(const Schedule& schedule) {
           out << "    s" << d << " from " << halo.bounds[d]->first << " extent " << halo.bounds[d]->second << "\n";
         }
       }
+      if (halo.pitch > 0) {
+        out << "    runs " << halo.pitch << " apart\n";
+      }
     }
     if (op.lanes) {
       printStage(out, name + "_lanes", op.lanes->stage);

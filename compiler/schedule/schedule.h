@@ -111,6 +111,7 @@ struct Halo {
   /// For each subscript its first value and how many there are, where that is the same in every block.
   std::vector<std::optional<std::pair<int64_t, int64_t>>> bounds;
   bool beyond = false; ///< places past the end are asked for, and repeat the last one
+  int64_t pitch = 0;   ///< elements from one run along the last subscript to the next; 0: no gap
   StageSchedule stage;
 };
 

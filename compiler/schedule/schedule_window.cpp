@@ -31,6 +31,9 @@ constexpr int64_t blockTerms = 128;
 constexpr double mostBuffered = 8 << 20;
 /// Multiply-adds of one step of a loop beside which its jump does not count.
 constexpr int64_t longStep = 32;
+constexpr int64_t lineBytes = 64;
+/// Distances of runs that leave more than half of the lines of the first cache unused.
+constexpr int64_t sharedDistance = 128;
 /// Columns for which an operand is worth copying in panels of rows.
 constexpr int64_t worthRows = 48;
 
@@ -409,6 +412,12 @@ private:
       }
     }
     halo.stage.nests = {std::move(nest)};
+    // The terms of a block are read a few elements at a time: at distances of large powers of two they would share a
+    // few lines of the first cache.
+    bool last = shape_.blocks && vector && *vector + 1 == halo.bounds.size();
+    if (int64_t run = last ? halo.bounds[*vector]->second : 1; run * shape_.bytes % sharedDistance == 0) {
+      halo.pitch = run + lineBytes / shape_.bytes;
+    }
     how_->halos.push_back(std::move(halo));
   }
 

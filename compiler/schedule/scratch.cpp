@@ -88,8 +88,8 @@ private:
 
   int64_t elementsOf(const Pack& pack, const graph::Op& op) const {
     bool panel = pack.stage.placement == Placement::At && pack.multiple > 0; // one at a time
-    int64_t count = panel ? pack.multiple
-                          : roundedUp(std::max(analysis_.extentOf(op, pack.along), pack.pitch), pack.multiple);
+    int64_t count =
+        panel ? pack.multiple : roundedUp(std::max(analysis_.extentOf(op, pack.along), pack.pitch), pack.multiple);
     size_t whole = pack.others.size() - (pack.stage.placement == Placement::At ? pack.outside : 0);
     for (size_t i = 0; i < whole; ++i) {
       count *= analysis_.extentOf(op, pack.others[i]);
@@ -100,7 +100,8 @@ private:
   static int64_t elementsOf(const Halo& halo) {
     int64_t count = 1;
     for (size_t s = 0; s < halo.bounds.size(); ++s) {
-      count *= halo.bounds[s] ? halo.bounds[s]->second : tileOf(halo.stage, "s" + std::to_string(s));
+      int64_t places = halo.bounds[s] ? halo.bounds[s]->second : tileOf(halo.stage, "s" + std::to_string(s));
+      count *= s + 1 == halo.bounds.size() ? std::max(places, halo.pitch) : places;
     }
     return count;
   }

@@ -735,7 +735,7 @@ KernelCase longSums(Random& random) {
 /// The gradient of the weights of a convolution with a window of 3 × 3, long enough to be summed in blocks, with the
 /// update.
 KernelCase weightsOfThree(Random& random) {
-  static constexpr std::array sizes = {"8", "9", "12", "16", "17", "24"};
+  static constexpr std::array sizes = {"8", "9", "12", "16", "17", "24", "32"};
   bool small = chance(random, 30); // images of which several are in a block
   int most = pick(random, 5, 20);
   std::string n = chance(random, 60) ? "N" : number(most), c = oneOf(random, sizes), o = oneOf(random, sizes);

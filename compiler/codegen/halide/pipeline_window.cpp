@@ -76,6 +76,9 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
       stage.func.bound(vars[d], static_cast<int32_t>(from), static_cast<int32_t>(extent));
     }
   }
+  if (halo.pitch > 0) {
+    stage.func.align_storage(vars.back(), static_cast<int32_t>(halo.pitch));
+  }
   addStage(name, std::move(stage), halo.stage);
 }
 
