@@ -947,11 +947,14 @@ KernelCase blocks(Random& random) {
   return {"blocks", text.done(returns), {}, {}};
 }
 
-/// Sums over the places of images that a window's sum writes.
+/// Sums over the places of images, or of their rows, that a window's sum writes. Few large images are cut into tasks by
+/// rows, so that the sums have loops of their own.
 KernelCase sumsBeside(Random& random) {
   static constexpr std::array widths = {"4", "5", "8", "9", "12", "16", "17", "24", "33", "64"};
   std::string c = oneOf(random, widths), o = oneOf(random, widths);
-  int images = pick(random, 1, 20), height = pick(random, 1, 13), width = pick(random, 1, 13);
+  bool large = chance(random, 25), byRows = chance(random, large ? 60 : 20);
+  int images = pick(random, 1, large ? 3 : 20), height = large ? pick(random, 16, 40) : pick(random, 1, 13),
+      width = large ? pick(random, 16, 40) : pick(random, 1, 13);
   int stride = pick(random, 1, 2), places = chance(random, 50) ? 3 : pick(random, stride == 2 ? 1 : 2, 5),
       pad = places / 2;
   Rows n = chance(random, 60) ? Rows{"N", images} : Rows{number(images), images};
@@ -981,8 +984,9 @@ KernelCase sumsBeside(Random& random) {
     v = y;
   }
   returns.push_back(v);
-  std::string small = "comp [n:" + n.extent + ", o:" + o + "] ";
-  std::string sum = small + "add [i:" + number(height) + ", j:" + number(width) + "] : f32 ";
+  std::string own = byRows ? "n, i, o" : "n, o", down = "i:" + number(height);
+  std::string small = "comp [n:" + n.extent + ", " + (byRows ? down + ", " : "") + "o:" + o + "] ";
+  std::string sum = small + "add [" + (byRows ? "" : down + ", ") + "j:" + number(width) + "] : f32 ";
   std::string s = text.op(sum + "{ " + v + "[n, i, j, o] }");
   returns.push_back(s);
   if (chance(random, 50)) {
@@ -990,8 +994,9 @@ KernelCase sumsBeside(Random& random) {
     returns.push_back(text.op(sum + "{ mul(" + other + "[n, i, j, o], " + v + "[n, i, j, o]) }"));
   }
   if (chance(random, 50)) {
-    std::string k = text.op(small + ": f32 { mul(" + s + "[n, o], " + std::to_string(1.0 / (height * width)) + ") }");
-    std::string difference = "sub(" + v + "[n, i, j, o], " + k + "[n, o])";
+    std::string k = text.op(small + ": f32 { mul(" + s + "[" + own + "], " +
+                            std::to_string(1.0 / (byRows ? width : height * width)) + ") }");
+    std::string difference = "sub(" + v + "[n, i, j, o], " + k + "[" + own + "])";
     returns.push_back(text.op(sum + "{ mul(" + difference + ", " + difference + ") }"));
   }
   return {"sums beside", text.done(returns), {}, {}};
