@@ -2,7 +2,7 @@
 // whether the cost model chose well.
 //
 //   schedule_bench [--threads 2] [--plans 6] [--seconds 5] [--keep FOLDER] [--relu | --sgd | --adam] [--dynamic]
-//   [--text] 512x512x512:nn 64x1024x1024:nt … 8x56x56x64:64k3:fiw …
+//   [--strict] [--text] 512x512x512:nn 64x1024x1024:nt … 8x56x56x64:64k3:fiw …
 //
 // M×N×K and the operands (nn: A·B, tn: Aᵀ·B, nt: A·Bᵀ), or images × height × width × channels, the result's channels,
 // kernel k, stride s, padding p (without: `same`), groups g, and the directions (f: forward, i: the images' gradient,
@@ -11,7 +11,7 @@
 // after it, because clocks change; where another machine shares the core's execution units, samples fall into two
 // groups, so the 90th percentile stands for the undisturbed core, beside the median. With --keep code is compiled once
 // and found in the folder later;
-// --seconds 0 compiles without measuring.
+// --seconds 0 compiles without measuring; --strict leaves out sums that are not made term by term.
 #include "bench/schedules/peak.h"
 #include "bench/schedules/product.h"
 #include "bench/schedules/windows.h"
@@ -43,7 +43,7 @@ struct Options {
   double seconds = 2; ///< of measuring, for each kernel
   std::string folder;
   Epilogue epilogue = Epilogue::None;
-  bool dynamic = false, text = false;
+  bool dynamic = false, text = false, strict = false;
   std::vector<std::string> shapes;
 };
 
@@ -65,6 +65,8 @@ Options parse(int argc, char** argv) {
       options.epilogue = Epilogue::Adam;
     } else if (word == "--text") {
       options.text = true;
+    } else if (word == "--strict") {
+      options.strict = true;
     } else if (word == "--dynamic") {
       options.dynamic = true;
     } else if (dnn::bench::parseProduct(word) || dnn::bench::parseWindows(word)) {
@@ -222,7 +224,7 @@ private:
   void one(const std::string& name, const dnn::schedule::Kernel& kernel, const Product* product) {
     using namespace dnn::schedule;
     Analysis analysis(kernel);
-    Candidates candidates(analysis, machine_, Sums::Fast, LongSums::All);
+    Candidates candidates(analysis, machine_, options_.strict ? Sums::Direct : Sums::Fast, LongSums::All);
     KernelSet kernels(kernel);
     std::vector<size_t> chosen;
     for (size_t number : choose(candidates, options_.plans)) {

@@ -3,12 +3,13 @@
 // The constants are those of current x86 cores (two vector multiply-adds and two vector loads a cycle, a multiply-add
 // waits a little more than four cycles for the one before it); cycles per cache line were measured on Zen 3. They need
 // to order the plans rightly, not to predict times.
+#include "compiler/schedule/caches.h"
 #include "compiler/schedule/contraction.h"
+#include "compiler/schedule/templates.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 namespace dnn::schedule {
@@ -16,12 +17,12 @@ namespace dnn::schedule {
 namespace {
 
 constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.5;
-constexpr double lineBytes = 64;
-constexpr int64_t cacheWays = 8;
 /// Cycles until the next cache line arrives in a loop that computes meanwhile.
 constexpr double lineFromL2 = 3, lineFromL3 = 10;
 /// The same where lines follow each other in memory.
 constexpr double nextLineFromL2 = 2, nextLineFromL3 = 4, nextLineFromMemory = 12;
+/// More for the lines of several rows side by side that come from memory.
+constexpr double rowsFromMemory = 2;
 /// Cycles to copy one cache line into a panel; elements of a line that does not run along the panel cost more.
 constexpr double copyFromL2 = 7, copyFromL3 = 14, transposeLine = 12, gatherElement = 2.5;
 /// More where all panels are written before the first is read: out to the third level and back.
@@ -40,19 +41,6 @@ constexpr double stridedElement = 1.2;
 constexpr double forkCycles = 1500, worthForking = 24000;
 
 double tiles(double extent, double tile) { return std::ceil(extent / tile); }
-
-/// Bytes of a cache that are of use to rows of `width` bytes that lie `stride` bytes apart: with strides of large
-/// powers of two the rows fall into few of its sets.
-double usableBytes(int64_t cacheBytes, double stride, double width) {
-  int64_t sets = std::max<int64_t>(cacheBytes / cacheWays / static_cast<int64_t>(lineBytes), 1);
-  int64_t bytes = static_cast<int64_t>(stride), line = static_cast<int64_t>(lineBytes);
-  if (bytes <= line || bytes % line != 0) {
-    return static_cast<double>(cacheBytes);
-  }
-  int64_t step = std::gcd(bytes / line, sets);
-  double used = static_cast<double>(sets / step) * std::min(static_cast<double>(step), std::ceil(width / lineBytes));
-  return used * static_cast<double>(cacheWays) * lineBytes;
-}
 
 /// Cycles for each line of a block that is read again and again, in rows of `width` bytes that lie `stride` apart.
 double rereading(double bytes, const Machine& machine, double stride, double width) {
@@ -145,7 +133,16 @@ private:
     if (rowLine >= nextLineFromL3 && !plan.packRows && rowsCollide(r)) {
       rowLine = std::max(rowLine, lineFromL3);
     }
-    double step = together(compute(r, t), lines * line + rowLines * rowLine);
+    double step = 0;
+    if (!plan.columnsInner && shortStreams(shape_.reduction * bytes() * rowsOfTask(plan))) {
+      step = together(compute(r, t), lines * line) + rowLines * (rowLine + (rowBytes > l3Share ? rowsFromMemory : 0));
+    } else {
+      step = together(compute(r, t), lines * line + rowLines * rowLine);
+    }
+    if (plan.packing == Packing::Whole && !plan.columnsInner) { // the first tile of a task finds its panel far away
+      bool nearby = shape_.reduction * shape_.columns * bytes() <= static_cast<double>(machine_.l2Bytes) * 0.75;
+      step += lines * (nearby ? lineFromL2 : lineFromL3) / tiles(rowsOfTask(plan), r);
+    }
     double strided = shape_.turned ? r * t * lanes() * (1 + 2 * shape_.overwritten) * stridedElement : 0;
     return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle + strided +
            r * lines * (shape_.overwritten > 0 ? shape_.overwritten * overwrittenLine(plan) : writtenLine(plan));
@@ -158,6 +155,23 @@ private:
       return 0;
     }
     return plan.columnsInner ? nextLineFromL3 : lineFromL3;
+  }
+
+  /// Rows that are much larger than the second cache, and end before what fetches ahead has got far: computing hardly
+  /// hides how long they take.
+  bool shortStreams(double rowBytes) const {
+    constexpr double longStream = 4096;
+    return !shape_.rowsContiguous && rowBytes > 2 * static_cast<double>(machine_.l2Bytes) &&
+           shape_.reduction * bytes() <= longStream;
+  }
+
+  /// How many rows go through all columns before the next ones begin.
+  double rowsOfTask(const ContractionPlan& plan) const {
+    if (plan.tasks != Tasks::Rows) {
+      return shape_.rows;
+    }
+    auto rowTiles = static_cast<int64_t>(tiles(shape_.rows, static_cast<double>(plan.rows)));
+    return static_cast<double>(taskSize(machine_, rowTiles) * plan.rows);
   }
 
   /// Cycles until a line of what the epilogue overwrites is there. By rows, the next tile needs the lines that follow.

@@ -10,7 +10,7 @@
 namespace dnn::schedule {
 
 /// Bytes of the third cache that a core may count on; it is shared with others.
-inline constexpr double l3Share = 12 << 20;
+inline constexpr double l3Share = 8 << 20;
 
 struct Machine {
   std::string target = "x86-64-v3"; ///< what the machine code needs: "x86-64-v3" (AVX2, FMA) or "x86-64-v4" (AVX-512)

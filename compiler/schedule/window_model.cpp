@@ -3,6 +3,7 @@
 // What counts is how many multiply-adds a tile does for each load, how many of them wait for their own last sum, and
 // how much of the last tiles is computed for nothing. The constants are those of current x86 cores
 // (contraction_model.cpp).
+#include "compiler/schedule/caches.h"
 #include "compiler/schedule/window.h"
 
 #include <algorithm>
@@ -14,13 +15,15 @@ namespace dnn::schedule {
 
 namespace {
 
-constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4;
+constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.25;
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double tileStart = 30;
 /// The jump of a loop whose terms are not written out, as far as other instructions wait for it.
 constexpr double jump = 0.5;
 /// Uses of an element that are worth copying it into a panel.
 constexpr double worthPacking = 32;
+/// Terms that are summed in a block, at least, and cycles for a line of them that the first cache does not hold.
+constexpr double blockTerms = 128, blockLine = 4.5;
 /// Bytes between the terms of a column.
 constexpr int64_t farApart = 512;
 
@@ -30,6 +33,7 @@ public:
       : shape_(shape), analysis_(analysis), machine_(machine), op_(*shape.op) {}
 
   std::vector<WindowPlan> run() {
+    describeSlid();
     int64_t columns = analysis_.extentOf(op_, shape_.column);
     std::vector<uint32_t> dims; // innermost first
     for (uint32_t d = static_cast<uint32_t>(op_.dims.size()); d-- > firstTiled();) {
@@ -101,7 +105,8 @@ private:
     }
     for (const WindowTrim& trim : std::views::reverse(trimmed->trims)) { // the inner dims are tried first
       int64_t size = analysis_.extentOf(op_, trim.dim), taps = reducedExtent(trim.reduced);
-      if (trim.dim < firstTiled() || size > maxRows || size * vectors > maxRows || taps > maxUnrolled) {
+      bool fits = size * vectors + vectors + 1 <= machine_.vectorRegisters;
+      if (trim.dim < firstTiled() || size > maxRows || size * vectors > maxRows || !fits || taps > maxUnrolled) {
         continue;
       }
       double terms = 1;
@@ -158,11 +163,69 @@ private:
                                 [&](const auto& row) { return movesWith(shape_, row.first, shape_.reduced.front()); })
                 ? jump
                 : 0;
+    if (double lines = shape_.blocks ? linesOfTerm(plan) * blockLine : 0; lines > 0) {
+      step = std::max(step, lines) + 0.3 * std::min(step, lines);
+    }
     double terms = 1;
     for (uint32_t q = 0; q < op_.reduced.size(); ++q) {
       terms *= static_cast<double>(reducedExtent(q));
     }
     finish(std::move(plan), terms * step);
+  }
+
+  /// A dim of an operand that windows slide over: which indices of the result move along it, and how far the innermost
+  /// reduced index does.
+  struct SlidDim {
+    std::vector<bool> own;
+    int64_t step = 0;
+    double size = 1;
+  };
+  std::vector<std::vector<SlidDim>> slid_; // of each such operand, filled where sums are made in blocks
+
+  void describeSlid() {
+    uint32_t inner = static_cast<uint32_t>(op_.dims.size()) + shape_.reduced.front();
+    for (const WindowOperand& operand : shape_.operands) {
+      if (!shape_.blocks || operand.window == nullptr || operand.uses[shape_.column]) {
+        continue;
+      }
+      std::vector<SlidDim>& dims = slid_.emplace_back();
+      const std::vector<Dim>& sizes = op_.operands[operand.window->operand]->type.dims;
+      for (size_t d = 0; d < sizes.size(); ++d) {
+        graph::LinearForm form = *graph::linearForm(operand.window->args[d]);
+        SlidDim dim{{}, std::abs(form.factorOf(inner)), static_cast<double>(analysis_.maxOf(sizes[d]))};
+        for (uint32_t i = 0; i < op_.dims.size(); ++i) {
+          dim.own.push_back(form.factorOf(i) != 0);
+        }
+        dims.push_back(std::move(dim));
+      }
+    }
+  }
+
+  /// Of what windows slide over, how many lines a tile reads for a term that it has not read for the one before. None
+  /// where the first cache holds those of all terms of a block, although they lie apart.
+  double linesOfTerm(const WindowPlan& plan) const {
+    double all = 0, bytes = static_cast<double>(shape_.bytes);
+    for (const std::vector<SlidDim>& dims : slid_) {
+      double lines = 1, apart = bytes;
+      bool inside = true; // of the dim that terms move along
+      for (size_t d = dims.size(); d-- > 0;) {
+        double places = 1;
+        for (auto [row, size] : plan.rows) {
+          places *= dims[d].own[row] ? static_cast<double>(size) : 1;
+        }
+        auto step = static_cast<double>(dims[d].step);
+        if (inside && step > 0) {
+          lines *= std::min(places, step); // neighbouring terms share places
+          apart *= step;
+          inside = false;
+          continue;
+        }
+        lines *= d + 1 == dims.size() ? std::ceil(places * bytes / lineBytes) : places;
+        apart *= inside ? dims[d].size : 1;
+      }
+      all += lines * blockTerms * lineBytes <= usableBytes(machine_.l1Bytes, apart, lineBytes) ? 0 : lines;
+    }
+    return all;
   }
 
   /// The sums of one tile take so many cycles.

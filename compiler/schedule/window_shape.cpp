@@ -53,6 +53,9 @@ public:
       return std::nullopt;
     }
     shape_.blocks = windows ? isSmallBesideTerms() : longSum;
+    if (strided_ && shape_.blocks && longSums_ != LongSums::All && !isSmallBesideOperands()) {
+      return std::nullopt; // nothing slides: a product, whose result is not worth a buffer that blocks are added to
+    }
     describeEpilogue();
     return shape_;
   }
@@ -137,19 +140,30 @@ private:
   /// No windows, but operands so much larger than the caches and the result that they should be read once, and whose
   /// terms lie apart: the gradient of weights that are applied to many places.
   bool isLongSum() const {
-    double terms = 1, read = 0, result = static_cast<double>(shape_.bytes) * analysis_.elements(*op_->results[0]);
+    double terms = 1;
     for (uint32_t i = rank(); i < domainSize(); ++i) {
       terms *= static_cast<double>(analysis_.extentOf(*op_, i));
     }
     for (const WindowOperand& operand : shape_.operands) {
-      read += static_cast<double>(shape_.bytes) * operand.elements;
       bool apart = operand.part->kind == ExprKind::Access &&
                    analysis_.strideOf(*op_, operand.part, static_cast<uint32_t>(domainSize() - 1)) == Stride::Strided;
       if (!apart) {
         return false;
       }
     }
-    return longSums_ == LongSums::All || (terms >= longSum && read >= longSumReads && read >= longSumRatio * result);
+    return longSums_ == LongSums::All || (terms >= longSum && bytesRead() >= longSumReads && isSmallBesideOperands());
+  }
+
+  double bytesRead() const {
+    double read = 0;
+    for (const WindowOperand& operand : shape_.operands) {
+      read += static_cast<double>(shape_.bytes) * operand.elements;
+    }
+    return read;
+  }
+
+  bool isSmallBesideOperands() const {
+    return bytesRead() >= longSumRatio * static_cast<double>(shape_.bytes) * analysis_.elements(*op_->results[0]);
   }
 
   bool findAnchor() {

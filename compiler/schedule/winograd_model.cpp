@@ -1,4 +1,5 @@
 // Which sums can be made by Winograd's products, and about how many cycles that takes.
+#include "compiler/schedule/caches.h"
 #include "compiler/schedule/winograd.h"
 
 #include <algorithm>
@@ -13,6 +14,9 @@ namespace {
 
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double productStart = 20;
+/// Cycles to write a line of transformed weights that are much larger than the second cache: the lines of their 36 (or
+/// 16) planes lie so far apart that they share few sets of it.
+constexpr double farPlaneLine = 120;
 /// The part of the second cache that the transformed elements of a block may fill.
 constexpr double cacheShare = 0.75;
 
@@ -25,7 +29,7 @@ double winogradTermCycles(int64_t vectors, int64_t rows) {
 }
 
 double winogradFarLines(double bytes, const Machine& machine) {
-  constexpr double lineBytes = 64, fromL3 = 4, fromMemory = 12;
+  constexpr double fromL3 = 4, fromMemory = 12;
   double line = bytes <= static_cast<double>(machine.l2Bytes) * cacheShare ? 0 : bytes <= l3Share ? fromL3 : fromMemory;
   return bytes / lineBytes * line;
 }
@@ -163,7 +167,7 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
             double products = tiles * (static_cast<double>(channels) * step + productStart);
             plan.cycles = std::max(products, reading) + 0.3 * std::min(products, reading) + data +
                           all * passes * static_cast<double>(channels + columns) / lanes + weights / 4 / lanes * 4 +
-                          (weights > l3Share ? 2 * winogradFarLines(weights, machine) : 0);
+                          (weights > 2 * static_cast<double>(machine.l2Bytes) ? weights / lineBytes * farPlaneLine : 0);
             plans.push_back(plan);
             int64_t left = (items + plan.items * 2 - 1) / (plan.items * 2);
             more = weights > static_cast<double>(machine.l2Bytes) && plan.blockRows >= down &&
