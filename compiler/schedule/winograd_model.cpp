@@ -14,9 +14,9 @@ namespace {
 
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double productStart = 20;
-/// Cycles to write a line of transformed weights that are much larger than the second cache: the lines of their 36 (or
-/// 16) planes lie so far apart that they share few sets of it.
-constexpr double farPlaneLine = 120;
+/// Cycles to transform a weight where all of them are much larger than the second cache: the lines of their 36 (or 16)
+/// planes lie so far apart that they share few sets of it. Measured with 256 and 512 channels.
+constexpr double farWeight = 360;
 /// The part of the second cache that the transformed elements of a block may fill.
 constexpr double cacheShare = 0.75;
 
@@ -165,9 +165,11 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
             double reading = groups * winogradFarLines(weights, machine);
             double data = row * together > room ? groups * 2 * winogradFarLines(row * together, machine) : 0;
             double products = tiles * (static_cast<double>(channels) * step + productStart);
-            plan.cycles = std::max(products, reading) + 0.3 * std::min(products, reading) + data +
-                          all * passes * static_cast<double>(channels + columns) / lanes + weights / 4 / lanes * 4 +
-                          (weights > 2 * static_cast<double>(machine.l2Bytes) ? weights / lineBytes * farPlaneLine : 0);
+            plan.cycles =
+                std::max(products, reading) + 0.3 * std::min(products, reading) + data +
+                all * passes * static_cast<double>(channels + columns) / lanes + weights / 4 / lanes * 4 +
+                (weights > 2 * static_cast<double>(machine.l2Bytes) ? static_cast<double>(channels * wide) * farWeight
+                                                                    : 0);
             plans.push_back(plan);
             int64_t left = (items + plan.items * 2 - 1) / (plan.items * 2);
             more = weights > static_cast<double>(machine.l2Bytes) && plan.blockRows >= down &&
