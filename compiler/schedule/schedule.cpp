@@ -185,6 +185,9 @@ std::string print(const Schedule& schedule) {
     }
     printStage(out, name, op.stage);
     out << (op.fetchesOverwritten ? "    fetches what its tile overwrites\n" : "");
+    for (uint32_t operand : op.fetchesNextRowOf) {
+      out << "    fetches the next row of operand " << operand << "\n";
+    }
     out << (op.beside && op.stage.placement != Placement::Inline ? "    of what is written\n" : "");
     out << (op.writtenOut ? "    written out\n" : "");
     if (!op.trimmed.empty()) {

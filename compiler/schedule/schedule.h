@@ -207,6 +207,8 @@ struct OpSchedule {
   std::vector<Pack> packs;
   /// Before a tile is summed, the lines that the output overwrites with it are fetched, to be written.
   bool fetchesOverwritten = false;
+  /// Of the rows of these operands that it reads, the next one is fetched meanwhile, line by line.
+  std::vector<uint32_t> fetchesNextRowOf;
   /// Parts of the body that are the same at every point (a learning rate): computed once, before the loops.
   std::vector<graph::ExprRef> once;
 };

@@ -16,6 +16,47 @@ namespace dnn::schedule {
 using graph::Op;
 using graph::Value;
 
+namespace {
+
+/// The stage that fetches the next row of an operand: after the first one that reads it, which waits for memory, the
+/// one that computes most. Only of operands that the second cache does not hold.
+void fetchNextRows(const graph::Function& function, const RowForm& form, const Machine& machine, Schedule& schedule) {
+  for (const Op* input : function.body.ops) {
+    if (input->kind != graph::OpKind::Input) {
+      continue;
+    }
+    const Value* rows = input->results[0];
+    bool whole = rows->type.rank() == 2 && rows->type.dims[0] == form.rows && rows->type.dims[1].isStatic();
+    if (!whole || form.rows.max(function.symbols) * rows->type.dims[1].constant() * byteSize(rows->type.dtype) <=
+                      machine.l2Bytes) {
+      continue;
+    }
+    OpSchedule* fetching = nullptr;
+    double most = 0;
+    bool first = true;
+    for (OpSchedule& how : schedule.ops) {
+      const Op& op = *function.body.ops[how.op];
+      bool inRows = std::ranges::find(form.inRows, &op) != form.inRows.end();
+      if (!inRows || how.stage.placement != Placement::At ||
+          std::ranges::find(op.operands, rows) == op.operands.end()) {
+        continue;
+      }
+      bool elementwise = op.reduction == Reduction::None && op.dims.size() == 2;
+      if (!first && elementwise && costOf(op.body) > most) {
+        most = costOf(op.body);
+        fetching = &how;
+      }
+      first = false;
+    }
+    if (fetching != nullptr) {
+      const auto& operands = function.body.ops[fetching->op]->operands;
+      fetching->fetchesNextRowOf.push_back(static_cast<uint32_t>(std::ranges::find(operands, rows) - operands.begin()));
+    }
+  }
+}
+
+} // namespace
+
 std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machine& machine) {
   const graph::Function& function = analysis.function;
   std::optional<RowForm> form = rowForm(function.body.ops, function.returns, function.symbols);
@@ -111,6 +152,7 @@ std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machin
     how.stage.atStage = home;
     how.stage.atLoop = rowLoop;
   }
+  fetchNextRows(function, *form, machine, schedule);
   return schedule;
 }
 

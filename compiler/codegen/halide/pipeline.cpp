@@ -1,6 +1,7 @@
 #include "compiler/codegen/halide/pipeline.h"
 
 #include "compiler/codegen/halide/copy_with_use.h"
+#include "compiler/codegen/halide/fetch_next_row.h"
 #include "compiler/codegen/halide/fetch_overwritten.h"
 #include "compiler/codegen/halide/pipeline_loops.h"
 #include "compiler/codegen/halide/read_written.h"
@@ -76,13 +77,22 @@ BuiltPipeline PipelineBuilder::build() {
     built.pipeline.add_custom_lowering_pass(new CopyWithUse(copiedWithUse_)); // the pipeline deletes it
   }
   std::set<std::string> fetching;
+  FetchNextRow::Stages rows;
   for (const auto& [op, how] : scheduleOf_) {
+    for (uint32_t operand : how->fetchesNextRowOf) {
+      const Value* read = op->operands.at(operand);
+      rows[stages_.at("op" + std::to_string(how->op)).func.name()].emplace_back(
+          images_.at(read).name(), static_cast<int32_t>(read->type.dims.back().constant()));
+    }
     if (how->fetchesOverwritten) {
       fetching.insert(stages_.at("op" + std::to_string(how->op)).func.name());
     }
   }
   if (!fetching.empty()) {
     built.pipeline.add_custom_lowering_pass(new FetchOverwritten(std::move(fetching)));
+  }
+  if (!rows.empty()) {
+    built.pipeline.add_custom_lowering_pass(new FetchNextRow(std::move(rows)));
   }
 
   for (const Op* op : function_.body.ops) {

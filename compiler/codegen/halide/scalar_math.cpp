@@ -263,9 +263,11 @@ Expr exp32(const Expr& x) {
 }
 
 Expr expNotPositive32(const Expr& x) {
-  // No result is large, so 2^(k + 64) is a number for all k, and denormals are rounded once, by the last product.
-  auto [value, bits] = reducedExp(aboveUnderflow(x), 127.0f + 64.0f);
-  return strictMul(strictMul(value, powerOfTwo(bits)), 5.42101086e-20f);
+  // No result is large, so 2^(k + 64) is a number for all k, and denormals are rounded once, by the product. k is added
+  // to the exponent of the value, which needs no unit that multiplies; NaN leaves 0 in its bits.
+  auto [value, bits] = reducedExp(aboveUnderflow(x), 64.0f);
+  Expr scaled = reinterpret<uint32_t>(value) + (bits << 23);
+  return strictMul(reinterpret<float>(scaled), 5.42101086e-20f);
 }
 
 Expr log32(const Expr& x) {

@@ -86,39 +86,49 @@ llvm::Error keepReached(llvm::Module& module, std::span<const std::string> names
   return module.materializeMetadata();
 }
 
-/// Calls of the function that fetches a line to be written become the instruction for it. Every processor that runs
-/// kernels decodes it; to LLVM it is a feature of its own. Halide's own fetches are of lines that are only read, though
-/// it says otherwise.
+constexpr uint32_t fetchedToRead = 0, fetchedToWrite = 1;
+
+/// Calls of a function that fetches a line become the instruction for it, into every cache on the way.
+void insertFetch(llvm::Function& fetch, uint32_t purpose, std::string_view feature) {
+  constexpr uint32_t nearest = 3, data = 1;
+  for (llvm::User* user : llvm::make_early_inc_range(fetch.users())) {
+    auto* call = llvm::cast<llvm::CallInst>(user);
+    llvm::IRBuilder<> ir(call);
+    llvm::Value* line = ir.CreateGEP(ir.getInt8Ty(), call->getArgOperand(0), call->getArgOperand(1));
+    ir.CreateIntrinsic(llvm::Intrinsic::prefetch, {line->getType()},
+                       {line, ir.getInt32(purpose), ir.getInt32(nearest), ir.getInt32(data)});
+    llvm::Function* caller = call->getFunction();
+    std::string features = caller->getFnAttribute("target-features").getValueAsString().str();
+    if (!feature.empty() && features.find(feature) == std::string::npos) {
+      caller->addFnAttr("target-features", features + (features.empty() ? "" : ",") + std::string(feature));
+    }
+    call->replaceAllUsesWith(ir.getInt32(0));
+    call->eraseFromParent();
+  }
+  fetch.eraseFromParent();
+}
+
+/// Every processor that runs kernels decodes the instruction that fetches a line to be written; to LLVM it is a feature
+/// of its own. Halide's own fetches are of lines that are only read, though it says otherwise.
 void insertFetches(llvm::Module& module) {
+  if (llvm::Function* fetch = module.getFunction("dnn_fetch_to_read")) {
+    insertFetch(*fetch, fetchedToRead, "");
+  }
   llvm::Function* fetch = module.getFunction("dnn_fetch_to_write");
   if (fetch == nullptr) {
     return;
   }
-  constexpr uint32_t read = 0, write = 1, nearest = 3, data = 1;
   for (llvm::Function& function : module) {
     for (llvm::User* user : function.users()) {
       if (auto* halides = llvm::dyn_cast<llvm::IntrinsicInst>(user);
           halides != nullptr && halides->getIntrinsicID() == llvm::Intrinsic::prefetch) {
         constexpr unsigned access = 1;
-        halides->setArgOperand(access, llvm::ConstantInt::get(halides->getArgOperand(access)->getType(), read));
+        halides->setArgOperand(access,
+                               llvm::ConstantInt::get(halides->getArgOperand(access)->getType(), fetchedToRead));
       }
     }
   }
-  for (llvm::User* user : llvm::make_early_inc_range(fetch->users())) {
-    auto* call = llvm::cast<llvm::CallInst>(user);
-    llvm::IRBuilder<> ir(call);
-    llvm::Value* line = ir.CreateGEP(ir.getInt8Ty(), call->getArgOperand(0), call->getArgOperand(1));
-    ir.CreateIntrinsic(llvm::Intrinsic::prefetch, {line->getType()},
-                       {line, ir.getInt32(write), ir.getInt32(nearest), ir.getInt32(data)});
-    llvm::Function* caller = call->getFunction();
-    std::string features = caller->getFnAttribute("target-features").getValueAsString().str();
-    if (constexpr std::string_view added = "+prfchw"; features.find(added) == std::string::npos) {
-      caller->addFnAttr("target-features", features + (features.empty() ? "" : ",") + std::string(added));
-    }
-    call->replaceAllUsesWith(ir.getInt32(0));
-    call->eraseFromParent();
-  }
-  fetch->eraseFromParent();
+  insertFetch(*fetch, fetchedToWrite, "+prfchw");
 }
 
 /// What Halide notes about the processor in the module.
