@@ -152,6 +152,41 @@ private:
   }
 };
 
+/// Numbers the names that Halide makes up for values used more than once anew. It counts them for the whole process,
+/// and puts things in order by their names: what one kernel becomes would depend on the others and on the threads.
+class NumberedNames : public IRMutator {
+  using IRMutator::visit;
+
+  Scope<std::string> names_;
+  size_t count_ = 0;
+
+  static bool madeUp(const std::string& name) {
+    return name.size() > 1 && name[0] == 't' && name.find_first_not_of("0123456789", 1) == std::string::npos;
+  }
+  /// As long as all others, and one that Halide never makes.
+  std::string next() {
+    constexpr size_t digits = 8;
+    std::string number = std::to_string(count_++);
+    return "t" + std::string(digits - std::min(digits, number.size()), '0') + number;
+  }
+
+  Expr visit(const Variable* op) override {
+    const std::string* name = names_.find(op->name);
+    return name == nullptr ? Expr(op) : Variable::make(op->type, *name);
+  }
+  template <class Definition> auto rename(const Definition* op) -> decltype(op->body) {
+    if (!madeUp(op->name)) {
+      return IRMutator::visit(op);
+    }
+    Expr value = mutate(op->value);
+    std::string name = next();
+    ScopedBinding<std::string> bound(names_, op->name, name);
+    return Definition::make(name, value, mutate(op->body));
+  }
+  Expr visit(const Let* op) override { return rename(op); }
+  Stmt visit(const LetStmt* op) override { return rename(op); }
+};
+
 /// Whether memory is allocated in a statement.
 class Allocates : public IRGraphVisitor {
 public:
@@ -213,7 +248,7 @@ Stmt makeLoops(const std::vector<Function>& outputs, const Environment& env,
   InputBuffers inputs;
   s.accept(&inputs);
   FixedShapes shapes(arguments, outputs, inputs.found);
-  s = uniquify_variable_names(UnusedLets().mutate(shapes.mutate(s)));
+  s = NumberedNames().mutate(uniquify_variable_names(UnusedLets().mutate(shapes.mutate(s))));
   s = UnusedLets().mutate(simplify(s, /*remove_dead_code=*/false)); // the next pass looks for the ends of loops
   s = allocation_bounds_inference(s, env, values);
   s = remove_undef(s);
@@ -237,12 +272,12 @@ Stmt refineLoops(Stmt s, const Environment& env, const Halide::Target& target) {
   s = rebase_loops_to_zero(s);
   s = inject_early_frees(s);
   s = bound_small_allocations(s);
-  s = common_subexpression_elimination(s);
+  s = NumberedNames().mutate(common_subexpression_elimination(s));
   s = lower_unsafe_promises(s, target);
   s = flatten_nested_ramps(s);
   s = simplify(remove_dead_allocations(s));
   s = hoist_loop_invariant_if_statements(hoist_loop_invariant_values(s));
-  return strip_asserts(s);
+  return NumberedNames().mutate(strip_asserts(s));
 }
 
 } // namespace

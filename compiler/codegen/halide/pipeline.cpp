@@ -280,7 +280,7 @@ void PipelineBuilder::defineOp(uint32_t position) {
   }
   const TensorType& type = op.results[0]->type;
   std::vector<Var> vars = dimVars(type.rank());
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage stage{named(name), {dimLoops(vars)}};
   stage.func(innermostFirst(vars)) = toStorage(inlined(op, asExprs(vars)), type.dtype);
   addStage(name, std::move(stage), how.stage);
 }

@@ -84,6 +84,11 @@ private:
   };
   Written written_{*this};
 
+  /// A Func of this name in the kernel, always the same: Halide's own constructor appends a number where the name, or
+  /// another of the process with the same hash, has been used before.
+  Halide::Func named(const std::string& name) const {
+    return Halide::Func(Halide::Internal::Function(name_ + "_" + name));
+  }
   void declareInputs();
   /// Returns that are read again are arguments twice; their loads are of the outputs' buffers.
   void addReread(BuiltPipeline& built, std::vector<Halide::Func>& outputs,

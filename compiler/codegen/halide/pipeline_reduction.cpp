@@ -64,7 +64,7 @@ bool dependsOn(graph::ExprRef body, size_t first) {
 void PipelineBuilder::defineValues(const Op& op, const schedule::StageSchedule& how, const std::string& name) {
   DNN_ASSERT(op.dims.empty() && op.reduced.size() == 1, "the values of a reduction to a scalar, along one index");
   std::vector<Var> vars = dimVars(1);
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage stage{named(name), {dimLoops(vars)}};
   stage.func(vars) = toStorage(lowering(op, asExprs(vars)).lower(op.body), op.body->dtype);
   addStage(name, std::move(stage), how);
 }
@@ -98,7 +98,7 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     extents.push_back(extent(index.extent));
   }
   RDom domain = domainOf(innermostFirst(extents), "r");
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars), dimLoops(vars)}};
+  Stage stage{named(name), {dimLoops(vars), dimLoops(vars)}};
   for (size_t q = 0; q < op.reduced.size(); ++q) {
     Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
     indices.push_back(r);
@@ -146,7 +146,7 @@ void PipelineBuilder::defineWrittenOut(const Op& op, const std::string& name) {
     }
     values.push_back(lowering(op, indices).lower(op.body));
   }
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage stage{named(name), {dimLoops(vars)}};
   Expr result;
   if (isArg(op.reduction)) {
     Expr best = identity(op.reduction, op.body->dtype);
@@ -180,7 +180,7 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
   laneVars.insert(laneVars.begin(), u);
   LoopNames loops = dimLoops(vars);
   loops.emplace("u", u);
-  Stage stage{Func(name_ + "_" + name + "_lanes"), {loops}};
+  Stage stage{named(name + "_lanes"), {loops}};
   Func& func = stage.func;
   func(laneVars) = toStorage(identity(op.reduction, dtype), dtype);
 
@@ -225,7 +225,7 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
   func.bound(u, 0, width);
   addStage(laneName, stage, lanes.stage);
 
-  Stage total{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage total{named(name), {dimLoops(vars)}};
   if (lanes.inVectors) {
     RDom lane(0, width, "l");
     std::vector<Expr> args = innermostFirst(asExprs(vars)), laneArgs = args;
@@ -296,7 +296,7 @@ void PipelineBuilder::defineAccumulated(const Op& op, const schedule::OpSchedule
   int32_t chains = static_cast<int32_t>(plan.chains);
   extents.back() = Halide::Internal::simplify(extents.back() / chains);
   RDom domain = domainOf(innermostFirst(extents), "r");
-  Stage sum{Func(name_ + "_" + name + "_tile"), {tileLoops, tileLoops}};
+  Stage sum{named(name + "_tile"), {tileLoops, tileLoops}};
   for (size_t q = 0; q < op.reduced.size(); ++q) {
     Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
     sum.loops[1]->emplace(reducedLoop(q), r);
@@ -345,13 +345,13 @@ void PipelineBuilder::defineAccumulated(const Op& op, const schedule::OpSchedule
     }
     ofChains.push_back(toStorage(tree(ops[i]->reduction, parts, 0, parts.size()), dtype));
   }
-  Stage total{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage total{named(name), {dimLoops(vars)}};
   if (!cut) {
     define(total.func, asExprs(innermostFirst(vars)), ofChains);
     addStage(name, std::move(total), how.stage);
     return;
   }
-  Stage partial{Func(name_ + "_" + name + "_pieces"), {loops}};
+  Stage partial{named(name + "_pieces"), {loops}};
   define(partial.func, accArgs, ofChains);
   partial.func.bound(s, 0, static_cast<int32_t>(plan.pieces));
   for (size_t i = 0; i < ops.size(); ++i) {

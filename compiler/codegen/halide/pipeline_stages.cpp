@@ -22,7 +22,7 @@ void PipelineBuilder::defineScatter(const Op& op, const std::string& name) {
     extents.push_back(extent(index.extent));
   }
   RDom domain = domainOf(innermostFirst(extents), "r");
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars), LoopNames{}}};
+  Stage stage{named(name), {dimLoops(vars), LoopNames{}}};
   for (size_t d = 0; d < op.dims.size(); ++d) {
     Halide::RVar r = domain[static_cast<int>(op.dims.size() - 1 - d)];
     indices.push_back(r);
@@ -63,10 +63,10 @@ void PipelineBuilder::definePack(const Op& op, const schedule::Pack& pack, const
     indices[pack.along] = index;
     return toStorage(lowering(op, indices).lower(pack.part), pack.part->dtype);
   };
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage stage{named(name), {dimLoops(vars)}};
   Expr start = width > 0 ? panel * width : Expr(0);
   if (pack.block) {
-    Stage block{Func(name_ + "_" + name + "_block"), {dimLoops(vars)}};
+    Stage block{named(name + "_block"), {dimLoops(vars)}};
     block.func(vars) = valueAt(Halide::clamp(start + along, 0, size - 1));
     stage.func(vars) = block.func(asExprs(vars));
     addStage(name + "_block", std::move(block), *pack.block);
@@ -165,7 +165,7 @@ void PipelineBuilder::defineOutput(uint32_t number, BuiltPipeline&) {
   std::string name = "out" + std::to_string(number);
   const TensorType& type = function_.returns.at(returns.front())->type;
   std::vector<Var> vars = dimVars(type.rank());
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage stage{named(name), {dimLoops(vars)}};
   bool single = returns.size() == 1;
   bool inPlace = false;
   std::vector<const Value*> inputs(inputNumber_.size());

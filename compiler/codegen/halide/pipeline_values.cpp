@@ -144,7 +144,7 @@ void PipelineBuilder::defineOnce(const Op& op, const schedule::OpSchedule& how, 
   std::vector<Expr> nowhere(op.dims.size() + op.reduced.size());
   std::vector<Func> values;
   for (graph::ExprRef part : how.once) {
-    Func value(name_ + "_" + name + "_once" + std::to_string(values.size()));
+    Func value = named(name + "_once" + std::to_string(values.size()));
     value() = toStorage(ExprLowering(*this, op, function_.symbols, nowhere).lower(part), part->dtype);
     value.compute_root();
     values.push_back(value);

@@ -68,7 +68,7 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
     }
     bodies.replace(e, value);
   });
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage stage{named(name), {dimLoops(vars)}};
   stage.func(innermostFirst(vars)) = toStorage(bodies.lower(halo.part), halo.part->dtype);
   for (size_t d = 0; d < vars.size(); ++d) {
     if (halo.bounds[d]) {
@@ -149,7 +149,7 @@ void PipelineBuilder::defineBlocks(const Op& op, const schedule::OpSchedule& how
     inner.push_back(extent(op.reduced[q].extent));
   }
   RDom domain = domainOf(innermostFirst(inner), "r");
-  Stage sum{Func(name_ + "_" + name + "_tile"), {loops, loops}};
+  Stage sum{named(name + "_tile"), {loops, loops}};
   for (size_t q = 0; q < op.reduced.size(); ++q) {
     if (q < plan.cut) {
       indices.push_back(outerVars[q]);
@@ -192,7 +192,7 @@ void PipelineBuilder::defineBlocks(const Op& op, const schedule::OpSchedule& how
     outer[plan.outer] = static_cast<int32_t>(plan.pieceLength);
   }
   RDom blocks = domainOf(innermostFirst(outer), "q");
-  Stage partial{Func(name_ + "_" + name + "_pieces"), {pieceLoops, pieceLoops}};
+  Stage partial{named(name + "_pieces"), {pieceLoops, pieceLoops}};
   std::vector<Expr> pieceArgs(pieceVars.begin(), pieceVars.end()), blockArgs = innermostFirst(asExprs(vars));
   for (size_t q = 0; q <= plan.cut; ++q) {
     Halide::RVar r = blocks[static_cast<int>(plan.cut - q)];
@@ -226,7 +226,7 @@ void PipelineBuilder::defineBlocks(const Op& op, const schedule::OpSchedule& how
     parts = std::move(sums);
   }
   addStage(name + "_pieces", std::move(partial), plan.partial);
-  Stage total{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage total{named(name), {dimLoops(vars)}};
   total.func(innermostFirst(vars)) = parts[0];
   addStage(name, std::move(total), how.stage);
 }

@@ -73,7 +73,7 @@ Values transformedSums(const Values& p) {
 
 Func PipelineBuilder::definePure(const std::string& name, const std::vector<Var>& vars, const std::vector<Expr>& values,
                                  const schedule::StageSchedule& schedule) {
-  Stage stage{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage stage{named(name), {dimLoops(vars)}};
   if (values.size() == 1) {
     stage.func(vars) = values[0];
   } else {
@@ -176,7 +176,7 @@ void PipelineBuilder::defineWinograd(const Op& op, const schedule::OpSchedule& h
   // Products.
   RDom domain = domainOf({extent(op.reduced[plan.channel].extent)}, "r");
   std::vector<Var> productVars = with({column, tx, ty}, {kx, ky});
-  Stage sum{Func(name_ + "_" + name + "_tile"), {dimLoops(productVars), dimLoops(productVars)}};
+  Stage sum{named(name + "_tile"), {dimLoops(productVars), dimLoops(productVars)}};
   sum.loops[1]->emplace(reducedLoop(plan.channel), domain.x);
   Values dataArgs(dataVars.begin(), dataVars.end());
   dataArgs[0] = domain.x;
@@ -209,7 +209,7 @@ void PipelineBuilder::defineWinograd(const Op& op, const schedule::OpSchedule& h
     }
     horizontal.push_back(Halide::mux(row % m, parts));
   }
-  Stage result{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage result{named(name), {dimLoops(vars)}};
   result.func(innermostFirst(vars)) = Halide::mux(col % m, transformedBack(m, horizontal));
   addStage(name, std::move(result), how.stage);
 }
@@ -248,7 +248,7 @@ void PipelineBuilder::defineWinogradSums(const Op& op, const schedule::OpSchedul
   Expr down = (extent(op.reduced[1].extent) + step - 1) / step;
   RDom blocks = domainOf({(extent(op.reduced[2].extent) + step - 1) / step, rowsTogether, itemsTogether}, "r");
   std::vector<Var> tileVars = {column, channel, kx, ky, qy, qn, s};
-  Stage sum{Func(name_ + "_" + name + "_tile"), {dimLoops(tileVars), dimLoops(tileVars)}};
+  Stage sum{named(name + "_tile"), {dimLoops(tileVars), dimLoops(tileVars)}};
   sum.loops[1]->emplace("rx", blocks[0]);
   sum.loops[1]->emplace("ry", blocks[1]);
   sum.loops[1]->emplace("rn", blocks[2]);
@@ -263,7 +263,7 @@ void PipelineBuilder::defineWinogradSums(const Op& op, const schedule::OpSchedul
   RDom q = domainOf({groups, static_cast<int32_t>(plan.pieceLength)}, "q");
   q.where((s * static_cast<int32_t>(plan.pieceLength) + q[1]) * itemsTogether < extent(op.reduced[0].extent));
   std::vector<Var> pieceVars = {column, channel, kx, ky, s};
-  Stage partial{Func(name_ + "_" + name + "_pieces"), {dimLoops(pieceVars), dimLoops(pieceVars)}};
+  Stage partial{named(name + "_pieces"), {dimLoops(pieceVars), dimLoops(pieceVars)}};
   partial.loops[1]->emplace("qy", q[0]);
   partial.loops[1]->emplace("qn", q[1]);
   partial.func(pieceVars) = 0.0f;
@@ -298,7 +298,7 @@ void PipelineBuilder::defineWinogradSums(const Op& op, const schedule::OpSchedul
     horizontal.push_back(Halide::mux(
         vars[0], Values{back(column, channel, p)[0], back(column, channel, p)[1], back(column, channel, p)[2]}));
   }
-  Stage result{Func(name_ + "_" + name), {dimLoops(vars)}};
+  Stage result{named(name), {dimLoops(vars)}};
   result.func(innermostFirst(vars)) = Halide::mux(vars[1], transformedSums(horizontal));
   addStage(name, std::move(result), how.stage);
 }

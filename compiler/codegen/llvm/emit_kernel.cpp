@@ -131,6 +131,19 @@ void insertFetches(llvm::Module& module) {
   insertFetch(*fetch, fetchedToWrite, "+prfchw");
 }
 
+/// The functions of parallel loops get names that only the kernel decides: Halide appends a number where a name, or
+/// another of the process with the same hash, has been used before.
+void nameTasks(llvm::Module& module, const std::string& kernel) {
+  for (llvm::Function& function : module) {
+    llvm::StringRef name = function.getName();
+    auto [first, number] = name.rsplit("__");
+    bool numbered = !number.empty() && number.find_first_not_of("0123456789") == llvm::StringRef::npos;
+    if (function.hasInternalLinkage() && name.starts_with(kernel) && numbered) {
+      function.setName(first.str());
+    }
+  }
+}
+
 /// What Halide notes about the processor in the module.
 std::string flagOf(const llvm::Module& module, const char* name) {
   auto* text = llvm::dyn_cast_or_null<llvm::MDString>(module.getModuleFlag(name));
@@ -177,6 +190,7 @@ public:
       return module.error();
     }
     insertFetches(**module);
+    nameTasks(**module, name);
     if (Status made = makeFor(**module); !made) {
       return made.error();
     }
