@@ -139,13 +139,13 @@ private:
     main.order = {"u_lane", "u_vector"};
     main.order.insert(main.order.end(), reducedInnermostFirst_.begin(), reducedInnermostFirst_.end());
     std::string tailLoop = "r" + std::to_string(partial.reduced);
-    rest.order = {tailLoop};
-    for (const std::string& r : reducedInnermostFirst_) {
-      if (r != tailLoop) {
-        rest.order.push_back(r);
-      }
+    // Halide moves loops of sums and products only: it does not know that a maximum which keeps NaN may be taken in any order.
+    bool movable = op_.reduction == Reduction::Add || op_.reduction == Reduction::Mul;
+    rest.order = reducedInnermostFirst_;
+    if (movable) {
+      std::ranges::stable_partition(rest.order, [&](const std::string& r) { return r == tailLoop; });
     }
-    if (dim.isStatic() && dim.constant() % partial.width > 1) {
+    if (rest.order.front() == tailLoop && dim.isStatic() && dim.constant() % partial.width > 1) {
       rest.vectorized = {tailLoop};
     }
     partial.stage.nests = {start, main, rest};
