@@ -11,8 +11,8 @@
 namespace {
 
 // Kernels ask for scratch memory in every step and give it back before they end, mostly last come first. Each thread has
-// one region for that, as large as the most that was in use at a time: what the next kernel gets has been faulted in, and
-// a part of it is still in the cache.
+// one region for that, as large as the most that was needed at a time, with what had been given back below blocks in use:
+// what the next kernel gets has been faulted in, and a part of it is still in the cache.
 constexpr size_t alignment = 128;
 constexpr size_t largePage = size_t{2} << 20;
 
@@ -41,14 +41,13 @@ public:
     if (whole < bytes) {
       return nullptr;
     }
-    inUse_ += whole;
-    most_ = std::max(most_, inUse_);
+    most_ = std::max(most_, used_ + beside_ + whole);
     if (whole > size_ - used_) { // until nothing is in use, when the region can become larger
       auto* block = reinterpret_cast<Block*>(map(whole));
       if (block == nullptr) {
-        inUse_ -= whole;
         return nullptr;
       }
+      beside_ += whole;
       *block = {nullptr, whole, false, true};
       return block + 1;
     }
@@ -61,15 +60,15 @@ public:
 
   void give(void* pointer) {
     Block* block = static_cast<Block*>(pointer) - 1;
-    inUse_ -= block->bytes;
     block->inUse = false;
     if (!block->inRegion) {
+      beside_ -= block->bytes;
       munmap(block, block->bytes);
     }
     for (; top_ != nullptr && !top_->inUse; top_ = top_->below) {
       used_ -= top_->bytes;
     }
-    if (inUse_ == 0 && most_ > size_) {
+    if (used_ == 0 && beside_ == 0 && most_ > size_) {
       grow();
     }
   }
@@ -98,7 +97,8 @@ private:
   char* region_ = nullptr; // in it, at a large page
   size_t size_ = 0, used_ = 0;
   Block* top_ = nullptr;         // the last one in the region
-  size_t inUse_ = 0, most_ = 0; // in the region and beside it, with headers
+  size_t beside_ = 0; // bytes of blocks that are not in the region
+  size_t most_ = 0;   // that there was at a time, in the region and beside it
 };
 
 thread_local Scratch scratch;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 
@@ -132,6 +133,29 @@ TEST(KernelMemory, BlocksAreAlignedAndTheSameInEachStep) {
     halide_free(nullptr, b);
     halide_free(nullptr, c);
     halide_free(nullptr, nullptr);
+  }
+}
+
+TEST(KernelMemory, AfterSomeStepsNoPageIsNewWhateverTheOrderOfGivingBack) {
+  constexpr size_t bytes = 1 << 20;
+  for (int step = 0; step < 6; ++step) {
+    rusage before{}, after{};
+    getrusage(RUSAGE_THREAD, &before);
+    void* a = halide_malloc(nullptr, bytes);
+    std::memset(a, 1, bytes);
+    void* b = halide_malloc(nullptr, 1000);
+    halide_free(nullptr, a); // below `b`: its place stays empty
+    void* c = halide_malloc(nullptr, bytes);
+    std::memset(c, 1, bytes);
+    halide_free(nullptr, b);
+    void* d = halide_malloc(nullptr, bytes);
+    std::memset(d, 1, bytes);
+    halide_free(nullptr, c);
+    halide_free(nullptr, d);
+    getrusage(RUSAGE_THREAD, &after);
+    if (step > 4) {
+      EXPECT_LT(after.ru_minflt - before.ru_minflt, 16);
+    }
   }
 }
 
