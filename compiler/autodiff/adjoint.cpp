@@ -252,6 +252,14 @@ private:
     return byRemainder && byQuotient;
   }
 
+  static std::vector<IndexVar> unnamed(const std::vector<Dim>& extents) {
+    std::vector<IndexVar> dims;
+    for (const Dim& extent : extents) {
+      dims.push_back({"", extent});
+    }
+    return dims;
+  }
+
   /// Of one element index only one value has points: a comp for these, and one that puts them among zeros.
   Value* sliced(const TensorType& type, const AccessAdjoint& read, const InverseProblem& problem, Inverse::Slice slice) {
     if (type.dims[slice.dim] == Dim(1)) {
@@ -266,17 +274,13 @@ private:
     part.elementExtents[slice.dim] = Dim(1);
     TensorType partType{type.dtype, part.elementExtents, std::nullopt};
     Value* inner = gatherInParts(partType, read, part, solveSubscripts(b_, part));
-    std::vector<IndexVar> dims;
-    for (const Dim& dim : type.dims) {
-      dims.push_back({"", dim});
-    }
     std::vector<ExprRef> subscripts = indexRange(pool(), 0, type.rank());
     subscripts[slice.dim] = pool().integer(0);
     std::vector<Value*> operands;
     ExprRef element = pool().access(operandPosition(operands, inner), type.dtype, subscripts);
     ExprRef isSlice = b_.eq(pool().index(slice.dim), pool().integer(slice.at));
     ExprRef body = b_.select(isSlice, element, b_.zero(type.dtype));
-    return emitter_.comp(dims, {}, Reduction::None, body, operands, type, op_.loc);
+    return emitter_.comp(unnamed(type.dims), {}, Reduction::None, body, operands, type, op_.loc);
   }
 
   /// A comp over elements of this type; which element of x one is, the problem says.
@@ -392,10 +396,6 @@ private:
   Value* interleave(const std::vector<Dim>& extents, DType dtype, Inverse::Phase phase,
                     const std::vector<Value*>& parts) {
     TensorType type{dtype, extents, std::nullopt};
-    std::vector<IndexVar> dims;
-    for (const Dim& dim : extents) {
-      dims.push_back({"", dim});
-    }
     ExprRef index = pool().index(phase.dim);
     ExprRef modulus = pool().integer(phase.modulus);
     std::vector<ExprRef> subscripts = indexRange(pool(), 0, extents.size());
@@ -413,7 +413,7 @@ private:
       ExprRef isPart = b_.eq(b_.make(ScalarOp::Mod, {index, modulus}), pool().integer(static_cast<int64_t>(r)));
       body = body == nullptr ? part : b_.select(isPart, part, body);
     }
-    return emitter_.comp(dims, {}, Reduction::None, body, operands, type, op_.loc);
+    return emitter_.comp(unnamed(extents), {}, Reduction::None, body, operands, type, op_.loc);
   }
 
   /// dx[a(p)] += value(p) for every point p of the op's domain. Indices that do not occur in the subscripts are summed

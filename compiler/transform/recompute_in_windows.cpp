@@ -14,8 +14,7 @@
 //  - the value is a few operations on one tensor that is kept anyway, and on what is small beside it (isPrologue);
 //  - every reader is such a sum, or a single elementwise op at the same point, which takes the body in;
 //  - the tensor is so large that a pass over it takes long: layers of one shape then have kernels of two kinds, with
-//  and
-//    without the computation, each of which takes a fraction of a second to compile.
+//    and without the computation, each of which takes a fraction of a second to compile.
 //
 // Divisions and roots of what is small are computed once, not at each place.
 #include "compiler/algebra/cost.h"
@@ -23,6 +22,7 @@
 #include "compiler/schedule/analysis.h"
 #include "compiler/transform/fuse_rules.h"
 #include "compiler/transform/pass_manager.h"
+#include "compiler/transform/plan_memory_buffers.h"
 #include "compiler/transform/read_through.h"
 
 #include <algorithm>
@@ -39,7 +39,7 @@ using graph::Op;
 using graph::OpKind;
 using graph::Value;
 
-constexpr int64_t leastRecomputedBytes = 6 << 20;
+constexpr uint64_t leastRecomputedBytes = 6 << 20;
 constexpr size_t mostWindows = 8, mostElementwise = 1;
 
 class Recomputer {
@@ -110,11 +110,7 @@ private:
     }
     const Value* v = op.results[0];
     const std::vector<Op*>& readers = uses_.of(v);
-    int64_t bytes = byteSize(v->type.dtype);
-    for (const Dim& dim : v->type.dims) {
-      bytes *= dim.max(function_.symbols);
-    }
-    if (uses_.returned(v) || readers.size() < 2 || bytes < leastRecomputedBytes) {
+    if (uses_.returned(v) || readers.size() < 2 || bytesFor(v->type, function_.symbols) < leastRecomputedBytes) {
       return false;
     }
     size_t windows = 0;
