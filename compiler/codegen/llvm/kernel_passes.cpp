@@ -23,6 +23,8 @@
 #include <llvm/Analysis/TargetLibraryInfo.h>
 #include <llvm/Analysis/TargetTransformInfo.h>
 #include <llvm/Analysis/TypeBasedAliasAnalysis.h>
+#include <llvm/IR/InstIterator.h>
+#include <llvm/IR/Instructions.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/PassManager.h>
 #include <llvm/Target/TargetMachine.h>
@@ -101,9 +103,28 @@ llvm::SimplifyCFGOptions lateControlFlow() {
   return llvm::SimplifyCFGOptions().convertSwitchRangeToICmp(true).hoistCommonInsts(true).sinkCommonInsts(true);
 }
 
+/// Makes `alloca float, i32 96`, as Halide writes it, `alloca [96 x float]`: the replacement of aggregates by registers leaves the first
+/// form in memory, so that accumulators of a tile would stay there.
+void typeStackArrays(llvm::Module& module) {
+  for (llvm::Function& function : module) {
+    for (llvm::Instruction& instruction : llvm::make_early_inc_range(llvm::instructions(function))) {
+      auto* old = llvm::dyn_cast<llvm::AllocaInst>(&instruction);
+      auto* count = old && old->isArrayAllocation() ? llvm::dyn_cast<llvm::ConstantInt>(old->getArraySize()) : nullptr;
+      if (count) {
+        auto* array = llvm::ArrayType::get(old->getAllocatedType(), count->getZExtValue());
+        auto* typed = new llvm::AllocaInst(array, old->getAddressSpace(), nullptr, old->getAlign(), "", old->getIterator());
+        typed->takeName(old);
+        old->replaceAllUsesWith(typed);
+        old->eraseFromParent();
+      }
+    }
+  }
+}
+
 } // namespace
 
 void runKernelPasses(llvm::Module& module, llvm::TargetMachine& machine) {
+  typeStackArrays(module);
   Analyses analyses(module, machine);
   llvm::ModulePassManager passes;
   passes.addPass(llvm::AlwaysInlinerPass());
