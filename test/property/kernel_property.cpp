@@ -99,6 +99,24 @@ schedule::Schedule scheduleOf(const Job& job, const schedule::Machine& machine, 
   return schedule::chooseSchedule(job.kernel, machine);
 }
 
+/// In one kernel of four, values that may begin at any element, as the slices and results of scans do. Drawn from numbers of its
+/// own, so that the kernel of a seed does not depend on it.
+void misalign(schedule::Kernel& kernel, uint64_t seed) {
+  std::mt19937_64 random(seed ^ 0x5ca95ca9);
+  if (random() % 4 != 0) {
+    return;
+  }
+  auto inputs = static_cast<size_t>(
+      std::ranges::count(kernel.function->body.ops, graph::OpKind::Input, [](const graph::Op* op) { return op->kind; }));
+  for (size_t i = 0; i < inputs; ++i) {
+    kernel.unalignedInputs.push_back(random() % 2 == 0);
+  }
+  for (size_t r = 0; r < kernel.function->returns.size(); ++r) {
+    std::optional<uint32_t> overwritten = r < kernel.inPlace.size() ? kernel.inPlace[r] : std::nullopt;
+    kernel.unalignedReturns.push_back(overwritten ? kernel.unalignedInputs.at(*overwritten) : random() % 2 == 0);
+  }
+}
+
 void compile(Job& job, const schedule::Machine& machine) {
   std::mt19937_64 random(job.seed);
   job.what = randomKernel(random);
@@ -115,6 +133,7 @@ void compile(Job& job, const schedule::Machine& machine) {
     return;
   }
   job.kernel = {job.module->functions[0].get(), job.what.inPlace};
+  misalign(job.kernel, job.seed);
   schedule::Schedule schedule = scheduleOf(job, machine, random);
   job.schedule = schedule::print(schedule);
   for (const schedule::OpSchedule& op : schedule.ops) {

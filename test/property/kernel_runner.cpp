@@ -75,17 +75,16 @@ namespace {
 constexpr uint8_t mark = 0xa5;
 constexpr size_t marked = 256;
 
-/// Memory of whole pages that ends at an unreadable one.
+/// Memory of whole pages that ends at an unreadable one, filled up to the next multiple of `alignment` bytes.
 class GuardedBuffer {
 public:
-  explicit GuardedBuffer(size_t bytes) : bytes_(bytes) {
+  GuardedBuffer(size_t bytes, size_t alignment) : bytes_(bytes), slot_((bytes + alignment - 1) / alignment * alignment) {
     size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    size_t slot = (bytes + 63) / 64 * 64;
-    size_t pages = (slot + marked + page - 1) / page * page;
+    size_t pages = (slot_ + marked + page - 1) / page * page;
     size_ = pages + page;
     memory_ = static_cast<uint8_t*>(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     mprotect(memory_ + pages, page, PROT_NONE);
-    data_ = memory_ + pages - slot;
+    data_ = memory_ + pages - slot_;
     std::memset(memory_, mark, pages);
   }
   ~GuardedBuffer() { munmap(memory_, size_); }
@@ -99,7 +98,7 @@ public:
         return false;
       }
     }
-    for (const uint8_t* p = data_ + bytes_; p < data_ + (bytes_ + 63) / 64 * 64; ++p) {
+    for (const uint8_t* p = data_ + bytes_; p < data_ + slot_; ++p) {
       if (*p != mark) {
         return false;
       }
@@ -111,6 +110,7 @@ private:
   uint8_t* memory_ = nullptr;
   uint8_t* data_ = nullptr;
   size_t bytes_ = 0;
+  size_t slot_ = 0;
   size_t size_ = 0;
 };
 
@@ -251,12 +251,13 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
   std::map<uint32_t, const GuardedBuffer*> outputs;
   std::map<uint32_t, uint64_t> shared; // descriptors of outputs that are inputs as well
   std::vector<uint64_t> values;
-  auto addBuffer = [&](DType dtype, const std::vector<int64_t>& dims, const graph::Tensor* content) {
+  auto addBuffer = [&](DType dtype, const std::vector<int64_t>& dims, const graph::Tensor* content, bool aligned) {
     int64_t count = 1;
     for (int64_t d : dims) {
       count *= d;
     }
-    buffers.push_back(std::make_unique<GuardedBuffer>(static_cast<size_t>(count * byteSize(dtype))));
+    buffers.push_back(std::make_unique<GuardedBuffer>(static_cast<size_t>(count * byteSize(dtype)),
+                                                      aligned ? 64 : static_cast<size_t>(byteSize(dtype))));
     if (content != nullptr) {
       store(buffers.back()->data(), *content);
     }
@@ -264,19 +265,21 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
     values.push_back(reinterpret_cast<uint64_t>(&arguments.back()->buffer));
     return buffers.back().get();
   };
+  auto isAligned = [](const std::vector<bool>& unaligned, uint32_t index) { return unaligned.empty() || !unaligned.at(index); };
   for (const KernelArg& arg : object.args) {
     switch (arg.kind) {
     case KernelArg::Kind::Input: {
+      bool aligned = isAligned(kernel.unalignedInputs, arg.index);
       // A kernel that overwrites it row by row gets the same buffer twice.
       auto result = std::ranges::find_if(overwritten, [&](const auto& entry) { return entry.second == arg.index; });
       if (result != overwritten.end()) {
         const graph::Tensor& tensor = environment.inputs.at(std::to_string(arg.index));
-        outputs[result->first] = addBuffer(tensor.dtype, tensor.dims, &tensor);
+        outputs[result->first] = addBuffer(tensor.dtype, tensor.dims, &tensor, aligned);
         shared[result->first] = values.back();
         break;
       }
       const graph::Tensor& tensor = environment.inputs.at(std::to_string(arg.index));
-      addBuffer(tensor.dtype, tensor.dims, &tensor);
+      addBuffer(tensor.dtype, tensor.dims, &tensor, aligned);
       inputs.resize(buffers.size());
       inputs.back() = &tensor;
       break;
@@ -294,7 +297,7 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
       auto old = overwritten.find(arg.index);
       const graph::Tensor* content =
           old == overwritten.end() ? nullptr : &environment.inputs.at(std::to_string(old->second));
-      outputs[arg.index] = addBuffer(type.dtype, dims, content);
+      outputs[arg.index] = addBuffer(type.dtype, dims, content, isAligned(kernel.unalignedReturns, arg.index));
       shared[arg.index] = values.back(); // a kernel that reads it again gets it twice
       break;
     }

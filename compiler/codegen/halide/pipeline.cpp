@@ -132,12 +132,19 @@ void PipelineBuilder::addReread(BuiltPipeline& built, std::vector<Func>& outputs
       buffers.push_back(buffer.parameter());
     }
   }
+  auto bufferOf = [&](uint32_t index) {
+    return buffers.at(static_cast<size_t>(std::ranges::find(outputArgs, index, &KernelArg::index) - outputArgs.begin()));
+  };
   std::map<std::string, Halide::Parameter> written;
   for (const auto& [index, input] : reread_) {
     built.arguments.push_back(input);
     built.kernelArgs.push_back({KernelArg::Kind::Output, index});
-    auto output = std::ranges::find(outputArgs, index, &KernelArg::index);
-    written.emplace(input.name(), buffers.at(static_cast<size_t>(output - outputArgs.begin())));
+    written.emplace(input.name(), bufferOf(index));
+  }
+  for (uint32_t index = 0; index < kernel_.unalignedReturns.size(); ++index) {
+    if (kernel_.unalignedReturns[index]) { // stages that read an output take its buffer for memory of the kernel's own
+      written.emplace(bufferOf(index).name(), bufferOf(index));
+    }
   }
   if (!written.empty()) {
     built.pipeline.add_custom_lowering_pass(new ReadWritten(std::move(written))); // the pipeline deletes it
