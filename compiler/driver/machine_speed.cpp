@@ -194,8 +194,11 @@ private:
     MachineSpeed::Level level{name, holds, bytes};
     level.read = bandwidth(Access::Read, bytes);
     level.update = bandwidth(Access::Update, bytes);
-    if (detail_ == SpeedDetail::All) {
+    bool memory = holds == std::numeric_limits<uint64_t>::max();
+    if (detail_ == SpeedDetail::All || memory) {
       level.write = bandwidth(Access::Write, bytes);
+    }
+    if (detail_ == SpeedDetail::All) {
       level.triad = bandwidth(Access::Triad, bytes);
     }
     speed.levels.push_back(level);
@@ -219,7 +222,8 @@ private:
     // As many passes as take some 100 µs where the caches are fast.
     int64_t passes = std::max<int64_t>(1, (int64_t{1} << 20) / std::max<int64_t>(count, 1));
     float* base = memory_.get();
-    double seconds = best(0.02, [=](int thread) {
+    // Others share the memory's speed, so that it changes from one hundredth of a second to the next.
+    double seconds = best(passes > 1 ? 0.02 : 0.06, [=](int thread) {
       float* a = base + thread * stride * static_cast<int64_t>(arrays);
       for (int64_t i = 0; i < passes; ++i) {
         pass(access, a, a + stride, a + 2 * stride, count);
@@ -235,13 +239,13 @@ private:
 
 } // namespace
 
-double MachineSpeed::bandwidthFor(double bytes) const {
-  for (const Level& level : levels) {
-    if (bytes <= static_cast<double>(level.holds)) {
-      return std::max(level.read, level.update);
-    }
+double MachineSpeed::secondsFor(double onlyRead, double onlyWritten, double updated) const {
+  double bytes = onlyRead + onlyWritten + updated;
+  auto holds = std::ranges::find_if(levels, [&](const Level& l) { return bytes <= static_cast<double>(l.holds); });
+  if (&*holds == &levels.back()) {
+    return onlyRead / holds->read + onlyWritten / holds->write + 2 * updated / holds->update;
   }
-  return 0;
+  return (bytes + updated) / std::max(holds->read, holds->update);
 }
 
 MachineSpeed measureMachine(runtime::Pool& pool, SpeedDetail detail) { return Measurement(pool, detail).run(); }

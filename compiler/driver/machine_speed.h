@@ -26,12 +26,14 @@ struct MachineSpeed {
   double flops = 0;          ///< f32 operations a second in fused multiply-adds of registers, all threads together
   std::vector<Level> levels; ///< from the nearest to the farthest
 
-  /// Bytes a second of the nearest level that holds `bytes`: the best of reading and updating.
-  double bandwidthFor(double bytes) const;
+  /// The least seconds for the bytes that are only read, only written, and both read and written (counted once), where
+  /// the nearest level that holds them all is. Memory does one after the other; a cache may read and write at once, so there
+  /// the best of reading and updating counts for all.
+  double secondsFor(double onlyRead, double onlyWritten, double updated) const;
 };
 
 enum class SpeedDetail : uint8_t {
-  Bounds, ///< flops, read and update
+  Bounds, ///< flops, read and update, and writing memory
   All,
 };
 

@@ -12,8 +12,8 @@ namespace {
 double flopSeconds(const KernelWork& work, const MachineSpeed& machine) { return work.flops / machine.flops; }
 
 double byteSeconds(const KernelWork& work, const MachineSpeed& machine) {
-  double bytes = work.bytesRead + work.bytesWritten;
-  return bytes / machine.bandwidthFor(work.workingSet);
+  double updated = work.bytes() - work.workingSet;
+  return machine.secondsFor(work.bytesRead - updated, work.bytesWritten - updated, updated);
 }
 
 /// Work a second. A clock's tick at least: a kernel of a few instructions can be as short as the measuring.

@@ -1,14 +1,14 @@
 // About how many cycles a plan for a contraction takes on one core, and which plans there are.
 //
-// The constants are those of current x86 cores (two vector multiply-adds and two vector loads a cycle, a multiply-add
-// waits a little more than four cycles for the one before it); cycles per cache line were measured on Zen 3. They need
-// to order the plans rightly, not to predict times.
+// The constants are those of current x86 cores (a multiply-add waits a little more than four cycles for the one before
+// it); cycles per cache line were measured on Zen 3. They need to order the plans rightly, not to predict times.
 #include "compiler/schedule/caches.h"
 #include "compiler/schedule/contraction.h"
 #include "compiler/schedule/templates.h"
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -16,7 +16,7 @@ namespace dnn::schedule {
 
 namespace {
 
-constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.5;
+constexpr double elementsPerCycle = 2, fmaLatency = 4.5; // single elements that are loaded
 /// Cycles until the next cache line arrives in a loop that computes meanwhile.
 constexpr double lineFromL2 = 3, lineFromL3 = 10;
 /// The same where lines follow each other in memory.
@@ -29,16 +29,24 @@ constexpr double copyFromL2 = 7, copyFromL3 = 14, transposeLine = 12, gatherElem
 constexpr double copyBack = 8;
 /// What is left of that where the first tile copies and computes at once.
 constexpr double copyWithUse = 0.6;
-/// Cycles to copy the elements of one tile's rows for one reduced index.
-constexpr double copyRow = 3;
+/// Cycles to copy the elements of one tile's rows for one reduced index, for each piece that they are cut into.
+constexpr double copyRow = 2.4;
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double tileStart = 30;
 /// Summing up the lanes of one element of the result.
 constexpr double sumLanes = 5;
 /// Writing, or reading for the epilogue, one element of a vector whose elements are not neighbours in memory.
 constexpr double stridedElement = 1.2;
+/// Larger tiles are not faster, and take longer to compile.
+constexpr int64_t mostAccumulators = 24;
 /// What a parallel loop costs, and how long a kernel must be for it: a worker may have to be woken.
 constexpr double forkCycles = 1500, worthForking = 24000;
+
+/// Vectors whose lengths are powers of two; one or two elements take as long as two vectors.
+double piecesOf(int64_t elements) {
+  auto bits = static_cast<uint64_t>(elements);
+  return std::popcount(bits) + std::popcount(bits & 3);
+}
 
 double tiles(double extent, double tile) { return std::ceil(extent / tile); }
 
@@ -70,10 +78,13 @@ public:
     double columnTiles = tiles(shape_.columns, columns);
     double total = packing(plan, columns);
     if (overColumns(plan)) {
-      // Of the last tile, only the vectors and rows with results are computed where the extents are known.
+      // Of the last tile, only the vectors and rows with results are computed where the extents are known; but tasks
+      // are whole tiles, as their loop is not divided.
       double vectors = tiles(shape_.columns, lanes());
-      for (auto [rowCount, r] : parts(shape_.rows, static_cast<double>(plan.rows), shape_.rowsStatic)) {
-        bool partial = shape_.columnsStatic && plan.packing != Packing::None; // else the last tile is shifted
+      bool fewer = shape_.rowsStatic && plan.tasks != Tasks::Rows;
+      for (auto [rowCount, r] : parts(shape_.rows, static_cast<double>(plan.rows), fewer)) {
+        // Without a copy, the last tile starts earlier instead.
+        bool partial = shape_.columnsStatic && plan.packing != Packing::None && plan.tasks != Tasks::Columns;
         for (auto [count, t] : parts(vectors, static_cast<double>(plan.columns), partial)) {
           total += shape_.others * rowCount * count * columnTile(plan, r, t);
         }
@@ -108,10 +119,13 @@ private:
   double lanes() const { return static_cast<double>(shape_.lanes); }
   double bytes() const { return static_cast<double>(shape_.bytes); }
 
-  /// Cycles of multiply-adds of r × c vectors with r + c loads. Hidden loads are not quite free, least of all where the
-  /// core is shared with another hardware thread.
-  static double compute(double r, double c) {
-    return std::max({r * c / fmasPerCycle, (r + c) / loadsPerCycle, fmaLatency}) + 0.15 * (r + c);
+  double fmasPerCycle() const { return machine_.vectorsPerCycle(shape_.lanes * shape_.bytes * 8); }
+
+  /// Cycles of multiply-adds of r × c vectors with loads of r elements, or vectors, and c vectors. Hidden loads are not
+  /// quite free, least of all where the core is shared with another hardware thread.
+  double compute(double r, double c, bool rowVectors) const {
+    double loads = r / (rowVectors ? fmasPerCycle() : elementsPerCycle) + c / fmasPerCycle();
+    return std::max({r * c / fmasPerCycle(), loads, fmaLatency}) + 0.15 * (r + c);
   }
 
   /// How many whole tiles and how large they are, and the same of the last one.
@@ -135,16 +149,17 @@ private:
     }
     double step = 0;
     if (!plan.columnsInner && shortStreams(shape_.reduction * bytes() * rowsOfTask(plan))) {
-      step = together(compute(r, t), lines * line) + rowLines * (rowLine + (rowBytes > l3Share ? rowsFromMemory : 0));
+      step = together(compute(r, t, false), lines * line) +
+             rowLines * (rowLine + (rowBytes > l3Share ? rowsFromMemory : 0));
     } else {
-      step = together(compute(r, t), lines * line + rowLines * rowLine);
+      step = together(compute(r, t, false), lines * line + rowLines * rowLine);
     }
     if (plan.packing == Packing::Whole && !plan.columnsInner) { // the first tile of a task finds its panel far away
       bool nearby = shape_.reduction * shape_.columns * bytes() <= static_cast<double>(machine_.l2Bytes) * 0.75;
       step += lines * (nearby ? lineFromL2 : lineFromL3) / tiles(rowsOfTask(plan), r);
     }
     double strided = shape_.turned ? r * t * lanes() * (1 + 2 * shape_.overwritten) * stridedElement : 0;
-    return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle + strided +
+    return shape_.reduction * step + tileStart + r * t * (1 + shape_.epilogue) / fmasPerCycle() + strided +
            r * lines * (shape_.overwritten > 0 ? shape_.overwritten * overwrittenLine(plan) : writtenLine(plan));
   }
 
@@ -187,17 +202,18 @@ private:
     double r = static_cast<double>(plan.rows), c = static_cast<double>(plan.columns);
     double line = streaming(shape_.reduction * shape_.rows * bytes(), machine_);
     double columnLine = streaming(shape_.reduction * c * bytes(), machine_);
-    double step = together(compute(r, c), (r * line + c * columnLine) * lanes() * bytes() / lineBytes);
+    double step = together(compute(r, c, true), (r * line + c * columnLine) * lanes() * bytes() / lineBytes);
     double rest = std::fmod(shape_.reduction, lanes());
-    return std::floor(shape_.reduction / lanes()) * step + rest * r * c / fmasPerCycle + tileStart + r * c * sumLanes +
-           r * (1 + shape_.epilogue);
+    return std::floor(shape_.reduction / lanes()) * step + rest * r * c / fmasPerCycle() + tileStart +
+           r * c * sumLanes + r * (1 + shape_.epilogue);
   }
 
   double packing(const ContractionPlan& plan, double columns) const {
     double rowCopy = 0;
     if (plan.packRows) {
       double lines = shape_.rows * shape_.reduction * bytes() / lineBytes;
-      rowCopy = shape_.rowsContiguous ? shape_.rows * shape_.reduction / static_cast<double>(plan.rows) * copyRow
+      rowCopy = shape_.rowsContiguous ? tiles(shape_.rows, static_cast<double>(plan.rows)) * shape_.reduction *
+                                            copyRow * piecesOf(plan.rows)
                                       : lines * (copyFromL3 + copyBack);
       if (lines * lineBytes > l3Share) { // written out, too
         rowCopy += 2 * lines * nextLineFromMemory;
@@ -290,7 +306,7 @@ void addPlans(const ContractionShape& shape, const Machine& machine, std::vector
     }
     bool fills = shape.columnsStatic && (static_cast<int64_t>(shape.columns) % columns == 0 ||
                                          canShiftColumns(shape, static_cast<double>(columns)));
-    for (int64_t r = 1; r <= rows && t * r + t + 1 <= registers && r <= 12; ++r) {
+    for (int64_t r = 1; r <= rows && t * r + t + 1 <= registers && t * r <= mostAccumulators; ++r) {
       if (fills && shape.columnsContiguous) {
         addOrders({Accumulate::Columns, r, t, Packing::None});
       }

@@ -1,5 +1,6 @@
 #include "compiler/schedule/machine.h"
 
+#include <cpuid.h>
 #include <fstream>
 #include <thread>
 
@@ -14,6 +15,7 @@ Machine level4() {
   machine.target = "x86-64-v4";
   machine.vectorBits = 512;
   machine.vectorRegisters = 32;
+  machine.computedBits = 1024;
   return machine;
 }
 
@@ -31,10 +33,22 @@ bool runsLevel4() {
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
 }
 
+/// AMD's processors say whether they compute vectors of 512 bits whole (Zen 5) or as two halves (Zen 4).
+bool computesHalves() {
+  constexpr unsigned vendorLeaf = 0, performanceLeaf = 0x8000001a, whole512 = 1u << 3;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  bool amd = __get_cpuid(vendorLeaf, &a, &b, &c, &d) != 0 && b == signature_AMD_ebx && c == signature_AMD_ecx &&
+             d == signature_AMD_edx;
+  return amd && __get_cpuid(performanceLeaf, &a, &b, &c, &d) != 0 && (a & whole512) == 0;
+}
+
 } // namespace
 
 Machine hostMachine() {
   Machine machine = runsLevel4() ? level4() : level3();
+  if (computesHalves()) {
+    machine.computedBits = 512;
+  }
   if (unsigned cores = std::thread::hardware_concurrency()) {
     machine.cores = static_cast<int>(cores);
   }

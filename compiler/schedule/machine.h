@@ -3,6 +3,7 @@
 
 #include "compiler/support/result.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@ struct Machine {
   std::string target = "x86-64-v3"; ///< what the machine code needs: "x86-64-v3" (AVX2, FMA) or "x86-64-v4" (AVX-512)
   int vectorBits = 256;
   int vectorRegisters = 16;
+  int computedBits =
+      512;       ///< of the vectors that a core can multiply and add in one cycle, and of those that it can load
   int cores = 2; ///< only a hint: how many pieces a loop is cut into, never which result it has
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 1 << 20;
@@ -29,6 +32,11 @@ struct Machine {
       count /= 2;
     }
     return count;
+  }
+  /// How many multiply-adds of vectors of so many bits begin in a cycle, and as many loads: two, if the core is wide
+  /// enough.
+  double vectorsPerCycle(int64_t bits) const {
+    return std::min(2.0, static_cast<double>(computedBits) / static_cast<double>(bits));
   }
   bool operator==(const Machine&) const = default;
 };

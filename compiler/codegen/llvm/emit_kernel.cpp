@@ -87,16 +87,17 @@ llvm::Error keepReached(llvm::Module& module, std::span<const std::string> names
 }
 
 constexpr uint32_t fetchedToRead = 0, fetchedToWrite = 1;
+constexpr uint32_t intoSecondCache = 2, intoFirstCache = 3; // and into every cache on the way
 
-/// Calls of a function that fetches a line become the instruction for it, into every cache on the way.
-void insertFetch(llvm::Function& fetch, uint32_t purpose, std::string_view feature) {
-  constexpr uint32_t nearest = 3, data = 1;
+/// Calls of a function that fetches a line become the instruction for it.
+void insertFetch(llvm::Function& fetch, uint32_t purpose, uint32_t level, std::string_view feature) {
+  constexpr uint32_t data = 1;
   for (llvm::User* user : llvm::make_early_inc_range(fetch.users())) {
     auto* call = llvm::cast<llvm::CallInst>(user);
     llvm::IRBuilder<> ir(call);
     llvm::Value* line = ir.CreateGEP(ir.getInt8Ty(), call->getArgOperand(0), call->getArgOperand(1));
     ir.CreateIntrinsic(llvm::Intrinsic::prefetch, {line->getType()},
-                       {line, ir.getInt32(purpose), ir.getInt32(nearest), ir.getInt32(data)});
+                       {line, ir.getInt32(purpose), ir.getInt32(level), ir.getInt32(data)});
     llvm::Function* caller = call->getFunction();
     std::string features = caller->getFnAttribute("target-features").getValueAsString().str();
     if (!feature.empty() && features.find(feature) == std::string::npos) {
@@ -112,7 +113,7 @@ void insertFetch(llvm::Function& fetch, uint32_t purpose, std::string_view featu
 /// of its own. Halide's own fetches are of lines that are only read, though it says otherwise.
 void insertFetches(llvm::Module& module) {
   if (llvm::Function* fetch = module.getFunction("dnn_fetch_to_read")) {
-    insertFetch(*fetch, fetchedToRead, "");
+    insertFetch(*fetch, fetchedToRead, intoSecondCache, "");
   }
   llvm::Function* fetch = module.getFunction("dnn_fetch_to_write");
   if (fetch == nullptr) {
@@ -128,7 +129,7 @@ void insertFetches(llvm::Module& module) {
       }
     }
   }
-  insertFetch(*fetch, fetchedToWrite, "+prfchw");
+  insertFetch(*fetch, fetchedToWrite, intoFirstCache, "+prfchw");
 }
 
 /// The functions of parallel loops get names that only the kernel decides: Halide appends a number where a name, or
