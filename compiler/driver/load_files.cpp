@@ -1,6 +1,6 @@
 #include "compiler/driver/load_files.h"
 
-#include "compiler/driver/embedded_files.h"
+#include "compiler/driver/library.h"
 #include "compiler/frontend/parse.h"
 
 #include <algorithm>
@@ -18,6 +18,7 @@ public:
 
   void parseUserFile(const std::string& path, diag::FileId id) {
     open_.push_back(identity(path));
+    userFiles_.push_back(id);
     std::unique_ptr<ast::File> file = frontend::parseFile(id, diags_);
     if (file) {
       const ast::File& parsed = *file;
@@ -32,7 +33,13 @@ public:
   }
 
   void parseStdlib() {
-    for (const EmbeddedFile& file : stdlibFiles()) {
+    std::vector<std::string_view> texts;
+    for (diag::FileId id : userFiles_) {
+      texts.push_back(sources_.text(id));
+    }
+    LibraryChoice choice = chooseLibrary(stdlibFiles(), texts);
+    loaded_.libraryNames.assign(choice.leftOut.begin(), choice.leftOut.end());
+    for (const EmbeddedFile& file : choice.files) {
       diag::FileId id = sources_.addVirtual(std::string(file.name), std::string(file.text));
       if (std::unique_ptr<ast::File> parsed = frontend::parseFile(id, diags_)) {
         loaded_.library.push_back(std::move(parsed));
@@ -79,6 +86,7 @@ private:
   diag::Sources& sources_;
   diag::Diagnostics& diags_;
   LoadedFiles loaded_;
+  std::vector<diag::FileId> userFiles_;
   std::vector<std::string> open_;          // the chain of imports that is being read
   std::vector<diag::SourceRange> imports_; // of each file in open_ but the first
   std::vector<std::string> done_;
@@ -94,6 +102,7 @@ sema::Files LoadedFiles::pointers() const {
   for (const auto& file : library) {
     files.library.push_back(file.get());
   }
+  files.libraryNames = libraryNames;
   return files;
 }
 

@@ -1,4 +1,4 @@
-// The user's file, what it imports, and the standard library, parsed.
+// The user's file, what it imports, and what they need of the standard library, parsed.
 #pragma once
 
 #include "compiler/ast/ast.h"
@@ -14,7 +14,8 @@ namespace dnn::driver {
 
 struct LoadedFiles {
   std::vector<std::unique_ptr<ast::File>> user;    ///< the main file, then imports in the order in which they are met
-  std::vector<std::unique_ptr<ast::File>> library; ///< the standard library
+  std::vector<std::unique_ptr<ast::File>> library; ///< the files of the standard library that the user's may need
+  std::vector<std::string> libraryNames;           ///< what its other files define
 
   sema::Files pointers() const;
 };

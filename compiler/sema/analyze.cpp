@@ -47,6 +47,7 @@ Analysis analyze(const Files& files, const Options& options, DataProbe& probe, d
   for (const ast::File* file : files.library) {
     collectDefinitions(*file, visible);
   }
+  visible.insert(files.libraryNames.begin(), files.libraryNames.end());
   checkNames(files.user, visible, diags);
   if (diags.hasErrors() || files.user.empty()) {
     return {};

@@ -42,11 +42,13 @@ struct Options {
   size_t combination = 0;                                    // of a sweep's values: the last name changes fastest
 };
 
-/// The files of a compilation. `user`: the main file first, then its imports; `library`: the standard library. All must
-/// outlive the call.
+/// The files of a compilation. `user`: the main file first, then its imports; `library`: those of the standard library
+/// that define what the user's name, or each other; `libraryNames`: what the rest defines, for hints. All must outlive
+/// the call.
 struct Files {
   std::vector<const ast::File*> user;
   std::vector<const ast::File*> library;
+  std::vector<std::string> libraryNames;
 };
 
 struct Analysis {
