@@ -9,9 +9,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <barrier>
 #include <chrono>
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -48,7 +49,7 @@ public:
   KernelWorkshop(std::span<const KernelTask> tasks, std::vector<size_t> kernels, size_t threads,
                  const schedule::Machine& machine, const CompileOptions& options)
       : tasks_(tasks), kernels_(std::move(kernels)), machine_(machine), options_(options), lowered_(kernels_.size()),
-        allLowered_(static_cast<ptrdiff_t>(threads)) {}
+        lowering_(threads) {}
 
   /// Told of each kernel that is done.
   std::function<void(size_t task, const schedule::KernelObject&)> store;
@@ -56,31 +57,30 @@ public:
   /// The part of one thread; each calls it once. How many kernels it made, and of each the number of its task, the
   /// seconds that it took, the number of its bytes and these.
   Result<std::vector<uint8_t>> work() {
-    Status lowered = lower();
-    failed_ = failed_ || !lowered;
-    allLowered_.arrive_and_wait();
-    if (!lowered) {
-      return lowered.error();
+    auto mine = lower();
+    offer(mine ? *mine : std::vector<size_t>(), !mine);
+    if (!mine) {
+      return mine.error();
     }
     KernelEmitter emitter;
     std::vector<uint8_t> made;
     runtime::ByteWriter out(made);
     uint64_t count = 0;
-    for (size_t at; !failed_ && (at = nextEmitted_++) < kernels_.size(); ++count) {
+    for (; std::optional<size_t> at = nextLowered(); ++count) {
       auto begin = std::chrono::steady_clock::now();
-      LoweredKernel& kernel = lowered_[at];
+      LoweredKernel& kernel = lowered_[*at];
       auto code = emitter.object(*kernel.bitcode, kernel.name);
       if (!code) {
         return code.error();
       }
       schedule::KernelObject object{kernel.name, std::move(kernel.args), std::move(*code)};
       std::vector<uint8_t> encoded = encode(object);
-      out.number(static_cast<uint64_t>(kernels_[at]));
+      out.number(static_cast<uint64_t>(kernels_[*at]));
       out.number(kernel.seconds + secondsSince(begin));
       out.number(static_cast<uint64_t>(encoded.size()));
       out.raw(encoded.data(), encoded.size());
       if (store) {
-        store(kernels_[at], object);
+        store(kernels_[*at], object);
       }
     }
     std::vector<uint8_t> bytes;
@@ -95,15 +95,41 @@ private:
   const schedule::Machine& machine_;
   const CompileOptions& options_;
   std::vector<LoweredKernel> lowered_; ///< in the order of kernels_
-  std::atomic<size_t> nextLowered_ = 0, nextEmitted_ = 0;
+  std::atomic<size_t> next_ = 0;       ///< to be lowered
   std::atomic<bool> failed_ = false;
-  std::barrier<> allLowered_;
+  std::mutex mutex_; ///< for what is below
+  std::condition_variable changed_;
+  std::vector<size_t> offered_; ///< lowered, not yet taken; the one that took longest last
+  size_t lowering_;             ///< threads that have kernels to offer
 
-  /// Lowers kernels until none is left. Those of one thread share modules of Halide.
-  Status lower() {
+  /// Gives what a thread has lowered to all.
+  void offer(const std::vector<size_t>& kernels, bool failed) {
+    std::lock_guard lock(mutex_);
+    failed_ = failed_ || failed;
+    --lowering_;
+    offered_.insert(offered_.end(), kernels.begin(), kernels.end());
+    std::ranges::sort(offered_, {}, [&](size_t at) { return lowered_[at].seconds; });
+    changed_.notify_all();
+  }
+
+  /// The kernel that comes next; nothing when all are done, or one has failed. Those that took long to lower come
+  /// first, so that the threads end together.
+  std::optional<size_t> nextLowered() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return failed_ || !offered_.empty() || lowering_ == 0; });
+    if (failed_ || offered_.empty()) {
+      return std::nullopt;
+    }
+    size_t at = offered_.back();
+    offered_.pop_back();
+    return at;
+  }
+
+  /// Lowers kernels until none is left, and returns which. Those of one thread share modules of Halide.
+  Result<std::vector<size_t>> lower() {
     std::vector<size_t> mine;
     auto next = [&]() -> std::optional<KernelRequest> {
-      size_t at = nextLowered_++;
+      size_t at = next_++;
       if (failed_ || at >= kernels_.size()) {
         return std::nullopt;
       }
@@ -135,7 +161,7 @@ private:
         kernel.bitcode = shared;
       }
     }
-    return success();
+    return mine;
   }
 };
 

@@ -1,6 +1,6 @@
 // Each thread has lists of free blocks, one for each size class, and takes new blocks from spans of one region that all
-// threads cut up together. A block goes to the list of the thread that frees it, so there are no locks. What is large, or
-// aligned to more than 16 bytes, is malloc's.
+// threads cut up together. A block goes to the list of the thread that frees it, so there are no locks. What is large,
+// or aligned to more than 16 bytes, is malloc's.
 #include "compiler/support/object_memory.h"
 
 #ifdef DNN_SANITIZED // sanitizers have operators of their own

@@ -44,10 +44,15 @@ public:
 
 private:
   struct Free {
-    void operator()(uint8_t* memory) const { std::free(memory); }
+    Free() : Free(nullptr, 0) {}
+    Free(void* begin, uint64_t mapped) : begin(begin), mapped(mapped) {}
+    void operator()(uint8_t* memory) const;
+    void* begin;     ///< of a mapping
+    uint64_t mapped; ///< its bytes; 0 for what is malloc's
   };
   using Region = std::unique_ptr<uint8_t[], Free>;
 
+  /// Zeros, in large pages from 4 MB on; null if there is not so much memory.
   static Region allocate(uint64_t bytes);
   Status checkPlan() const;
   Status checkReads(const plan::Entry& entry) const;

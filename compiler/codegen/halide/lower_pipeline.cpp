@@ -276,7 +276,7 @@ Stmt refineLoops(Stmt s, const Environment& env, const Halide::Target& target) {
   s = lower_unsafe_promises(s, target);
   s = flatten_nested_ramps(s);
   s = simplify(remove_dead_allocations(s));
-  s = hoist_loop_invariant_if_statements(hoist_loop_invariant_values(s));
+  s = hoist_loop_invariant_if_statements(s); // values leave loops in LLVM
   return NumberedNames().mutate(strip_asserts(s));
 }
 

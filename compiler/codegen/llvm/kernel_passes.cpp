@@ -32,7 +32,6 @@
 #include <llvm/Transforms/InstCombine/InstCombine.h>
 #include <llvm/Transforms/Scalar/DeadStoreElimination.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
-#include <llvm/Transforms/Scalar/GVN.h>
 #include <llvm/Transforms/Scalar/LICM.h>
 #include <llvm/Transforms/Scalar/LoopPassManager.h>
 #include <llvm/Transforms/Scalar/LoopRotation.h>
@@ -138,7 +137,7 @@ void runKernelPasses(llvm::Module& module, llvm::TargetMachine& machine) {
   loops.addPass(llvm::LoopRotatePass());
   loops.addPass(llvm::LICMPass(llvm::LICMOptions()));
   each.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loops), /*UseMemorySSA=*/true));
-  each.addPass(llvm::GVNPass());
+  each.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true)); // of what the loops do not repeat
   each.addPass(llvm::InstCombinePass());
   each.addPass(llvm::DSEPass());
   each.addPass(llvm::VectorCombinePass());

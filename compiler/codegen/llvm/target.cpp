@@ -1,9 +1,13 @@
 #include "compiler/codegen/llvm/target.h"
 
+#include "compiler/support/assert.h"
+
 #include <llvm/MC/TargetRegistry.h>
+#include <llvm/Support/CommandLine.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Target/TargetOptions.h>
 
+#include <array>
 #include <mutex>
 #include <string>
 
@@ -12,6 +16,15 @@ namespace dnn::codegen {
 namespace {
 
 constexpr const char* targetTriple = "x86_64-unknown-linux-gnu";
+
+/// The scheduler of instructions compares each load and store of a block with all others, which takes a third of the
+/// time of selecting code where a block has hundreds. From a hundred on it forgets the older ones; kernels stay the
+/// same.
+void boundScheduler() {
+  constexpr std::array options = {"dnnc", "-dag-maps-huge-region=100", "-dag-maps-reduction-size=50"};
+  bool known = llvm::cl::ParseCommandLineOptions(options.size(), options.data());
+  DNN_ASSERT(known, "LLVM has the options of its scheduler");
+}
 
 } // namespace
 
@@ -22,6 +35,7 @@ void initializeTarget() {
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
+    boundScheduler();
   });
 }
 
