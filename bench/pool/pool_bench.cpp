@@ -68,6 +68,7 @@ int main() {
     Times t = timeLoops(pool, tasks, 0, 0);
     std::printf("empty, %2d tasks                 %8.2f %8.2f\n", tasks, t.least, t.median);
   }
+  std::printf("a worker joins after %lld ns\n", static_cast<long long>(pool.handover()));
   for (double pause : {20.0, 100.0, 500.0, 5000.0}) {
     Times t = timeLoops(pool, 8, 0, pause);
     std::printf("empty, 8 tasks, after %4.0f µs   %8.2f %8.2f\n", pause, t.least, t.median);

@@ -31,7 +31,7 @@ struct CompiledProgram {
   plan::Plan plan; ///< complete: the one that is encoded in the code
   /// Relocatable ELF objects, the kernels in order of first use, then the step functions with `dnn_module`.
   std::vector<std::vector<uint8_t>> objects;
-  /// In the place of the last object: step functions that measure each call (StepProgram::timed). The calls of an entry
+  /// In the place of objects[kernels]: step functions that measure each call (StepProgram::timed). The calls of an entry
   /// are the groups of its function, in order.
   std::vector<uint8_t> timedSteps;
   size_t kernels = 0;       ///< distinct ones

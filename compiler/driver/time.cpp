@@ -193,7 +193,7 @@ private:
       return status;
     }
     std::ranges::fill(ticks_, 0);
-    DnnCall call{rows(), machine_.plan().seed, static_cast<uint32_t>(step_), 0};
+    DnnCall call{rows(), machine_.plan().seed, static_cast<uint32_t>(step_), 0, machine_.lengths().data()};
     int32_t code = timed_.entries[entry_](&call);
     DNN_ASSERT(code == 0, "the same kernels did not fail in the step before");
     ++step_;
@@ -273,7 +273,7 @@ int timeCommand(const Options& options) {
   if (!plain) {
     return failToCompile(plain.error());
   }
-  compiled.objects.back() = std::move(compiled.timedSteps);
+  compiled.objects[compiled.kernels] = std::move(compiled.timedSteps); // of a sweep, the first combination is timed
   auto timed = load(compiled.objects, ticks);
   if (!timed) {
     return failToCompile(timed.error());

@@ -15,8 +15,14 @@ namespace {
 constexpr int64_t spinNanoseconds = 50'000;     // a worker without work watches for the next loop without a pause,
 constexpr int64_t watchNanoseconds = 2'000'000; // then lets others run in between, then sleeps
 constexpr int64_t worthWaking = 50'000;         // about what it takes until a worker that slept helps
-constexpr uint64_t open = 1;                    // in state_: workers may join
-constexpr uint64_t oneWorker = 2;               // in state_: one worker joined
+constexpr int64_t longHandover = 250;        // nanoseconds: 70 to 130 between cores with a common cache, 420 to 530 else
+constexpr int64_t worthHandingOver = 80'000; // a loop on one thread, where that takes long
+constexpr int handoversTogether = 8;         // the least of so many counts
+constexpr unsigned measuredLoops = 16;       // one of so many is measured
+constexpr unsigned keptLoops = 256;          // one of so many that would stay with the caller is measured
+constexpr size_t mostKnownLoops = 4096;
+constexpr uint64_t open = 1;      // in state_: workers may join
+constexpr uint64_t oneWorker = 2; // in state_: one worker joined
 constexpr uint64_t joinedMask = 0xFFFFFFFE;
 
 int64_t now() {
@@ -80,6 +86,15 @@ template <class Done, class Round> bool watchUntil(Done done, Round eachRound) {
 /// A loop inside a task runs in its thread.
 thread_local bool insideTask = false;
 
+int runAlone(void* context, Pool::Task task, int min, int size, uint8_t* closure) {
+  for (int i = 0; i < size; ++i) {
+    if (int error = task(context, min + i, closure)) {
+      return error;
+    }
+  }
+  return 0;
+}
+
 } // namespace
 
 Pool& Pool::global() {
@@ -100,6 +115,7 @@ void Pool::stopWorkers() {
     pthread_join(worker, nullptr);
   }
   workers_.clear();
+  took_.clear();
   threads_ = 1;
   stop_.store(false);
 }
@@ -195,21 +211,25 @@ void Pool::work() {
       continue; // the loop has ended, or another worker joined first
     }
     seen = state >> 32;
+    if (int64_t opened = opened_.load(std::memory_order_relaxed); opened != 0 && (state & joinedMask) == 0) {
+      noteHandover(now() - opened);
+    }
     runTasks(false, never);
     state_.fetch_sub(oneWorker, std::memory_order_release);
   }
 }
 
-int Pool::parallelFor(void* context, Task task, int min, int size, uint8_t* closure) {
-  bool alone = threads_ == 1 || size <= 1 || insideTask;
-  if (alone || busy_.test_and_set(std::memory_order_acquire)) {
-    for (int i = 0; i < size; ++i) {
-      if (int error = task(context, min + i, closure)) {
-        return error;
-      }
-    }
-    return 0;
+void Pool::noteHandover(int64_t nanoseconds) {
+  int64_t least = std::min(leastHandover_.load(std::memory_order_relaxed), nanoseconds);
+  bool enough = handovers_.fetch_add(1, std::memory_order_relaxed) + 1 >= handoversTogether;
+  if (enough) {
+    handover_.store(least, std::memory_order_relaxed);
+    handovers_.store(0, std::memory_order_relaxed);
   }
+  leastHandover_.store(enough ? INT64_MAX : least, std::memory_order_relaxed);
+}
+
+int Pool::runTogether(void* context, Task task, int min, int size, uint8_t* closure, Measured measured) {
   callerCpu_.store(sched_getcpu(), std::memory_order_relaxed);
   context_ = context;
   task_ = task;
@@ -218,22 +238,53 @@ int Pool::parallelFor(void* context, Task task, int min, int size, uint8_t* clos
   error_.store(0, std::memory_order_relaxed);
   range_.store(uint64_t{static_cast<uint32_t>(size)} << 32, std::memory_order_relaxed);
   uint64_t loop = (state_.load(std::memory_order_relaxed) >> 32) + 1;
+  bool measure = measured == Measured::Yes && sleepers_.load(std::memory_order_relaxed) == 0;
+  opened_.store(measure ? now() : 0, std::memory_order_relaxed);
   state_.store(loop << 32 | open, std::memory_order_release);
   signal_.fetch_add(1);
-  insideTask = true;
   if (sleepers_.load() == 0) {
     runTasks(true, never);
   } else {
     runTasksBesideSleepers();
   }
-  insideTask = false;
 
   // Nobody may join any more; those who did are in their last task.
   state_.fetch_and(~open, std::memory_order_acq_rel);
   auto allLeft = [&] { return (state_.load(std::memory_order_acquire) & joinedMask) == 0; };
   while (!watchUntil(allLeft, [] {})) {
   }
-  int error = error_.load(std::memory_order_relaxed);
+  return error_.load(std::memory_order_relaxed);
+}
+
+int Pool::runApart(void* context, Task task, int min, int size, uint8_t* closure) {
+  if (took_.size() >= mostKnownLoops) {
+    took_.clear();
+  }
+  auto [known, isNew] = took_.try_emplace(Loop{task, size}, 0);
+  bool isShort = known->second < worthHandingOver;
+  bool kept = isNew || (isShort && ++keptAlone_ < keptLoops);
+  int64_t start = now();
+  if (kept) {
+    int error = runAlone(context, task, min, size, closure);
+    known->second = now() - start;
+    return error;
+  }
+  int error = runTogether(context, task, min, size, closure, Measured::Yes);
+  keptAlone_ = isShort ? 0 : keptAlone_;
+  known->second = std::min(known->second, (now() - start) * threads_); // it may have become shorter
+  return error;
+}
+
+int Pool::parallelFor(void* context, Task task, int min, int size, uint8_t* closure) {
+  bool alone = threads_ == 1 || size <= 1 || insideTask;
+  if (alone || busy_.test_and_set(std::memory_order_acquire)) {
+    return runAlone(context, task, min, size, closure);
+  }
+  insideTask = true;
+  Measured measured = ++loops_ % measuredLoops == 0 ? Measured::Yes : Measured::No;
+  int error = handover() > longHandover ? runApart(context, task, min, size, closure)
+                                        : runTogether(context, task, min, size, closure, measured);
+  insideTask = false;
   busy_.clear(std::memory_order_release);
   return error;
 }

@@ -7,12 +7,17 @@
 //  - The caller never waits for a sleeping worker: whoever is awake takes tasks; it waits only for tasks that have
 //    been started. Waking costs the caller several µs, so workers that sleep are left alone by a loop that will be
 //    over before they could help: one that follows a short one, until short ones have added up.
+//  - Cores that share no cache hand lines to each other several times as slowly, and on a virtual machine the same two
+//    threads may run on such cores for some seconds. Workers measure how long a loop takes to reach them; while that is
+//    long, loops that the caller has done alone in a short time stay with it.
 // Which thread runs a task never changes what the task computes.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <pthread.h>
+#include <utility>
 #include <vector>
 
 namespace dnn::runtime {
@@ -40,8 +45,20 @@ public:
   /// task starts. Nested and concurrent calls run in the calling thread alone.
   int parallelFor(void* context, Task task, int min, int size, uint8_t* closure);
 
+  /// What a worker measured: nanoseconds from the start of a loop to its joining. The least of a few in a row counts.
+  void noteHandover(int64_t nanoseconds);
+  /// Nanoseconds; 0 until there are enough measurements.
+  int64_t handover() const { return handover_.load(std::memory_order_relaxed); }
+
 private:
   static constexpr int64_t never = INT64_MAX;
+  using Loop = std::pair<Task, int>; ///< and its size
+  enum class Measured : uint8_t { No, Yes };
+
+  /// With all threads. Measured: the first worker that joins notes how long that took.
+  int runTogether(void* context, Task task, int min, int size, uint8_t* closure, Measured measured);
+  /// While handing over takes long: alone if the loop is short.
+  int runApart(void* context, Task task, int min, int size, uint8_t* closure);
 
   void work();
   /// Takes tasks until none is left. The workers are woken after the first task that ends at `wakeAt` or later.
@@ -57,6 +74,7 @@ private:
   uint8_t* closure_ = nullptr;
   std::atomic<int> error_{0};
   std::atomic<int> callerCpu_{-1}; // where workers should not be
+  std::atomic<int64_t> opened_{0}; // when the loop was, if that is measured; else 0
 
   alignas(64) std::atomic<uint64_t> range_{0}; // tasks left: lo in the low half, hi in the high half
   // Number of the loop in the high half; below it 2·(workers that joined) + (open to join).
@@ -69,6 +87,14 @@ private:
   // Of loops that began with workers asleep; the calling thread's.
   bool lastWasShort_ = false;
   int64_t alone_ = 0; // nanoseconds that such loops took since workers were last woken
+
+  std::atomic<int64_t> handover_{0}, leastHandover_{INT64_MAX}; // nanoseconds; of the last measurements, of those since
+  std::atomic<int> handovers_{0};                               // how many since
+
+  // The calling thread's.
+  unsigned loops_ = 0;           // so far
+  unsigned keptAlone_ = 0;       // since handing over was last measured
+  std::map<Loop, int64_t> took_; // nanoseconds on one thread, of loops while handing over took long
 
   int threads_ = 1;
   std::vector<pthread_t> workers_;

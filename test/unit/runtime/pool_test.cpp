@@ -109,6 +109,53 @@ TEST(Pool, LoopsOfTwoThreadsAtOnceDoNotMix) {
   other.join();
 }
 
+TEST(Pool, ShortLoopsStayWithTheCallerWhileHandingOverTakesLong) {
+  Pool pool;
+  pool.setThreads(2);
+  auto note = [&](int64_t nanoseconds) {
+    for (int i = 0; i < 16; ++i) { // workers may have noted some of their own
+      pool.noteHandover(nanoseconds);
+    }
+  };
+  note(5000);
+  ASSERT_EQ(pool.handover(), 5000);
+  struct Closure {
+    std::thread::id caller = std::this_thread::get_id();
+    int pause = 0;                        // microseconds
+    std::atomic<int> all = 0, others = 0; // tasks; those of the worker
+  } closure;
+  auto task = [](void*, int, uint8_t* data) {
+    auto* self = reinterpret_cast<Closure*>(data);
+    usleep(static_cast<useconds_t>(self->pause));
+    ++self->all;
+    self->others += std::this_thread::get_id() != self->caller ? 1 : 0;
+    return 0;
+  };
+  auto run = [&](int size) { return pool.parallelFor(nullptr, task, 0, size, reinterpret_cast<uint8_t*>(&closure)); };
+  auto empty = [](void*, int, uint8_t* data) {
+    auto* self = reinterpret_cast<Closure*>(data);
+    self->others += std::this_thread::get_id() != self->caller ? 1 : 0;
+    return 0;
+  };
+  for (int loop = 0; loop < 200; ++loop) {
+    ASSERT_EQ(pool.parallelFor(nullptr, empty, 0, 4, reinterpret_cast<uint8_t*>(&closure)), 0);
+  }
+  EXPECT_EQ(closure.others.load(), 0);
+
+  closure.pause = 100; // long ones do not, once their time is known
+  ASSERT_EQ(run(8), 0);
+  EXPECT_EQ(closure.others.load(), 0);
+  int loops = 1;
+  for (; closure.others.load() == 0 && loops < 1000; ++loops) {
+    ASSERT_EQ(run(8), 0);
+  }
+  EXPECT_GT(closure.others.load(), 0);
+  EXPECT_EQ(closure.all.load(), loops * 8);
+
+  note(50);
+  EXPECT_LE(pool.handover(), 50);
+}
+
 TEST(KernelMemory, BlocksAreAlignedAndTheSameInEachStep) {
   void* before[2] = {};
   for (int step = 0; step < 4; ++step) {
