@@ -46,10 +46,14 @@ void Candidates::addWindows(Sums sums) {
       std::ranges::move(winogradSumsPlans(*window_, analysis_, machine_), std::back_inserter(plans_));
     }
   }
-  auto middle = static_cast<std::ptrdiff_t>(plans_.size());
-  std::ranges::move(direct, std::back_inserter(plans_));
-  std::inplace_merge(plans_.begin() + first, plans_.begin() + middle, plans_.end(),
-                     [](const Plan& a, const Plan& b) { return cyclesOfPlan(a) < cyclesOfPlan(b); });
+  auto merge = [&](auto&& more) {
+    auto middle = static_cast<std::ptrdiff_t>(plans_.size());
+    std::ranges::move(more, std::back_inserter(plans_));
+    std::inplace_merge(plans_.begin() + first, plans_.begin() + middle, plans_.end(),
+                       [](const Plan& a, const Plan& b) { return cyclesOfPlan(a) < cyclesOfPlan(b); });
+  };
+  merge(direct);
+  merge(windowLanesPlans(*window_, analysis_, machine_));
 }
 
 double Candidates::cycles(size_t number) const { return cyclesOfPlan(plans_[number]); }
@@ -59,6 +63,9 @@ std::string Candidates::kind(size_t number) const {
       Overloaded{[&](const WindowPlan& p) {
                    std::string way = !p.trimmed.empty() ? "places left out" : window_->blocks ? "blocks" : "direct";
                    return way + " " + std::to_string(p.vectors);
+                 },
+                 [](const WindowLanesPlan& p) {
+                   return std::string(p.trimmed.empty() ? "lanes" : "lanes, places left out");
                  },
                  [](const WinogradPlan& p) { return "Winograd " + std::to_string(p.outputs); },
                  [](const WinogradSumsPlan&) { return std::string("Winograd sums"); },
@@ -76,6 +83,7 @@ std::string Candidates::kind(size_t number) const {
 std::string Candidates::text(size_t number) const {
   return std::visit(Overloaded{
                         [&](const WindowPlan& p) { return (window_->blocks ? "blocks, " : "direct, ") + print(p); },
+                        [](const WindowLanesPlan& p) { return print(p); },
                         [](const WinogradPlan& p) { return "Winograd " + print(p); },
                         [](const WinogradSumsPlan& p) { return "Winograd " + print(p); },
                         [](const ContractionPlan& p) { return print(p); },
@@ -87,6 +95,7 @@ std::optional<Schedule> Candidates::schedule(size_t number) const {
   return std::visit(
       Overloaded{
           [&](const WindowPlan& p) { return scheduleWindow(analysis_, machine_, *window_, p); },
+          [&](const WindowLanesPlan& p) { return scheduleWindowLanes(analysis_, machine_, *window_, p); },
           [&](const WinogradPlan& p) { return scheduleWinograd(analysis_, machine_, *window_, *winograd_, p); },
           [&](const WinogradSumsPlan& p) { return scheduleWinogradSums(analysis_, machine_, *window_, p); },
           [&](const ContractionPlan& p) { return scheduleContraction(analysis_, machine_, p); },

@@ -5,6 +5,7 @@
 
 #include "compiler/schedule/contraction.h"
 #include "compiler/schedule/window.h"
+#include "compiler/schedule/window_lanes.h"
 #include "compiler/schedule/winograd.h"
 
 #include <optional>
@@ -14,7 +15,7 @@
 
 namespace dnn::schedule {
 
-using Plan = std::variant<WindowPlan, WinogradPlan, WinogradSumsPlan, ContractionPlan>;
+using Plan = std::variant<WindowPlan, WindowLanesPlan, WinogradPlan, WinogradSumsPlan, ContractionPlan>;
 
 class Candidates {
 public:

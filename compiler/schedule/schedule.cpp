@@ -74,7 +74,11 @@ void printStage(std::ostream& out, const std::string& name, const StageSchedule&
     out << "    tile " << loop << " " << points << "\n";
   }
   if (!stage.innermost.empty()) {
-    out << "    store " << stage.innermost << " innermost\n";
+    out << "    store";
+    for (const std::string& loop : stage.innermost) {
+      out << " " << loop;
+    }
+    out << " innermost\n";
   }
   for (size_t i = 0; i < stage.nests.size(); ++i) {
     const Nest& nest = stage.nests[i];
@@ -153,6 +157,10 @@ std::string print(const Schedule& schedule) {
       for (auto [d, extent] : blocks.padded) {
         out << "    i" << d << " extent " << extent << "\n";
       }
+    }
+    if (op.turned) {
+      printStage(out, name + "_tile", op.turned->tile);
+      printStage(out, name + "_lanes", op.turned->lanes);
     }
     if (op.winograd) {
       const Winograd& plan = *op.winograd;

@@ -57,8 +57,8 @@ struct StageSchedule {
   /// At: the stage is computed for exactly this many points of the loop, even where fewer are needed. Keeps
   /// accumulators in registers.
   std::vector<std::pair<std::string, int64_t>> tile;
-  /// The dimension whose neighbours lie side by side in the stage's buffer; empty: the last one.
-  std::string innermost;
+  /// The dimensions whose neighbours lie nearest to each other in the stage's buffer, innermost first; empty: the last one.
+  std::vector<std::string> innermost;
 };
 
 /// A reduction in `width` partial results along one reduced index, combined as a balanced tree at the end. The order of
@@ -113,6 +113,13 @@ struct Halo {
   bool beyond = false; ///< places past the end are asked for, and repeat the last one
   int64_t pitch = 0;   ///< elements from one run along the last subscript to the next; 0: no gap
   StageSchedule stage;
+};
+
+/// A sum in vectors along a dim of the result that is not its innermost one. The stage of the op turns a tile of all
+/// columns, so that these lie side by side.
+struct Turned {
+  StageSchedule tile;  ///< `opN_tile`, definitions: start, the sum: in registers
+  StageSchedule lanes; ///< `opN_lanes`: the tiles of all columns, as they are
 };
 
 /// A sum of many terms for each of few elements. One reduced index is cut into blocks, `length` points each (the last
@@ -192,6 +199,7 @@ struct OpSchedule {
   std::vector<Halo> halos;
   std::vector<graph::ExprRef> trimmed; ///< accesses whose places outside, with zeros, are left out of the sum
   std::optional<Blocks> blocks;
+  std::optional<Turned> turned;
   std::optional<Winograd> winograd;
   std::optional<WinogradSums> winogradSums;
   std::optional<Lanes> lanes;

@@ -368,7 +368,9 @@ private:
     stage.atStage = home();
     stage.atLoop = tileLoop_;
     stage.tile = {{dim(shape_.column), tileColumns()}, {dim(shape_.row), plan_.rows}};
-    stage.innermost = plan_.turned ? dim(shape_.column) : "";
+    if (plan_.turned) {
+      stage.innermost = {dim(shape_.column)};
+    }
     return stage;
   }
 

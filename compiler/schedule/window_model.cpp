@@ -48,10 +48,10 @@ public:
       add({vectors, {}, {}});
       addTrimmed(vectors);
       for (size_t a = 0; a < dims.size(); ++a) {
-        for (int64_t size = 2; size <= std::min<int64_t>(analysis_.extentOf(op_, dims[a]), maxRows); ++size) {
+        for (int64_t size = 2; size <= std::min<int64_t>(analysis_.extentOf(op_, dims[a]), maxRows()); ++size) {
           add({vectors, {{dims[a], size}}, {}});
           for (size_t b = a + 1; b < dims.size(); ++b) {
-            for (int64_t other = 2; other <= std::min<int64_t>(analysis_.extentOf(op_, dims[b]), maxRows / size);
+            for (int64_t other = 2; other <= std::min<int64_t>(analysis_.extentOf(op_, dims[b]), maxRows() / size);
                  ++other) {
               add({vectors, {{dims[a], size}, {dims[b], other}}, {}});
             }
@@ -64,7 +64,9 @@ public:
   }
 
 private:
-  static constexpr int64_t maxRows = 14;
+  /// Rows of a tile. Of a block, whose terms all tiles read again, as many as registers hold.
+  int64_t maxRows() const { return shape_.blocks ? machine_.vectorRegisters * 7 / 8 : maxPlaces; }
+  static constexpr int64_t maxPlaces = 14;
   /// Places of a window whose multiply-adds are written out.
   static constexpr int64_t maxUnrolled = 7;
 
@@ -106,7 +108,7 @@ private:
     for (const WindowTrim& trim : std::views::reverse(trimmed->trims)) { // the inner dims are tried first
       int64_t size = analysis_.extentOf(op_, trim.dim), taps = reducedExtent(trim.reduced);
       bool fits = size * vectors + vectors + 1 <= machine_.vectorRegisters;
-      if (trim.dim < firstTiled() || size > maxRows || size * vectors > maxRows || !fits || taps > maxUnrolled) {
+      if (trim.dim < firstTiled() || size > maxPlaces || size * vectors > maxPlaces || !fits || taps > maxUnrolled) {
         continue;
       }
       double terms = 1;
@@ -201,8 +203,9 @@ private:
     }
   }
 
-  /// Of what windows slide over, how many lines a tile reads for a term that it has not read for the one before. None
-  /// where the first cache holds those of all terms of a block, although they lie apart.
+  /// Of what windows slide over, how many lines a tile reads for a term that it has not read for the one before: a
+  /// part of one where neighbouring terms share it. None where the first cache holds those of all terms of a block,
+  /// although they lie apart.
   double linesOfTerm(const WindowPlan& plan) const {
     double all = 0, bytes = static_cast<double>(shape_.bytes);
     for (const std::vector<SlidDim>& dims : slid_) {
@@ -223,6 +226,7 @@ private:
         lines *= d + 1 == dims.size() ? std::ceil(places * bytes / lineBytes) : places;
         apart *= inside ? dims[d].size : 1;
       }
+      lines *= std::min(1.0, apart / lineBytes);
       all += lines * blockTerms * lineBytes <= usableBytes(machine_.l1Bytes, apart, lineBytes) ? 0 : lines;
     }
     return all;

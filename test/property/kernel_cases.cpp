@@ -457,21 +457,21 @@ KernelCase convolution(Random& random) {
 }
 
 /// A convolution of any rank, its gradients, or both along channels alone (depthwise), from one random geometry.
-KernelCase windows(Random& random) {
+KernelCase windowsOf(Random& random, bool inLanes) {
   static constexpr std::array<std::array<const char*, 3>, 2> names = {{{"i", "j", "k"}, {"u", "v", "w"}}};
   Rows n = rows(random);
-  n.max = 1 + n.max % 9;
+  n.max = inLanes ? pick(random, 8, 40) : 1 + n.max % 9;
   n.extent = n.extent == "N" ? "N" : number(n.max);
   Text text(n.max);
   int rank = chance(random, 70) ? 2 : chance(random, 60) ? 1 : 3;
-  int channels = chance(random, 70) ? pick(random, 1, 9) : size(random) % 40 + 1;
-  int results = chance(random, 60) ? pick(random, 1, 20) : size(random);
+  int channels = inLanes ? pick(random, 1, 12) : chance(random, 70) ? pick(random, 1, 9) : size(random) % 40 + 1;
+  int results = inLanes ? pick(random, 1, 12) : chance(random, 60) ? pick(random, 1, 20) : size(random);
   bool depthwise = chance(random, 15);
   std::string c = number(channels), o = number(results);
   std::string places = "n:" + n.extent, window, inExtents = n.extent, outExtents = n.extent, windowExtents;
   std::string inAt, outAt = "n", back = "n", in = "n:" + n.extent, ownWindow;
   for (size_t d = 0; d < static_cast<size_t>(rank); ++d) {
-    int extent = pick(random, 1, rank == 3 ? 7 : 17), kernel = pick(random, 1, 5);
+    int extent = pick(random, 1, rank == 3 ? 7 : inLanes ? 12 : 17), kernel = pick(random, 1, 5);
     int stride = chance(random, 60) ? 1 : pick(random, 2, 3), dilation = chance(random, 75) ? 1 : pick(random, 2, 3);
     int pad = pick(random, 0, kernel - 1), reach = (kernel - 1) * dilation + 1;
     extent = std::max(extent, reach - 2 * pad);
@@ -524,7 +524,7 @@ KernelCase windows(Random& random) {
     at = ownWindow + ", c, o";
   }
   std::vector<std::string> returns = {text.op("comp [" + dims + "] add [" + reduced + "] : f32 { " + body + " }")};
-  KernelCase result{"windows", "", {}, {}};
+  KernelCase result{inLanes ? "windows in lanes" : "windows", "", {}, {}};
   if (!depthwise && kind == 2 && chance(random, 60)) {
     std::string p = text.input("f32[" + windowExtents + c + ", " + o + "]");
     returns = {text.op("comp [" + dims + "] : f32 { sub(" + p + "[" + at + "], mul(0.125, " + returns[0] + "[" + at +
@@ -544,6 +544,10 @@ KernelCase windows(Random& random) {
   result.text = text.done(returns);
   return result;
 }
+
+KernelCase windows(Random& random) { return windowsOf(random, false); }
+/// Few channels and many images.
+KernelCase windowsInLanes(Random& random) { return windowsOf(random, true); }
 
 /// A convolution of channels in groups, or one of its gradients: each group of results sees its own channels alone.
 KernelCase groups(Random& random) {
@@ -1005,11 +1009,11 @@ KernelCase sumsBeside(Random& random) {
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {8, product},          {7, update},          {11, rowsOfSoftmax},  {9, elementwise}, {11, reductions},
+      {8, product},          {7, update},          {10, rowsOfSoftmax},  {8, elementwise}, {10, reductions},
       {6, gatherAndScatter}, {4, accuracy},        {6, convolution},     {8, windows},     {3, windowsOfThree},
-      {2, weightsOfThree},   {2, shortReductions}, {2, groups},          {4, draws},       {3, views},
-      {4, columnSums},       {2, rowByRow},        {2, stridedProducts}, {2, blocks},      {1, longSums},
-      {2, sumsBeside},       {1, productsByPlaces}};
+      {3, windowsInLanes},   {2, weightsOfThree},  {2, shortReductions}, {2, groups},      {4, draws},
+      {3, views},            {4, columnSums},      {2, rowByRow},        {2, stridedProducts}, {2, blocks},
+      {1, longSums},         {2, sumsBeside},      {1, productsByPlaces}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

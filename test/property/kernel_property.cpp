@@ -4,6 +4,7 @@
 #include "compiler/codegen/compile_kernel.h"
 #include "compiler/schedule/contraction.h"
 #include "compiler/schedule/window.h"
+#include "compiler/schedule/window_lanes.h"
 #include "compiler/schedule/winograd.h"
 #include "test/property/kernel_cases.h"
 #include "test/property/kernel_runner.h"
@@ -73,6 +74,16 @@ schedule::Schedule scheduleOf(const Job& job, const schedule::Machine& machine, 
   if (!sums.empty() && random() % 4 != 0) {
     const schedule::WinogradSumsPlan& plan = sums[random() % sums.size()];
     if (std::optional<schedule::Schedule> schedule = scheduleWinogradSums(analysis, machine, *window, plan)) {
+      return std::move(*schedule);
+    }
+  }
+  std::vector<schedule::WindowLanesPlan> lanes;
+  if (window) {
+    lanes = windowLanesPlans(*window, analysis, machine);
+  }
+  if (!lanes.empty() && random() % 2 == 0) {
+    const schedule::WindowLanesPlan& plan = lanes[random() % lanes.size()];
+    if (std::optional<schedule::Schedule> schedule = scheduleWindowLanes(analysis, machine, *window, plan)) {
       return std::move(*schedule);
     }
   }

@@ -103,9 +103,9 @@ void applySchedule(Stage& stage, const schedule::StageSchedule& how, const std::
     stage.func.bound_extent(Halide::Var(loop), static_cast<int32_t>(points));
   }
   if (!how.innermost.empty()) {
-    std::vector<Halide::Var> order = {Halide::Var(how.innermost)};
+    std::vector<Halide::Var> order(how.innermost.begin(), how.innermost.end());
     std::ranges::copy_if(stage.func.args(), std::back_inserter(order),
-                         [&](const Halide::Var& v) { return v.name() != how.innermost; });
+                         [&](const Halide::Var& v) { return std::ranges::count(how.innermost, v.name()) == 0; });
     stage.func.reorder_storage(order);
   }
   int updates = 0;

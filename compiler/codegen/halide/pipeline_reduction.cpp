@@ -98,7 +98,7 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     extents.push_back(extent(index.extent));
   }
   RDom domain = domainOf(innermostFirst(extents), "r");
-  Stage stage{named(name), {dimLoops(vars), dimLoops(vars)}};
+  Stage stage{named(how.turned ? name + "_tile" : name), {dimLoops(vars), dimLoops(vars)}};
   for (size_t q = 0; q < op.reduced.size(); ++q) {
     Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
     indices.push_back(r);
@@ -124,7 +124,16 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     func(innermostFirst(vars)) = toStorage(identity(op.reduction, dtype), dtype);
     func(args) = toStorage(combine(op.reduction, fromStorage(func(args), dtype), value), dtype);
   }
-  addStage(name, std::move(stage), how.stage);
+  if (!how.turned) {
+    addStage(name, std::move(stage), how.stage);
+    return;
+  }
+  Stage lanes{named(name + "_lanes"), {dimLoops(vars)}}, turned{named(name), {dimLoops(vars)}};
+  lanes.func(args) = func(args);
+  turned.func(args) = lanes.func(args);
+  addStage(name + "_tile", std::move(stage), how.turned->tile);
+  addStage(name + "_lanes", std::move(lanes), how.turned->lanes);
+  addStage(name, std::move(turned), how.stage);
 }
 
 void PipelineBuilder::defineWrittenOut(const Op& op, const std::string& name) {

@@ -37,11 +37,12 @@ void PipelineBuilder::defineHalo(const Op& op, const schedule::Halo& halo, const
   std::vector<Expr> indices(op.dims.size() + op.reduced.size()), places;
   std::vector<Expr> inside; // of each subscript that may lie outside
   graph::RangeAnalysis ranges(op, function_.symbols);
+  bool borders = std::ranges::count(scheduleOf_.at(&op)->trimmed, halo.access) == 0;
   for (size_t d = 0; d < halo.access->args.size(); ++d) {
     ExprRef subscript = halo.access->args[d];
     vars.emplace_back(subscriptLoop(d));
     Expr size = extent(type.dims[d]);
-    if (subscript->kind == ExprKind::Index || subscript->kind == ExprKind::Const) {
+    if (subscript->kind == ExprKind::Index || subscript->kind == ExprKind::Const || !borders) {
       // Columns and rows of blocks are there for whole tiles; those past the end repeat the last one.
       bool past = halo.beyond || mayPassEnd(halo, d, type.dims[d]);
       places.push_back(past ? Halide::clamp(Expr(vars.back()), 0, size - 1) : Expr(vars.back()));
@@ -105,6 +106,10 @@ Expr PipelineBuilder::reductionBody(const Op& op, const schedule::OpSchedule& ho
   }
   ExprLowering bodies = loweringPacked(op, how, dimVars(op.dims.size()), kept);
   ExprLowering places = lowering(op, indices);
+  auto haloAt = [&](size_t number, const std::vector<Expr>& args) {
+    const Func& func = stages_.at(name + "_halo" + std::to_string(number)).func;
+    return fromStorage(func(innermostFirst(args)), how.halos[number].part->dtype);
+  };
   for (size_t i = 0; i < how.halos.size(); ++i) {
     const schedule::Halo& halo = how.halos[i];
     std::vector<Expr> args;
@@ -113,19 +118,26 @@ Expr PipelineBuilder::reductionBody(const Op& op, const schedule::OpSchedule& ho
       // A window may reach past the end, where the halo goes on; a bare index has nothing there.
       args.push_back(bare ? kept[subscript->index] : Halide::cast<int32_t>(places.lower(subscript)));
     }
-    const Func& func = stages_.at(name + "_halo" + std::to_string(i)).func;
-    bodies.replace(halo.part, fromStorage(func(innermostFirst(args)), halo.part->dtype));
+    bodies.replace(halo.part, haloAt(i, args));
   }
   graph::RangeAnalysis ranges(op, function_.symbols);
   for (ExprRef access : how.trimmed) {
     const graph::Value* operand = op.operands[access->operand];
+    auto copied = std::ranges::find(how.halos, access, &schedule::Halo::access);
     std::vector<Expr> args;
     for (size_t d = 0; d < access->args.size(); ++d) {
       Expr place = Halide::cast<int32_t>(places.lower(access->args[d])), size = extent(operand->type.dims[d]);
       bool inRange = ranges.alwaysInRange(access->args[d], operand->type.dims[d]);
-      args.push_back(inRange ? promised(access->args[d], place, size) : Halide::clamp(place, 0, size - 1));
+      if (copied != how.halos.end()) { // the places that exist, and whole vectors along an index of its own
+        bool bare = access->args[d]->kind == ExprKind::Index;
+        args.push_back(bare || inRange ? place : Halide::clamp(place, 0, size - 1));
+      } else {
+        args.push_back(inRange ? promised(access->args[d], place, size) : Halide::clamp(place, 0, size - 1));
+      }
     }
-    bodies.replace(access, element(operand, args));
+    bodies.replace(access, copied != how.halos.end()
+                               ? haloAt(static_cast<size_t>(copied - how.halos.begin()), args)
+                               : element(operand, args));
   }
   return bodies.lower(op.body);
 }
