@@ -119,7 +119,7 @@ struct Halo {
 /// columns, so that these lie side by side.
 struct Turned {
   StageSchedule tile;  ///< `opN_tile`, definitions: start, the sum: in registers
-  StageSchedule lanes; ///< `opN_lanes`: the tiles of all columns, as they are
+  StageSchedule lanes; ///< `opN_lanes`: the tiles of all columns, as they are; inlined where a tile has them all
 };
 
 /// A sum of many terms for each of few elements. One reduced index is cut into blocks, `length` points each (the last

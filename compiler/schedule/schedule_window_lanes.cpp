@@ -22,6 +22,9 @@ using graph::Op;
 
 namespace {
 
+/// Elements of each lane that are turned together.
+constexpr int64_t turnedTogether = 8;
+
 class WindowLanes {
 public:
   WindowLanes(const Analysis& analysis, const Machine& machine, const WindowShape& shape, const WindowLanesPlan& plan)
@@ -93,6 +96,7 @@ private:
     tileLoop_ = tileLoops.front();
     nest.undivided = {"in_block", "block", "lane", "group"};
     nest.order.insert(nest.order.end(), inTiles.begin(), inTiles.end());
+    nest.unrolled = inTiles;
     nest.order.push_back("lane");
     nest.order.insert(nest.order.end(), tileLoops.begin(), tileLoops.end());
     nest.order.push_back("block");
@@ -130,39 +134,57 @@ private:
     return rows;
   }
 
+  /// Vectors along the lanes; what a tile has besides, innermost first, is written out.
+  Nest lanesNest(const std::vector<std::string>& writtenOut) const {
+    Nest nest;
+    nest.vectorized = {lane()};
+    nest.order = {lane()};
+    nest.order.insert(nest.order.end(), writtenOut.begin(), writtenOut.end());
+    nest.unrolled = writtenOut;
+    return nest;
+  }
+
   void scheduleStages() {
     std::vector<std::string> places;
     for (auto [d, size] : plan_.rows) {
       places.push_back(dim(d));
     }
+    bool parts = plan_.columns < extent(shape_.column);
     Turned turned;
-    turned.lanes = wholeTile();
-    turned.lanes.innermost = {lane()};
-    Nest copy;
-    copy.splits = {{columns(), "part", "column", plan_.columns, Tail::RoundUp}};
-    copy.vectorized = {lane()};
-    copy.order = {lane(), "column"};
-    copy.order.insert(copy.order.end(), places.begin(), places.end());
-    copy.order.push_back("part");
-    copy.unrolled = places;
-    copy.unrolled.push_back("column");
-    turned.lanes.nests = {std::move(copy)};
-
-    turned.tile.placement = Placement::At;
-    turned.tile.atStage = "op" + std::to_string(how_->op) + "_lanes";
-    turned.tile.atLoop = "part";
-    turned.tile.tile = {{lane(), plan_.lanes}, {columns(), plan_.columns}};
-    for (auto& row : tileRows()) {
-      turned.tile.tile.push_back(row);
+    turned.tile = tileStage(places, parts);
+    if (parts) {
+      turned.lanes = wholeTile();
+      turned.lanes.innermost = {lane()};
+      std::vector<std::string> copied = {"column"};
+      copied.insert(copied.end(), places.begin(), places.end());
+      Nest copy = lanesNest(copied);
+      copy.splits = {{columns(), "part", "column", plan_.columns, Tail::RoundUp}};
+      copy.order.push_back("part");
+      turned.lanes.nests = {std::move(copy)};
     }
-    turned.tile.innermost = {lane()};
-    Nest start;
-    start.vectorized = {lane()};
-    start.unrolled = places;
-    start.unrolled.push_back(columns());
-    start.order = {lane(), columns()};
-    start.order.insert(start.order.end(), places.begin(), places.end());
-    Nest sum = start;
+    how_->turned = std::move(turned);
+    how_->stage = wholeTile();
+    how_->stage.innermost = {columns(), lane()};
+    // From memory place by place, from registers all at once.
+    Nest turn = lanesNest({columns()});
+    turn.order.insert(turn.order.end(), places.begin(), places.end());
+    if (!parts) {
+      turn.unrolled.insert(turn.unrolled.end(), places.begin(), places.end());
+    }
+    how_->stage.nests = {std::move(turn)};
+  }
+
+  StageSchedule tileStage(const std::vector<std::string>& places, bool parts) const {
+    StageSchedule tile = wholeTile();
+    tile.innermost = {lane()};
+    if (parts) {
+      tile.atStage = "op" + std::to_string(how_->op) + "_lanes";
+      tile.atLoop = "part";
+      std::ranges::find(tile.tile, columns(), &std::pair<std::string, int64_t>::first)->second = plan_.columns;
+    }
+    std::vector<std::string> writtenOut = places;
+    writtenOut.insert(plan_.holdsData ? writtenOut.end() : writtenOut.begin(), columns());
+    Nest start = lanesNest(writtenOut), sum = start;
     std::vector<uint32_t> order = shape_.reduced;
     for (const WindowTrim& trim : plan_.trimmed) { // places within a window outside of the channels
       std::erase(order, trim.reduced);
@@ -174,17 +196,34 @@ private:
     if (!plan_.trimmed.empty()) {
       sum.unrolled.push_back(reduced(plan_.trimmed.front().reduced));
     }
-    turned.tile.nests = {std::move(start), std::move(sum)};
-    how_->turned = std::move(turned);
+    tile.nests = {std::move(start), std::move(sum)};
+    return tile;
+  }
 
-    how_->stage = wholeTile();
-    how_->stage.innermost = {columns(), lane()};
-    Nest turn;
-    turn.vectorized = {lane()};
-    turn.unrolled = {columns()};
-    turn.order = {lane(), columns()};
-    turn.order.insert(turn.order.end(), places.begin(), places.end());
-    how_->stage.nests = {std::move(turn)};
+  /// The data of all lanes, turned in registers: vectors as memory runs, unless some of their places may not exist.
+  Nest copyNest(const Halo& halo, std::optional<uint32_t> along, const std::string& lanes) const {
+    Nest nest;
+    nest.order = {lanes};
+    nest.unrolled = {lanes};
+    bool exists = along && halo.bounds[*along] &&
+                  (!plan_.trimmed.empty() || halo.access->args[*along]->kind == graph::ExprKind::Index);
+    for (uint32_t s = static_cast<uint32_t>(halo.access->args.size()); s-- > 0;) {
+      std::string loop = "s" + std::to_string(s);
+      if (exists && s == *along) {
+        int64_t count = halo.bounds[s]->second;
+        bool cut = count > turnedTogether;
+        if (cut) {
+          nest.splits.push_back(
+              {loop, "run", "element", turnedTogether, count % turnedTogether == 0 ? Tail::RoundUp : Tail::Shift});
+          nest.order.push_back("run");
+        }
+        nest.vectorized = {cut ? "element" : loop};
+        nest.order.insert(nest.order.begin(), nest.vectorized.front());
+      } else if (loop != lanes) {
+        nest.order.push_back(loop);
+      }
+    }
+    return nest;
   }
 
   void addHalo() {
@@ -195,23 +234,20 @@ private:
     halo.stage.placement = Placement::At;
     halo.stage.atStage = out_;
     halo.stage.atLoop = "block";
-    Nest nest;
-    for (uint32_t s = static_cast<uint32_t>(halo.access->args.size()); s-- > 0;) {
-      ExprRef subscript = halo.access->args[s];
-      LanesSpan span = spanOf(shape_, analysis_, plan_, subscript);
-      std::string loop = "s" + std::to_string(s);
-      bool isLane = graph::dependsOnIndex(subscript, plan_.dim);
-      nest.order.insert(isLane ? nest.order.begin() : nest.order.end(), loop);
-      if (isLane) {
-        nest.vectorized = {loop};
-        halo.stage.innermost = {loop};
-      }
-      halo.bounds.insert(halo.bounds.begin(), span.fixed ? std::optional(std::pair{span.from, span.count}) : std::nullopt);
+    std::optional<uint32_t> along; // runs along memory
+    std::string lanes;
+    for (uint32_t s = 0; s < halo.access->args.size(); ++s) {
+      LanesSpan span = spanOf(shape_, analysis_, plan_, halo.access->args[s]);
+      halo.bounds.push_back(span.fixed ? std::optional(std::pair{span.from, span.count}) : std::nullopt);
       if (!span.fixed && span.count > 1) {
-        halo.stage.tile.emplace_back(loop, span.count);
+        halo.stage.tile.emplace_back("s" + std::to_string(s), span.count);
       }
+      bool isLane = graph::dependsOnIndex(halo.access->args[s], plan_.dim);
+      lanes = isLane ? "s" + std::to_string(s) : lanes;
+      along = !isLane && span.count > 1 ? s : along;
     }
-    halo.stage.nests = {std::move(nest)};
+    halo.stage.innermost = {lanes};
+    halo.stage.nests = {copyNest(halo, along, lanes)};
     how_->halos.push_back(std::move(halo));
     if (!plan_.trimmed.empty()) {
       how_->trimmed.push_back(data.window);

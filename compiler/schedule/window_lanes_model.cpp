@@ -176,6 +176,7 @@ private:
       WindowLanesPlan plan = form_;
       plan.columns = columns;
       plan.rows = std::move(rows);
+      plan.holdsData = vectors <= elements;
       finish(std::move(plan), accumulators, terms * stepCycles(accumulators, vectors, elements));
     }
   }

@@ -129,10 +129,13 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     return;
   }
   Stage lanes{named(name + "_lanes"), {dimLoops(vars)}}, turned{named(name), {dimLoops(vars)}};
+  bool parts = how.turned->lanes.placement != schedule::Placement::Inline;
   lanes.func(args) = func(args);
-  turned.func(args) = lanes.func(args);
+  turned.func(args) = parts ? lanes.func(args) : func(args);
   addStage(name + "_tile", std::move(stage), how.turned->tile);
-  addStage(name + "_lanes", std::move(lanes), how.turned->lanes);
+  if (parts) {
+    addStage(name + "_lanes", std::move(lanes), how.turned->lanes);
+  }
   addStage(name, std::move(turned), how.stage);
 }
 
