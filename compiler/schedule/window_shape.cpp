@@ -57,6 +57,7 @@ public:
       return std::nullopt; // nothing slides: a product, whose result is not worth a buffer that blocks are added to
     }
     describeEpilogue();
+    shortenVectors();
     return shape_;
   }
 
@@ -104,6 +105,17 @@ private:
       (i >= rank() ? summed : own) *= slides(i) ? points : 1;
     }
     return terms >= termsOfBlocks && own < summed;
+  }
+
+  /// Few columns side by side are a shorter vector in blocks, which need not be copied then: beside a tile of as many
+  /// sums as 32 registers hold it does not count that its load takes two or three instructions.
+  void shortenVectors() {
+    bool contiguous = std::ranges::all_of(shape_.operands, [&](const WindowOperand& operand) {
+      return !operand.uses[shape_.column] || operand.contiguous;
+    });
+    if (shape_.blocks && contiguous && machine_.vectorRegisters > 16) {
+      shape_.lanes = std::min(shape_.lanes, analysis_.extentOf(*op_, shape_.column));
+    }
   }
 
   uint32_t rank() const { return static_cast<uint32_t>(op_->dims.size()); }
