@@ -60,23 +60,22 @@ double Candidates::cycles(size_t number) const { return cyclesOfPlan(plans_[numb
 
 std::string Candidates::kind(size_t number) const {
   return std::visit(
-      Overloaded{[&](const WindowPlan& p) {
-                   std::string way = !p.trimmed.empty() ? "places left out" : window_->blocks ? "blocks" : "direct";
-                   return way + " " + std::to_string(p.vectors);
-                 },
-                 [](const WindowLanesPlan& p) {
-                   return std::string(p.trimmed.empty() ? "lanes" : "lanes, places left out");
-                 },
-                 [](const WinogradPlan& p) { return "Winograd " + std::to_string(p.outputs); },
-                 [](const WinogradSumsPlan&) { return std::string("Winograd sums"); },
-                 [&](const ContractionPlan& p) {
-                   if (window_) {
-                     return std::string("contraction");
-                   }
-                   ContractionPlan tile = p;
-                   tile.rows = tile.columns = 1;
-                   return print(tile);
-                 }},
+      Overloaded{
+          [&](const WindowPlan& p) {
+            std::string way = !p.trimmed.empty() ? "places left out" : window_->blocks ? "blocks" : "direct";
+            return way + " " + std::to_string(p.vectors);
+          },
+          [](const WindowLanesPlan& p) { return std::string(p.trimmed.empty() ? "lanes" : "lanes, places left out"); },
+          [](const WinogradPlan& p) { return "Winograd " + std::to_string(p.outputs); },
+          [](const WinogradSumsPlan&) { return std::string("Winograd sums"); },
+          [&](const ContractionPlan& p) {
+            if (window_) {
+              return std::string("contraction");
+            }
+            ContractionPlan tile = p;
+            tile.rows = tile.columns = 1;
+            return print(tile);
+          }},
       plans_[number]);
 }
 

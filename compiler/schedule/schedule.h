@@ -57,7 +57,8 @@ struct StageSchedule {
   /// At: the stage is computed for exactly this many points of the loop, even where fewer are needed. Keeps
   /// accumulators in registers.
   std::vector<std::pair<std::string, int64_t>> tile;
-  /// The dimensions whose neighbours lie nearest to each other in the stage's buffer, innermost first; empty: the last one.
+  /// The dimensions whose neighbours lie nearest to each other in the stage's buffer, innermost first; empty: the last
+  /// one.
   std::vector<std::string> innermost;
 };
 

@@ -107,8 +107,7 @@ private:
     }
     nest.order.push_back("group");
     if (plan_.cycles * 2 >= parallelWork) {
-      bool groups = extent(plan_.dim) >= machine_.cores * plan_.lanes;
-      nest.parallel = {groups || plan_.blockRows == extent(plan_.blockDim) ? "group" : "block"};
+      nest.parallel = {plan_.tasksAreGroups ? "group" : "block"};
     }
     return nest;
   }

@@ -18,9 +18,10 @@ struct WindowLanesPlan {
   size_t data = 0;                                ///< the operand that depends on it
   int64_t columns = 1;                            ///< of a tile; they divide those of the result
   std::vector<std::pair<uint32_t, int64_t>> rows; ///< dims and how much of each is in a tile, which divides it
-  bool holdsData = false;                      ///< registers hold the data of a tile's places, not its weights
+  bool holdsData = false;                         ///< registers hold the data of a tile's places, not its weights
   uint32_t blockDim = 0;                          ///< the outermost dim that windows slide along
   int64_t blockRows = 1;                          ///< of it, whole tiles: what one copy of the data is made for
+  bool tasksAreGroups = true;                     ///< of as many images as a vector has lanes; else blocks
   std::vector<WindowTrim> trimmed;                ///< as in WindowPlan; the copy has no border then
   double cycles = 0;                              ///< about how long it takes on one core
 };

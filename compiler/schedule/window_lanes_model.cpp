@@ -104,15 +104,17 @@ private:
         continue;
       }
       form_.dim = d;
+      form_.tasksAreGroups = extent(d) >= machine_.cores * form_.lanes;
       form_.data = users[0];
       bool copied = data().window != nullptr && data().part == data().window &&
                     op_.operands[data().window->operand]->def->kind == graph::OpKind::Input;
       if (!copied) {
         continue;
       }
-      bool own = std::ranges::count_if(data().window->args,
-                                       [&](ExprRef s) { return graph::dependsOnIndex(s, d) && isStill(s); }) == 1 &&
-                 std::ranges::count_if(data().window->args, [&](ExprRef s) { return graph::dependsOnIndex(s, d); }) == 1;
+      bool own =
+          std::ranges::count_if(data().window->args,
+                                [&](ExprRef s) { return graph::dependsOnIndex(s, d) && isStill(s); }) == 1 &&
+          std::ranges::count_if(data().window->args, [&](ExprRef s) { return graph::dependsOnIndex(s, d); }) == 1;
       bool others = std::ranges::none_of(shape_.operands,
                                          [&](const WindowOperand& o) { return &o != &data() && o.window != nullptr; });
       if (own && others) {
@@ -124,9 +126,9 @@ private:
 
   bool findBlockDim() {
     for (uint32_t d = 0; d < rank(); ++d) {
-      bool slides = d != shape_.column && d != form_.dim &&
-                    std::ranges::any_of(data().window->args,
-                                        [&](ExprRef s) { return !isStill(s) && graph::dependsOnIndex(s, d); });
+      bool slides = d != shape_.column && d != form_.dim && std::ranges::any_of(data().window->args, [&](ExprRef s) {
+                      return !isStill(s) && graph::dependsOnIndex(s, d);
+                    });
       if (slides) {
         form_.blockDim = d;
         return true;
@@ -223,19 +225,20 @@ private:
   }
 
   /// As many rows as keep the copy of the data within a quarter of the second cache; all of them where places outside
-  /// are left out.
+  /// are left out. Blocks are the tasks where there are fewer groups than cores.
   bool chooseBlock(WindowLanesPlan& plan) const {
     auto tiled = std::ranges::find(plan.rows, plan.blockDim, &std::pair<uint32_t, int64_t>::first);
     int64_t all = extent(plan.blockDim), step = tiled == plan.rows.end() ? 1 : tiled->second;
+    int64_t tasks = plan.tasksAreGroups ? 1 : 2 * machine_.cores;
     auto l2 = static_cast<double>(machine_.l2Bytes);
-    plan.blockRows = all;
-    if (!plan.trimmed.empty() || bytesOfBlock(plan) <= l2 / 4) {
-      return bytesOfBlock(plan) <= l2 / 2;
+    if (!plan.trimmed.empty()) {
+      plan.blockRows = all;
+      return tasks == 1 && bytesOfBlock(plan) <= l2 / 2;
     }
     for (plan.blockRows = step; plan.blockRows + step <= all; plan.blockRows += step) {
       WindowLanesPlan next = plan;
       next.blockRows += step;
-      if (bytesOfBlock(next) > l2 / 4) {
+      if (bytesOfBlock(next) > l2 / 4 || next.blockRows * tasks > all) {
         break;
       }
     }

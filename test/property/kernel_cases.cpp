@@ -1009,11 +1009,12 @@ KernelCase sumsBeside(Random& random) {
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {8, product},          {7, update},          {10, rowsOfSoftmax},  {8, elementwise}, {10, reductions},
-      {6, gatherAndScatter}, {4, accuracy},        {6, convolution},     {8, windows},     {3, windowsOfThree},
-      {3, windowsInLanes},   {2, weightsOfThree},  {2, shortReductions}, {2, groups},      {4, draws},
-      {3, views},            {4, columnSums},      {2, rowByRow},        {2, stridedProducts}, {2, blocks},
-      {1, longSums},         {2, sumsBeside},      {1, productsByPlaces}};
+      {8, product},         {7, update},           {10, rowsOfSoftmax},  {8, elementwise},
+      {10, reductions},     {6, gatherAndScatter}, {4, accuracy},        {6, convolution},
+      {8, windows},         {3, windowsOfThree},   {3, windowsInLanes},  {2, weightsOfThree},
+      {2, shortReductions}, {2, groups},           {4, draws},           {3, views},
+      {4, columnSums},      {2, rowByRow},         {2, stridedProducts}, {2, blocks},
+      {1, longSums},        {2, sumsBeside},       {1, productsByPlaces}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

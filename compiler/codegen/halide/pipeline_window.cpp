@@ -135,9 +135,8 @@ Expr PipelineBuilder::reductionBody(const Op& op, const schedule::OpSchedule& ho
         args.push_back(inRange ? promised(access->args[d], place, size) : Halide::clamp(place, 0, size - 1));
       }
     }
-    bodies.replace(access, copied != how.halos.end()
-                               ? haloAt(static_cast<size_t>(copied - how.halos.begin()), args)
-                               : element(operand, args));
+    bodies.replace(access, copied != how.halos.end() ? haloAt(static_cast<size_t>(copied - how.halos.begin()), args)
+                                                     : element(operand, args));
   }
   return bodies.lower(op.body);
 }
