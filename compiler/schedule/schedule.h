@@ -192,6 +192,13 @@ struct WinogradSums {
   StageSchedule resultRows;            ///< `opN_result_rows`
 };
 
+/// Lines of an input that are fetched while a tile is summed: for `each` elements of the output that the tile writes
+/// `elements` of the input, `ahead` elements further than the proportional place.
+struct FetchWithTile {
+  uint32_t input = 0; ///< position of its op in the kernel function's body
+  int64_t elements = 1, each = 1, ahead = 0;
+};
+
 struct OpSchedule {
   uint32_t op = 0; ///< position in the kernel function's body
   StageSchedule stage;
@@ -216,6 +223,8 @@ struct OpSchedule {
   std::vector<Pack> packs;
   /// Before a tile is summed, the lines that the output overwrites with it are fetched, to be written.
   bool fetchesOverwritten = false;
+  /// Lines that are read when the tile is done, or by later tiles. The stage lies at a loop of the output.
+  std::vector<FetchWithTile> fetchedWithTile;
   /// Of the rows of these operands that it reads, the next one is fetched meanwhile, line by line.
   std::vector<uint32_t> fetchesNextRowOf;
   /// Parts of the body that are the same at every point (a learning rate): computed once, before the loops.

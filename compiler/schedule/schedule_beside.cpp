@@ -54,6 +54,7 @@ public:
         index = original[index];
       }
     }
+    fetchSummed();
     addSink();
     addSums();
     return std::move(schedule_);
@@ -194,6 +195,26 @@ private:
     read.erase(std::unique(read.begin(), read.end()), read.end());
     schedule_.reread = std::move(read);
     return true;
+  }
+
+  /// What the sums read besides is fetched with the tiles that write what they read.
+  void fetchSummed() {
+    auto tiled = std::ranges::find_if(schedule_.ops, [](const OpSchedule& how) {
+      return how.stage.placement == Placement::At && !how.stage.tile.empty();
+    });
+    for (size_t position = first_; position < ops().size() && tiled != schedule_.ops.end(); ++position) {
+      for (const Value* v : ops()[position]->operands) {
+        bool input = v->def->kind == OpKind::Input && comesFromAfar(analysis_, machine_, *v);
+        bool known = std::ranges::find(tiled->fetchedWithTile, analysis_.positionOf(*v->def), &FetchWithTile::input) !=
+                     tiled->fetchedWithTile.end();
+        bool asWritten = std::ranges::any_of(ops()[position]->operands, [&](const Value* written) {
+          return written->def->kind != OpKind::Input && !isTail(*written->def) && written->type.dims == v->type.dims;
+        });
+        if (input && !known && asWritten) {
+          tiled->fetchedWithTile.push_back({analysis_.positionOf(*v->def)});
+        }
+      }
+    }
   }
 
   void addSums() {

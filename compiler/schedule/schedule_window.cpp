@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace dnn::schedule {
 
@@ -213,6 +214,12 @@ private:
       } else if (operand.halo) {
         addHalo(operand, out, blockDim ? "block" : "", blockDim, blockRows);
       }
+      if (operand.window != nullptr && blockDim && !shape_.inPlace) {
+        fetchNextBlock(operand, *blockDim, blockRows);
+      }
+    }
+    if (!shape_.inPlace) {
+      fetchPointwise(analysis_, machine_, op_, *how_);
     }
     return true;
   }
@@ -419,6 +426,33 @@ private:
       halo.pitch = run + lineBytes / shape_.bytes;
     }
     how_->halos.push_back(std::move(halo));
+  }
+
+  /// While the tiles of a block are summed, the lines that the next one's halo, or its tiles, read are fetched.
+  void fetchNextBlock(const WindowOperand& operand, uint32_t blockDim, int64_t rows) {
+    const std::vector<ExprRef>& subscripts = operand.window->args;
+    uint32_t place = 0; // of the subscript that moves from block to block: those outside are the result's dims
+    while (place < blockDim && subscripts[place]->kind == ExprKind::Index && subscripts[place]->index == place) {
+      ++place;
+    }
+    if (place != blockDim || place >= subscripts.size() || !isWindowed(subscripts[place], blockDim)) {
+      return;
+    }
+    const Value& read = *op_.operands[operand.window->operand];
+    int64_t step = std::abs(graph::linearForm(subscripts[place])->factorOf(blockDim)), inside = 1, written = 1;
+    for (size_t d = place + 1; d < read.type.dims.size(); ++d) {
+      inside *= analysis_.maxOf(read.type.dims[d]);
+    }
+    for (uint32_t d = blockDim; d < rank(); ++d) {
+      written *= extent(d);
+    }
+    int64_t all = analysis_.maxOf(read.type.dims[place]) * inside, common = std::gcd(all, written);
+    int64_t ahead = rows >= extent(blockDim) ? all : rows * step * inside;
+    for (const Value* input : inputsOf(read)) {
+      if (comesFromAfar(analysis_, machine_, *input)) {
+        how_->fetchedWithTile.push_back({analysis_.positionOf(*input->def), all / common, written / common, ahead});
+      }
+    }
   }
 
   void scheduleBlocks() {

@@ -5,6 +5,7 @@
 #include "compiler/schedule/schedule.h"
 
 #include <optional>
+#include <vector>
 
 namespace dnn::schedule {
 
@@ -58,6 +59,14 @@ void scheduleShortReduction(const Analysis& analysis, const Machine& machine, co
 /// Computes short reductions within the output that reads them, where each of their elements is read by a block of its
 /// places.
 void joinShortReductions(const Analysis& analysis, const Machine& machine, Schedule& schedule);
+
+/// Inputs that v is computed from without buffers in between, each element from those at its own place; v itself, if it
+/// is one.
+std::vector<const graph::Value*> inputsOf(const graph::Value& v);
+/// An input that is not overwritten, and larger than the second cache: fetching it before it is read pays.
+bool comesFromAfar(const Analysis& analysis, const Machine& machine, const graph::Value& v);
+/// What the epilogue of op reads at its own places is fetched while a tile of op is summed.
+void fetchPointwise(const Analysis& analysis, const Machine& machine, const graph::Op& op, OpSchedule& how);
 
 /// Several terms of a sum in one step of its innermost loop (four, or two, where that divides them). A step of a tile
 /// is six cycles; where another hardware thread shares the core, its jump costs up to a third of that.

@@ -18,6 +18,8 @@ namespace {
 constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.25;
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double tileStart = 30;
+/// A piece of memory that a tile writes, and its epilogue reads, after the first one: decides between equal tiles.
+constexpr double runStart = 0.1;
 /// The jump of a loop whose terms are not written out, as far as other instructions wait for it.
 constexpr double jump = 0.5;
 /// Uses of an element that are worth copying it into a panel.
@@ -64,9 +66,10 @@ public:
   }
 
 private:
+  /// Places of a tile. More than half of many registers would be faster by little, but tiles fit images worse.
+  int64_t maxPlaces() const { return std::max<int64_t>(14, machine_.vectorRegisters / 2); }
   /// Rows of a tile. Of a block, whose terms all tiles read again, as many as registers hold.
-  int64_t maxRows() const { return shape_.blocks ? machine_.vectorRegisters * 7 / 8 : maxPlaces; }
-  static constexpr int64_t maxPlaces = 14;
+  int64_t maxRows() const { return shape_.blocks ? machine_.vectorRegisters * 7 / 8 : maxPlaces(); }
   /// Places of a window whose multiply-adds are written out.
   static constexpr int64_t maxUnrolled = 7;
 
@@ -108,7 +111,7 @@ private:
     for (const WindowTrim& trim : std::views::reverse(trimmed->trims)) { // the inner dims are tried first
       int64_t size = analysis_.extentOf(op_, trim.dim), taps = reducedExtent(trim.reduced);
       bool fits = size * vectors + vectors + 1 <= machine_.vectorRegisters;
-      if (trim.dim < firstTiled() || size > maxPlaces || size * vectors > maxPlaces || !fits || taps > maxUnrolled) {
+      if (trim.dim < firstTiled() || size > maxPlaces() || size * vectors > maxPlaces() || !fits || taps > maxUnrolled) {
         continue;
       }
       double terms = 1;
@@ -232,6 +235,16 @@ private:
     return all;
   }
 
+  /// Into how many pieces of memory a tile's results go.
+  double runs(const WindowPlan& plan) const {
+    double count = 1;
+    bool together = plan.vectors * shape_.lanes >= analysis_.extentOf(op_, shape_.column);
+    for (auto [d, size] : plan.rows) {
+      count *= together && d + 2 == op_.dims.size() ? 1 : static_cast<double>(size);
+    }
+    return count;
+  }
+
   /// The sums of one tile take so many cycles.
   void finish(WindowPlan plan, double tileCycles) {
     int64_t columns = analysis_.extentOf(op_, shape_.column);
@@ -250,7 +263,8 @@ private:
     for (uint32_t q = 0; q < op_.reduced.size(); ++q) {
       terms *= static_cast<double>(reducedExtent(q));
     }
-    plan.cycles = count * (tileCycles + tileStart + accumulators * (1 + shape_.epilogue) / fmasPerCycle);
+    plan.cycles = count * (tileCycles + tileStart + accumulators * (1 + shape_.epilogue) / fmasPerCycle +
+                           runStart * (runs(plan) - 1));
     int64_t wide = plan.vectors * shape_.lanes;
     bool ragged = columns % wide != 0;
     if (ragged && shape_.unmasked && columns % shape_.lanes == 0 && plan.vectors > 1) {

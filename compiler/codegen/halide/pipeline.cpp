@@ -2,7 +2,6 @@
 
 #include "compiler/codegen/halide/copy_with_use.h"
 #include "compiler/codegen/halide/fetch_next_row.h"
-#include "compiler/codegen/halide/fetch_overwritten.h"
 #include "compiler/codegen/halide/pipeline_loops.h"
 #include "compiler/codegen/halide/read_written.h"
 
@@ -76,7 +75,7 @@ BuiltPipeline PipelineBuilder::build() {
   if (!copiedWithUse_.empty()) {
     built.pipeline.add_custom_lowering_pass(new CopyWithUse(copiedWithUse_)); // the pipeline deletes it
   }
-  std::set<std::string> fetching;
+  std::map<std::string, FetchedForTile> fetching;
   FetchNextRow::Stages rows;
   for (const auto& [op, how] : scheduleOf_) {
     for (uint32_t operand : how->fetchesNextRowOf) {
@@ -84,12 +83,12 @@ BuiltPipeline PipelineBuilder::build() {
       rows[stages_.at("op" + std::to_string(how->op)).func.name()].emplace_back(
           images_.at(read).name(), static_cast<int32_t>(read->type.dims.back().constant()));
     }
-    if (how->fetchesOverwritten) {
-      fetching.insert(stages_.at("op" + std::to_string(how->op)).func.name());
+    if (how->fetchesOverwritten || !how->fetchedWithTile.empty()) {
+      fetching[stages_.at("op" + std::to_string(how->op)).func.name()] = fetchedFor(*how);
     }
   }
   if (!fetching.empty()) {
-    built.pipeline.add_custom_lowering_pass(new FetchOverwritten(std::move(fetching)));
+    built.pipeline.add_custom_lowering_pass(new FetchForTile(std::move(fetching)));
   }
   if (!rows.empty()) {
     built.pipeline.add_custom_lowering_pass(new FetchNextRow(std::move(rows)));
@@ -122,6 +121,19 @@ BuiltPipeline PipelineBuilder::build() {
   }
   built.kernelArgs.insert(built.kernelArgs.end(), outputArgs.begin(), outputArgs.end());
   return built;
+}
+
+FetchedForTile PipelineBuilder::fetchedFor(const schedule::OpSchedule& how) const {
+  FetchedForTile fetched;
+  fetched.overwritten = how.fetchesOverwritten;
+  if (!how.fetchedWithTile.empty()) {
+    fetched.output = stages_.at(how.stage.atStage).func.name();
+  }
+  for (const schedule::FetchWithTile& read : how.fetchedWithTile) {
+    const Value* v = function_.body.ops.at(read.input)->results[0];
+    fetched.reads.push_back({images_.at(v).name(), read.elements, read.each, read.ahead, byteSize(v->type.dtype)});
+  }
+  return fetched;
 }
 
 void PipelineBuilder::addReread(BuiltPipeline& built, std::vector<Func>& outputs,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/codegen/halide/expr_lowering.h"
+#include "compiler/codegen/halide/fetch_for_tile.h"
 #include "compiler/codegen/halide/random.h"
 #include "compiler/schedule/schedule.h"
 
@@ -91,6 +92,7 @@ private:
   }
   void declareInputs();
   /// Returns that are read again are arguments twice; their loads are of the outputs' buffers.
+  FetchedForTile fetchedFor(const schedule::OpSchedule& how) const;
   void addReread(BuiltPipeline& built, std::vector<Halide::Func>& outputs,
                  const std::vector<schedule::KernelArg>& outputArgs) const;
   /// An input or a return, dense and aligned as the kernel says.

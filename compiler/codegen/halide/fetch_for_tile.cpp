@@ -1,8 +1,10 @@
-#include "compiler/codegen/halide/fetch_overwritten.h"
+#include "compiler/codegen/halide/fetch_for_tile.h"
 
-#include <map>
+#include "compiler/codegen/halide/fetch_next_row.h"
+
+#include <algorithm>
+#include <set>
 #include <utility>
-#include <vector>
 
 namespace dnn::codegen {
 
@@ -25,11 +27,10 @@ private:
   }
 };
 
-/// The loops, conditions and names around stores to buffers that are loaded too, with a fetch in the place of a store.
-/// Undefined if there is none.
+/// The loops, conditions and names around stores, with fetches in the place of a store. Undefined if there are none.
 class Fetches {
 public:
-  explicit Fetches(const Stmt& consumer) { consumer.accept(&loaded_); }
+  Fetches(const FetchedForTile& what, const Stmt& consumer) : what_(what) { consumer.accept(&loaded_); }
 
   Stmt of(const Stmt& s) {
     if (const auto* block = s.as<Block>()) {
@@ -61,15 +62,22 @@ public:
                             : body;
     }
     const auto* store = s.as<Store>();
-    return store != nullptr && loaded_.names.contains(store->name) ? fetch(*store) : Stmt();
+    return store != nullptr ? fetch(*store) : Stmt();
   }
 
 private:
+  const FetchedForTile& what_;
   LoadedBuffers loaded_;
   std::vector<std::pair<std::string, Expr>> lets_; ///< around this place
   std::map<std::string, Expr> last_;               ///< of each buffer, the element whose line was fetched last
+  std::string written_;                            ///< the one of the output's buffers that stores go to first
 
   Stmt fetch(const Store& store) {
+    bool overwritten = what_.overwritten && loaded_.names.contains(store.name);
+    bool output = !what_.reads.empty() && isOutput(store.name);
+    if (!overwritten && !output) {
+      return {};
+    }
     const auto* ramp = store.index.as<Ramp>();
     Expr element = ramp != nullptr ? ramp->base : store.index;
     int64_t bytes = store.value.type().bytes();
@@ -84,19 +92,44 @@ private:
       }
     }
     last_[store.name] = written;
-    Expr buffer = Variable::make(Halide::type_of<void*>(), store.name);
-    Expr offset = Halide::cast<int64_t>(element) * Expr(bytes);
-    return Evaluate::make(Call::make(Halide::Int(32), fetchToWrite, {buffer, offset}, Call::Extern));
+    std::vector<Stmt> fetches;
+    if (overwritten) {
+      fetches.push_back(line(fetchToWrite, store.name, Halide::cast<int64_t>(element) * Expr(bytes)));
+    }
+    for (const FetchedForTile::Read& read : output ? what_.reads : std::vector<FetchedForTile::Read>{}) {
+      Expr place = Halide::cast<int64_t>(element) * Expr(read.elements) / Expr(read.each);
+      int64_t all = bytesOfLine / bytes * read.elements * read.bytes;
+      for (int64_t at = 0; at * read.each < all; at += bytesOfLine) {
+        fetches.push_back(line(fetchToRead, read.buffer, (place + Expr(read.ahead)) * Expr(read.bytes) + Expr(at)));
+      }
+    }
+    return Block::make(fetches);
+  }
+
+  static Stmt line(const char* how, const std::string& buffer, const Expr& offset) {
+    Expr address = Variable::make(Halide::type_of<void*>(), buffer);
+    return Evaluate::make(Call::make(Halide::Int(32), how, {address, simplify(offset)}, Call::Extern));
+  }
+
+  /// Whether it is the output's buffer, or the first of several, which are written at the same places.
+  bool isOutput(const std::string& buffer) {
+    if (written_.empty() && (buffer == what_.output || buffer.starts_with(what_.output + "."))) {
+      written_ = buffer;
+    }
+    return buffer == written_;
   }
 };
 
 } // namespace
 
-Stmt FetchOverwritten::visit(const Block* op) {
-  const auto* producer = op->first.as<ProducerConsumer>();
-  if (producer != nullptr && producer->is_producer && tiles_.contains(producer->name)) {
-    if (Stmt fetches = Fetches(op->rest).of(op->rest); fetches.defined()) {
-      return Block::make({fetches, op->first, op->rest});
+Stmt FetchForTile::visit(const Block* op) {
+  const auto* test = op->first.as<IfThenElse>(); // whether its consumer is: beside other outputs
+  const auto* producer = (test != nullptr ? test->then_case : op->first).as<ProducerConsumer>();
+  if (producer != nullptr && producer->is_producer) {
+    if (auto tile = tiles_.find(producer->name); tile != tiles_.end()) {
+      if (Stmt fetches = Fetches(tile->second, op->rest).of(op->rest); fetches.defined()) {
+        return Block::make({fetches, op->first, op->rest});
+      }
     }
   }
   return IRMutator::visit(op);

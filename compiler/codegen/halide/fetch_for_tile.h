@@ -1,0 +1,55 @@
+// Lines that a tile overwrites, or that are read soon, fetched while the tile is summed.
+#pragma once
+
+#include "Halide.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace dnn::codegen {
+
+/// The function that the pass calls, with a buffer and a number of bytes from its start on: fetches that line to be
+/// written. The back end that makes machine code has an instruction for it.
+inline constexpr const char* fetchToWrite = "dnn_fetch_to_write";
+
+/// What is fetched for the tiles of one Func.
+struct FetchedForTile {
+  /// For `each` elements of `output` that are written `elements` of `buffer`, of so many bytes, `ahead` elements
+  /// further than the proportional place.
+  struct Read {
+    std::string buffer;
+    int64_t elements = 1, each = 1, ahead = 0, bytes = 4;
+  };
+  bool overwritten = false; ///< lines of buffers that are loaded and stored
+  std::string output;       ///< the Func whose stores say which elements
+  std::vector<Read> reads;
+};
+
+/// A pass over lowered loops. Where a Func with such a description is computed and what reads it then overwrites
+/// elements of buffers (an optimizer's update), or writes beside what is read, lines are fetched before:
+///
+///                                         fetch w[tile] to be written
+///   compute tile                   →      compute tile
+///   w[tile] = w[tile] - tile              w[tile] = w[tile] - tile
+///
+///                                         fetch a[tile], fetch x[tile, one image further]
+///   compute tile from x            →      compute tile from x
+///   y[tile] = tile + a[tile]              y[tile] = tile + a[tile]
+///
+/// In a step other threads have read the lines that are overwritten since this one wrote them, so their copies must be
+/// given up before it may write; a store alone waits for that, one after the other. What is read has left the cache
+/// since it was written, and memory would have nothing to do while tiles are summed. Past the end of a buffer nothing
+/// is read: a fetch of an address that does not exist does nothing.
+class FetchForTile : public Halide::Internal::IRMutator {
+public:
+  explicit FetchForTile(std::map<std::string, FetchedForTile> tiles) : tiles_(std::move(tiles)) {}
+
+private:
+  using IRMutator::visit;
+  Halide::Internal::Stmt visit(const Halide::Internal::Block* op) override;
+
+  std::map<std::string, FetchedForTile> tiles_;
+};
+
+} // namespace dnn::codegen
