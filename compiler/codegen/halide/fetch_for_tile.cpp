@@ -1,7 +1,5 @@
 #include "compiler/codegen/halide/fetch_for_tile.h"
 
-#include "compiler/codegen/halide/fetch_next_row.h"
-
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -100,7 +98,7 @@ private:
       Expr place = Halide::cast<int64_t>(element) * Expr(read.elements) / Expr(read.each);
       int64_t all = bytesOfLine / bytes * read.elements * read.bytes;
       for (int64_t at = 0; at * read.each < all; at += bytesOfLine) {
-        fetches.push_back(line(fetchToRead, read.buffer, (place + Expr(read.ahead)) * Expr(read.bytes) + Expr(at)));
+        fetches.push_back(line(fetchToReadSoon, read.buffer, (place + Expr(read.ahead)) * Expr(read.bytes) + Expr(at)));
       }
     }
     return Block::make(fetches);

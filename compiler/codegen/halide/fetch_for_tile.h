@@ -13,6 +13,9 @@ namespace dnn::codegen {
 /// written. The back end that makes machine code has an instruction for it.
 inline constexpr const char* fetchToWrite = "dnn_fetch_to_write";
 
+/// The same for a line that is read soon.
+inline constexpr const char* fetchToReadSoon = "dnn_fetch_to_read_soon";
+
 /// What is fetched for the tiles of one Func.
 struct FetchedForTile {
   /// For `each` elements of `output` that are written `elements` of `buffer`, of so many bytes, `ahead` elements

@@ -115,6 +115,9 @@ void insertFetches(llvm::Module& module) {
   if (llvm::Function* fetch = module.getFunction("dnn_fetch_to_read")) {
     insertFetch(*fetch, fetchedToRead, intoSecondCache, "");
   }
+  if (llvm::Function* fetch = module.getFunction("dnn_fetch_to_read_soon")) {
+    insertFetch(*fetch, fetchedToRead, intoFirstCache, "");
+  }
   llvm::Function* fetch = module.getFunction("dnn_fetch_to_write");
   if (fetch == nullptr) {
     return;
