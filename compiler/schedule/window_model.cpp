@@ -15,7 +15,7 @@ namespace dnn::schedule {
 
 namespace {
 
-constexpr double fmasPerCycle = 2, loadsPerCycle = 2, fmaLatency = 4.25;
+constexpr double loadsPerCycle = 2, fmaLatency = 4.25;
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double tileStart = 30;
 /// A piece of memory that a tile writes, and its epilogue reads, after the first one: decides between equal tiles.
@@ -32,7 +32,8 @@ constexpr int64_t farApart = 512;
 class Plans {
 public:
   Plans(const WindowShape& shape, const Analysis& analysis, const Machine& machine)
-      : shape_(shape), analysis_(analysis), machine_(machine), op_(*shape.op) {}
+      : shape_(shape), analysis_(analysis), machine_(machine), op_(*shape.op),
+        fmasPerCycle_(machine.vectorsPerCycle(shape.lanes * shape.bytes * 8)) {}
 
   std::vector<WindowPlan> run() {
     describeSlid();
@@ -78,6 +79,7 @@ private:
   const Machine& machine_;
   const graph::Op& op_;
   std::vector<WindowPlan> plans_;
+  double fmasPerCycle_; // vectors
 
   /// Tiles lie within a block: dims outside of those that windows slide along have no part in them. Any dim has where
   /// windows slide along none (the terms are strided).
@@ -111,7 +113,8 @@ private:
     for (const WindowTrim& trim : std::views::reverse(trimmed->trims)) { // the inner dims are tried first
       int64_t size = analysis_.extentOf(op_, trim.dim), taps = reducedExtent(trim.reduced);
       bool fits = size * vectors + vectors + 1 <= machine_.vectorRegisters;
-      if (trim.dim < firstTiled() || size > maxPlaces() || size * vectors > maxPlaces() || !fits || taps > maxUnrolled) {
+      if (trim.dim < firstTiled() || size > maxPlaces() || size * vectors > maxPlaces() || !fits ||
+          taps > maxUnrolled) {
         continue;
       }
       double terms = 1;
@@ -127,7 +130,7 @@ private:
       // A loop for each place of the window, with those elements of the tile that have it.
       double wide = static_cast<double>(vectors), places = trim.pairs / static_cast<double>(taps);
       double fmas = places * wide, loads = places + wide;
-      double step = std::max({fmas / fmasPerCycle, loads / loadsPerCycle, fmaLatency}) + 0.15 * loads;
+      double step = std::max({fmas / fmasPerCycle_, loads / loadsPerCycle, fmaLatency}) + 0.15 * loads;
       WindowPlan plan{vectors, {{trim.dim, size}}, {}};
       plan.trimmed = {trim};
       std::ranges::copy_if(trimmed->trims, std::back_inserter(plan.trimmed),
@@ -163,7 +166,7 @@ private:
         !(plan.vectors == 1 && plan.rows.empty())) {
       return;
     }
-    double step = std::max({accumulators / fmasPerCycle, loads / loadsPerCycle, fmaLatency}) + 0.15 * loads;
+    double step = std::max({accumulators / fmasPerCycle_, loads / loadsPerCycle, fmaLatency}) + 0.15 * loads;
     step += std::ranges::any_of(plan.rows,
                                 [&](const auto& row) { return movesWith(shape_, row.first, shape_.reduced.front()); })
                 ? jump
@@ -263,7 +266,7 @@ private:
     for (uint32_t q = 0; q < op_.reduced.size(); ++q) {
       terms *= static_cast<double>(reducedExtent(q));
     }
-    plan.cycles = count * (tileCycles + tileStart + accumulators * (1 + shape_.epilogue) / fmasPerCycle +
+    plan.cycles = count * (tileCycles + tileStart + accumulators * (1 + shape_.epilogue) / fmasPerCycle_ +
                            runStart * (runs(plan) - 1));
     int64_t wide = plan.vectors * shape_.lanes;
     bool ragged = columns % wide != 0;
