@@ -67,8 +67,7 @@ private:
   uint32_t rank() const { return static_cast<uint32_t>(op_.dims.size()); }
   int64_t extent(uint32_t index) const { return analysis_.extentOf(op_, index); }
   const WindowOperand& data() const { return shape_.operands[form_.data]; }
-  /// Multiply-adds, and loads, of whole vectors in a cycle: current cores make those of 64 bytes in two halves.
-  double vectorsPerCycle() const { return machine_.vectorBits > 256 ? 1 : 2; }
+  double vectorsPerCycle() const { return machine_.vectorsPerCycle(machine_.vectorBits); }
 
   bool isStill(ExprRef subscript) const {
     return subscript->kind == ExprKind::Index || subscript->kind == ExprKind::Const;
