@@ -261,7 +261,8 @@ private:
   }
 
   /// Of one element index only one value has points: a comp for these, and one that puts them among zeros.
-  Value* sliced(const TensorType& type, const AccessAdjoint& read, const InverseProblem& problem, Inverse::Slice slice) {
+  Value* sliced(const TensorType& type, const AccessAdjoint& read, const InverseProblem& problem,
+                Inverse::Slice slice) {
     if (type.dims[slice.dim] == Dim(1)) {
       return nullptr;
     }

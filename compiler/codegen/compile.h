@@ -31,8 +31,8 @@ struct CompiledProgram {
   plan::Plan plan; ///< complete: the one that is encoded in the code
   /// Relocatable ELF objects, the kernels in order of first use, then the step functions with `dnn_module`.
   std::vector<std::vector<uint8_t>> objects;
-  /// In the place of objects[kernels]: step functions that measure each call (StepProgram::timed). The calls of an entry
-  /// are the groups of its function, in order.
+  /// In the place of objects[kernels]: step functions that measure each call (StepProgram::timed). The calls of an
+  /// entry are the groups of its function, in order.
   std::vector<uint8_t> timedSteps;
   size_t kernels = 0;       ///< distinct ones
   size_t cachedKernels = 0; ///< of these, taken from the cache

@@ -27,8 +27,8 @@ struct MachineSpeed {
   std::vector<Level> levels; ///< from the nearest to the farthest
 
   /// The least seconds for the bytes that are only read, only written, and both read and written (counted once), where
-  /// the nearest level that holds them all is. Memory does one after the other; a cache may read and write at once, so there
-  /// the best of reading and updating counts for all.
+  /// the nearest level that holds them all is. Memory does one after the other; a cache may read and write at once, so
+  /// there the best of reading and updating counts for all.
   double secondsFor(double onlyRead, double onlyWritten, double updated) const;
 };
 

@@ -139,7 +139,8 @@ private:
     main.order = {"u_lane", "u_vector"};
     main.order.insert(main.order.end(), reducedInnermostFirst_.begin(), reducedInnermostFirst_.end());
     std::string tailLoop = "r" + std::to_string(partial.reduced);
-    // Halide moves loops of sums and products only: it does not know that a maximum which keeps NaN may be taken in any order.
+    // Halide moves loops of sums and products only: it does not know that a maximum which keeps NaN may be taken in any
+    // order.
     bool movable = op_.reduction == Reduction::Add || op_.reduction == Reduction::Mul;
     rest.order = reducedInnermostFirst_;
     if (movable) {

@@ -4,8 +4,9 @@
 namespace dnn {
 
 /// From here on `new` takes what has up to 8 KB from lists of free blocks, one for each thread and size, without locks;
-/// `delete` puts it back there. Such memory is never joined to larger blocks, given to another thread or back to the system.
-/// Objects from before stay valid. Where the system refuses the addresses, and in builds with sanitizers, nothing changes.
+/// `delete` puts it back there. Such memory is never joined to larger blocks, given to another thread or back to the
+/// system. Objects from before stay valid. Where the system refuses the addresses, and in builds with sanitizers,
+/// nothing changes.
 void keepObjectMemory();
 
 } // namespace dnn

@@ -10,9 +10,9 @@
 
 namespace {
 
-// Kernels ask for scratch memory in every step and give it back before they end, mostly last come first. Each thread has
-// one region for that, as large as the most that was needed at a time, with what had been given back below blocks in use:
-// what the next kernel gets has been faulted in, and a part of it is still in the cache.
+// Kernels ask for scratch memory in every step and give it back before they end, mostly last come first. Each thread
+// has one region for that, as large as the most that was needed at a time, with what had been given back below blocks
+// in use: what the next kernel gets has been faulted in, and a part of it is still in the cache.
 constexpr size_t alignment = 128;
 constexpr size_t largePage = size_t{2} << 20;
 
@@ -96,9 +96,9 @@ private:
   size_t mapped_ = 0;
   char* region_ = nullptr; // in it, at a large page
   size_t size_ = 0, used_ = 0;
-  Block* top_ = nullptr;         // the last one in the region
-  size_t beside_ = 0; // bytes of blocks that are not in the region
-  size_t most_ = 0;   // that there was at a time, in the region and beside it
+  Block* top_ = nullptr; // the last one in the region
+  size_t beside_ = 0;    // bytes of blocks that are not in the region
+  size_t most_ = 0;      // that there was at a time, in the region and beside it
 };
 
 thread_local Scratch scratch;

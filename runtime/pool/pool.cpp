@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t spinNanoseconds = 50'000;     // a worker without work watches for the next loop without a pause,
 constexpr int64_t watchNanoseconds = 2'000'000; // then lets others run in between, then sleeps
 constexpr int64_t worthWaking = 50'000;         // about what it takes until a worker that slept helps
-constexpr int64_t longHandover = 250;        // nanoseconds: 70 to 130 between cores with a common cache, 420 to 530 else
+constexpr int64_t longHandover = 250; // nanoseconds: 70 to 130 between cores with a common cache, 420 to 530 else
 constexpr int64_t worthHandingOver = 80'000; // a loop on one thread, where that takes long
 constexpr int handoversTogether = 8;         // the least of so many counts
 constexpr unsigned measuredLoops = 16;       // one of so many is measured

@@ -110,15 +110,15 @@ schedule::Schedule scheduleOf(const Job& job, const schedule::Machine& machine, 
   return schedule::chooseSchedule(job.kernel, machine);
 }
 
-/// In one kernel of four, values that may begin at any element, as the slices and results of scans do. Drawn from numbers of its
-/// own, so that the kernel of a seed does not depend on it.
+/// In one kernel of four, values that may begin at any element, as the slices and results of scans do. Drawn from
+/// numbers of its own, so that the kernel of a seed does not depend on it.
 void misalign(schedule::Kernel& kernel, uint64_t seed) {
   std::mt19937_64 random(seed ^ 0x5ca95ca9);
   if (random() % 4 != 0) {
     return;
   }
-  auto inputs = static_cast<size_t>(
-      std::ranges::count(kernel.function->body.ops, graph::OpKind::Input, [](const graph::Op* op) { return op->kind; }));
+  auto inputs = static_cast<size_t>(std::ranges::count(kernel.function->body.ops, graph::OpKind::Input,
+                                                       [](const graph::Op* op) { return op->kind; }));
   for (size_t i = 0; i < inputs; ++i) {
     kernel.unalignedInputs.push_back(random() % 2 == 0);
   }

@@ -78,7 +78,8 @@ constexpr size_t marked = 256;
 /// Memory of whole pages that ends at an unreadable one, filled up to the next multiple of `alignment` bytes.
 class GuardedBuffer {
 public:
-  GuardedBuffer(size_t bytes, size_t alignment) : bytes_(bytes), slot_((bytes + alignment - 1) / alignment * alignment) {
+  GuardedBuffer(size_t bytes, size_t alignment)
+      : bytes_(bytes), slot_((bytes + alignment - 1) / alignment * alignment) {
     size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     size_t pages = (slot_ + marked + page - 1) / page * page;
     size_ = pages + page;
@@ -265,7 +266,9 @@ KernelRun runKernel(void* code, const schedule::KernelObject& object, const sche
     values.push_back(reinterpret_cast<uint64_t>(&arguments.back()->buffer));
     return buffers.back().get();
   };
-  auto isAligned = [](const std::vector<bool>& unaligned, uint32_t index) { return unaligned.empty() || !unaligned.at(index); };
+  auto isAligned = [](const std::vector<bool>& unaligned, uint32_t index) {
+    return unaligned.empty() || !unaligned.at(index);
+  };
   for (const KernelArg& arg : object.args) {
     switch (arg.kind) {
     case KernelArg::Kind::Input: {

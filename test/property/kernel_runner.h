@@ -33,9 +33,9 @@ struct KernelRun {
   std::string error;                       ///< what went wrong, or empty
 };
 
-/// Calls the kernel with these inputs. Each buffer ends at an unreadable page (up to the 64 bytes that aligned slots are
-/// padded to) and has marked bytes around it: a stray write is an error, a stray read far enough a fault. `threads` > 1 runs
-/// the pieces of parallel loops on that many threads.
+/// Calls the kernel with these inputs. Each buffer ends at an unreadable page (up to the 64 bytes that aligned slots
+/// are padded to) and has marked bytes around it: a stray write is an error, a stray read far enough a fault. `threads`
+/// > 1 runs the pieces of parallel loops on that many threads.
 KernelRun runKernel(void* code, const schedule::KernelObject& object, const schedule::Kernel& kernel,
                     const graph::Environment& environment, int threads);
 

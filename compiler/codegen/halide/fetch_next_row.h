@@ -11,8 +11,8 @@
 namespace dnn::codegen {
 
 /// The function that the pass calls, with a buffer and a number of bytes from its start on: fetches that line to be
-/// read into the second cache: the rows are larger than the first one, whose lines are needed for what is computed meanwhile.
-/// Halide's own fetch is of lines that are used at once and kept in no second cache.
+/// read into the second cache: the rows are larger than the first one, whose lines are needed for what is computed
+/// meanwhile. Halide's own fetch is of lines that are used at once and kept in no second cache.
 inline constexpr const char* fetchToRead = "dnn_fetch_to_read";
 
 /// A pass over lowered loops. Where a Func of `stages` is computed, each vector that it loads from one of these buffers

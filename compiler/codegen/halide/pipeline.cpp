@@ -145,7 +145,8 @@ void PipelineBuilder::addReread(BuiltPipeline& built, std::vector<Func>& outputs
     }
   }
   auto bufferOf = [&](uint32_t index) {
-    return buffers.at(static_cast<size_t>(std::ranges::find(outputArgs, index, &KernelArg::index) - outputArgs.begin()));
+    return buffers.at(
+        static_cast<size_t>(std::ranges::find(outputArgs, index, &KernelArg::index) - outputArgs.begin()));
   };
   std::map<std::string, Halide::Parameter> written;
   for (const auto& [index, input] : reread_) {

@@ -12,8 +12,8 @@ namespace dnn::codegen {
 /// for it. So the reader has an input in its place, and here loads of that input become loads of the output's buffer.
 /// They have the same shape, and the loops around both run the writer first.
 ///
-/// An output that a later stage reads has a load of the output's name, which Halide takes for memory of its own, aligned to
-/// whole vectors. Where the output may lie anywhere, that load becomes one of the buffer, too.
+/// An output that a later stage reads has a load of the output's name, which Halide takes for memory of its own,
+/// aligned to whole vectors. Where the output may lie anywhere, that load becomes one of the buffer, too.
 class ReadWritten : public Halide::Internal::IRMutator {
 public:
   /// The output's buffer for each input, or output, of this name.

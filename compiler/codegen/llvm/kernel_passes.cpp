@@ -102,8 +102,8 @@ llvm::SimplifyCFGOptions lateControlFlow() {
   return llvm::SimplifyCFGOptions().convertSwitchRangeToICmp(true).hoistCommonInsts(true).sinkCommonInsts(true);
 }
 
-/// Makes `alloca float, i32 96`, as Halide writes it, `alloca [96 x float]`: the replacement of aggregates by registers leaves the first
-/// form in memory, so that accumulators of a tile would stay there.
+/// Makes `alloca float, i32 96`, as Halide writes it, `alloca [96 x float]`: the replacement of aggregates by registers
+/// leaves the first form in memory, so that accumulators of a tile would stay there.
 void typeStackArrays(llvm::Module& module) {
   for (llvm::Function& function : module) {
     for (llvm::Instruction& instruction : llvm::make_early_inc_range(llvm::instructions(function))) {
@@ -111,7 +111,8 @@ void typeStackArrays(llvm::Module& module) {
       auto* count = old && old->isArrayAllocation() ? llvm::dyn_cast<llvm::ConstantInt>(old->getArraySize()) : nullptr;
       if (count) {
         auto* array = llvm::ArrayType::get(old->getAllocatedType(), count->getZExtValue());
-        auto* typed = new llvm::AllocaInst(array, old->getAddressSpace(), nullptr, old->getAlign(), "", old->getIterator());
+        auto* typed =
+            new llvm::AllocaInst(array, old->getAddressSpace(), nullptr, old->getAlign(), "", old->getIterator());
         typed->takeName(old);
         old->replaceAllUsesWith(typed);
         old->eraseFromParent();
