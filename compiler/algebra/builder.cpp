@@ -78,8 +78,8 @@ ExprRef Builder::foldConstants(ScalarOp op, const std::vector<ExprRef>& args) co
       return truth ? pool_.boolean(*truth) : nullptr;
     }
     std::optional<double> value = evaluate(op, numbers);
-    bool representable = value && (*type == DType::F64 || std::isfinite(static_cast<float>(*value)));
-    return representable ? pool_.number(*value, *type) : nullptr;
+    bool overflows = value && *type != DType::F64 && !std::isfinite(static_cast<float>(*value));
+    return value ? pool_.number(overflows ? static_cast<float>(*value) : *value, *type) : nullptr;
   }
   if (*type == DType::Bool) {
     std::vector<int64_t> integers;
@@ -218,7 +218,8 @@ ExprRef Builder::makeProduct(ExprRef a, ExprRef b) const {
     if (a->number == -1) {
       return neg(b);
     }
-    if (isApply(b, ScalarOp::Mul) && b->args[0]->kind == ExprKind::Const) {
+    if (isApply(b, ScalarOp::Mul) && b->args[0]->kind == ExprKind::Const &&
+        isNormal(a->number * b->args[0]->number, a->dtype)) {
       return mul(mul(a, b->args[0]), b->args[1]);
     }
     if (isApply(b, ScalarOp::Neg)) {

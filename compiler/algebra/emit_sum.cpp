@@ -1,5 +1,6 @@
 // Sums of products back to expressions: common factors outside, guards as selects, one division for terms over the same
 // denominator.
+#include "compiler/algebra/constants.h"
 #include "compiler/algebra/cost.h"
 #include "compiler/algebra/sum.h"
 
@@ -72,13 +73,17 @@ ExprRef SumAlgebra::emitProduct(const Term& term, DType dtype) {
       (power.exponent > 0 ? above : below).push_back(power.base);
     }
   }
+  // A factor that no constant holds comes in two parts.
+  bool halves = !isNormal(term.factor, dtype);
+  double second = halves ? std::sqrt(std::fabs(term.factor)) : 1;
+  ExprRef first = b_.constant(term.factor / second, dtype);
   ExprRef result = nullptr;
   if (above.empty()) {
-    result = b_.constant(term.factor, dtype);
+    result = first;
     for (ExprRef base : below) {
       result = b_.div(result, base);
     }
-    return result;
+    return b_.mul(b_.constant(second, dtype), result);
   }
   result = above[0];
   size_t nextAbove = 1;
@@ -91,7 +96,7 @@ ExprRef SumAlgebra::emitProduct(const Term& term, DType dtype) {
       result = b_.mul(result, above[nextAbove++]);
     }
   }
-  return b_.mul(b_.constant(term.factor, dtype), result);
+  return b_.mul(first, b_.mul(b_.constant(second, dtype), result));
 }
 
 ExprRef SumAlgebra::emitTerm(const Term& term, DType dtype) {

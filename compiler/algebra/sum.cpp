@@ -1,5 +1,6 @@
 #include "compiler/algebra/sum.h"
 
+#include "compiler/algebra/constants.h"
 #include "compiler/algebra/reindex.h"
 #include "compiler/support/assert.h"
 
@@ -60,6 +61,9 @@ std::optional<Sum> SumAlgebra::readNew(ExprRef e) {
     return readAtom(e);
   }
   if (e->kind == ExprKind::Const) {
+    if (!isNormal(e->number, e->dtype)) {
+      return std::nullopt; // ∞·x is no product of real numbers
+    }
     return e->number == 0 ? Sum{} : Sum{{e->number, {}, {}}};
   }
   if (e->op == ScalarOp::Select) {
@@ -175,9 +179,8 @@ std::optional<Term> SumAlgebra::normalize(Term term) {
   term.powers = std::move(merged);
   joinRoots(term);
   bool tooHigh = std::ranges::any_of(term.powers, [](const Power& p) { return std::abs(p.exponent) > maxExponent; });
-  bool isZero = term.factor == 0 || !std::isfinite(term.factor);
   DNN_ASSERT(!tooHigh || term.powers.size() > 0, "exponents are bounded by the sizes of expressions");
-  return isZero ? std::nullopt : std::optional(std::move(term));
+  return term.factor == 0 ? std::nullopt : std::optional(std::move(term));
 }
 
 /// e·sqrt(e)⁻¹ = sqrt(e) and e⁻¹·sqrt(e) = sqrt(e)⁻¹: what is left is finite where the whole is, and needs no quotient.

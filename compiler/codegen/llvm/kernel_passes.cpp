@@ -26,6 +26,7 @@
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/Instructions.h>
 #include <llvm/IR/Module.h>
+#include <llvm/IR/Operator.h>
 #include <llvm/IR/PassManager.h>
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Transforms/IPO/AlwaysInliner.h>
@@ -121,10 +122,27 @@ void typeStackArrays(llvm::Module& module) {
   }
 }
 
+/// Halide promises LLVM that no operation takes or gives an infinity or NaN, so that LLVM may put anything in the place
+/// of x / 0, and leave the store of it out. What remains allowed is to contract, to reassociate, and to multiply by
+/// reciprocals.
+void keepInfinitiesAndNaNs(llvm::Module& module) {
+  for (llvm::Function& function : module) {
+    function.removeFnAttr("no-infs-fp-math");
+    function.removeFnAttr("no-nans-fp-math");
+    for (llvm::Instruction& instruction : llvm::instructions(function)) {
+      if (llvm::isa<llvm::FPMathOperator>(instruction)) {
+        instruction.setHasNoInfs(false);
+        instruction.setHasNoNaNs(false);
+      }
+    }
+  }
+}
+
 } // namespace
 
 void runKernelPasses(llvm::Module& module, llvm::TargetMachine& machine) {
   typeStackArrays(module);
+  keepInfinitiesAndNaNs(module);
   Analyses analyses(module, machine);
   llvm::ModulePassManager passes;
   passes.addPass(llvm::AlwaysInlinerPass());
