@@ -202,6 +202,18 @@ private:
     return found && analysis_.dimOf(*op_, shape_.column).isStatic();
   }
 
+  /// Reads past the tensor along an index of its own: halos hold fill values around windows only.
+  bool hasBareFill(ExprRef access) const {
+    graph::RangeAnalysis ranges(*op_, analysis_.function.symbols);
+    for (size_t d = 0; access->fill && d < access->args.size(); ++d) {
+      bool bare = access->args[d]->kind == ExprKind::Index || access->args[d]->kind == ExprKind::Const;
+      if (bare && !ranges.alwaysInRange(access->args[d], op_->operands[access->operand]->type.dims[d])) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /// The factors of the body: those that read a window, those along the columns, the rest.
   bool collectOperands() {
     std::vector<ExprRef> factors = {op_->body};
@@ -227,7 +239,7 @@ private:
           operand.window = e;
         }
       });
-      if (draws) {
+      if (draws || (operand.window != nullptr && hasBareFill(operand.window))) {
         return false;
       }
       if (accesses && operand.window != nullptr) {

@@ -468,6 +468,7 @@ KernelCase windowsOf(Random& random, bool inLanes) {
   int results = inLanes ? pick(random, 1, 12) : chance(random, 60) ? pick(random, 1, 20) : size(random);
   bool depthwise = chance(random, 15);
   std::string c = number(channels), o = number(results);
+  std::string held = number(channels - (channels > 1 && chance(random, 5) ? 1 : 0)); // of x: the last may be missing
   std::string places = "n:" + n.extent, window, inExtents = n.extent, outExtents = n.extent, windowExtents;
   std::string inAt, outAt = "n", back = "n", in = "n:" + n.extent, ownWindow;
   for (size_t d = 0; d < static_cast<size_t>(rank); ++d) {
@@ -476,7 +477,9 @@ KernelCase windowsOf(Random& random, bool inLanes) {
     int pad = pick(random, 0, kernel - 1), reach = (kernel - 1) * dilation + 1;
     extent = std::max(extent, reach - 2 * pad);
     int out = (extent + 2 * pad - reach) / stride + 1;
+    out += chance(random, 8) ? pick(random, 1, 3) : 0; // beyond the end, where nothing but fill values are
     std::string i = names[0][d], u = names[1][d];
+    bool bare = kernel == 1 && stride == 1 && chance(random, 50);
     places += ", " + i + ":" + number(out);
     in += ", " + i + ":" + number(extent);
     window += (window.empty() ? "" : ", ") + u + ":" + number(kernel);
@@ -484,21 +487,21 @@ KernelCase windowsOf(Random& random, bool inLanes) {
     inExtents += ", " + number(extent);
     outExtents += ", " + number(out);
     windowExtents += number(kernel) + ", ";
-    inAt += ", " + number(stride) + "*" + i + " + " + number(dilation) + "*" + u + " - " + number(pad);
+    inAt += ", " + (bare ? i : number(stride) + "*" + i + " + " + number(dilation) + "*" + u + " - " + number(pad));
     outAt += ", " + i;
-    back += ", " + i + " - " + number(dilation) + "*" + u + " + " + number(pad);
+    back += ", " + (bare ? i : i + " - " + number(dilation) + "*" + u + " + " + number(pad));
   }
   std::string x, w, body, dims, reduced, at;
   int kind = pick(random, 0, 2);
   if (depthwise) {
-    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + c + "]"), inExtents + ", " + c);
+    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + held + "]"), inExtents + ", " + held);
     w = text.input("f32[" + windowExtents + c + "]");
     body = "mul(" + x + "[n" + inAt + ", c; 0.0], " + w + "[" + ownWindow + ", c])";
     dims = places + ", c:" + c;
     reduced = window;
     at = outAt + ", c";
   } else if (kind == 0) { // forward
-    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + c + "]"), inExtents + ", " + c);
+    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + held + "]"), inExtents + ", " + held);
     w = text.input("f32[" + windowExtents + c + ", " + o + "]");
     std::string element = x + "[n" + inAt + ", c; 0.0]";
     if (chance(random, 15)) {
@@ -516,7 +519,7 @@ KernelCase windowsOf(Random& random, bool inLanes) {
     reduced = "o:" + o + ", " + window;
     at = outAt + ", c";
   } else { // the gradient of the weights
-    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + c + "]"), inExtents + ", " + c);
+    x = maybeComputed(random, text, text.input("f32[" + inExtents + ", " + held + "]"), inExtents + ", " + held);
     w = text.input("f32[" + outExtents + ", " + o + "]");
     body = "mul(" + x + "[n" + inAt + ", c; 0.0], " + w + "[" + outAt + ", o])";
     dims = window + ", c:" + c + ", o:" + o;
