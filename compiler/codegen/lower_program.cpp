@@ -91,9 +91,9 @@ void watchTables(const graph::Function& function, const plan::Plan& plan, plan::
   });
 }
 
-/// Identifies the network: a checkpoint fits every program with the same persistent tensors and the same meaning of
-/// tokens, whatever its data, its learning rates or its machine.
-std::string fingerprint(const plan::Plan& plan) {
+} // namespace
+
+std::string fingerprintOf(const plan::Plan& plan) {
   std::string text;
   for (const plan::Persistent& p : plan.persistents) {
     text += p.path + ":" + std::to_string(static_cast<int>(p.kind)) + ":" + std::to_string(static_cast<int>(p.dtype));
@@ -109,8 +109,6 @@ std::string fingerprint(const plan::Plan& plan) {
   }
   return hex16(hash64(text));
 }
-
-} // namespace
 
 LoweredProgram lowerProgram(graph::Module& module, plan::Plan plan) {
   std::vector<graph::Function*> entries = entriesOf(module);
@@ -134,7 +132,7 @@ LoweredProgram lowerProgram(graph::Module& module, plan::Plan plan) {
     fillPorts(*entries[i], lowered.memory.functions.at(entries[i]), plan.entries[i]);
     watchTables(*entries[i], plan, plan.entries[i]);
   }
-  plan.fingerprint = fingerprint(plan);
+  plan.fingerprint = fingerprintOf(plan);
   lowered.plan = std::move(plan);
   return lowered;
 }

@@ -5,6 +5,8 @@
 #include "compiler/transform/outline_kernels.h"
 #include "runtime/plan/plan.h"
 
+#include <string>
+
 namespace dnn::codegen {
 
 struct LoweredProgram {
@@ -12,6 +14,10 @@ struct LoweredProgram {
   transform::MemoryPlan memory;
   plan::Plan plan; ///< with offsets, sizes and fingerprint
 };
+
+/// Identifies the network: a checkpoint fits every program with the same persistent tensors and the same meaning of
+/// tokens, whatever its data, its learning rates or its machine.
+std::string fingerprintOf(const plan::Plan& plan);
 
 /// Places updates, outlines kernels and plans memory. Inputs that no op reads are added to the entries, so that every
 /// port of the plan has memory.

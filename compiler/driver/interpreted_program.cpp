@@ -1,5 +1,6 @@
 #include "compiler/driver/interpreted_program.h"
 
+#include "compiler/codegen/lower_program.h"
 #include "compiler/support/assert.h"
 #include "runtime/support/extent.h"
 #include "runtime/types/half.h"
@@ -112,7 +113,7 @@ void InterpretedProgram::place() {
       }
     }
   }
-  plan_.fingerprint = "interpreted";
+  plan_.fingerprint = codegen::fingerprintOf(plan_);
 }
 
 graph::Environment InterpretedProgram::environment(size_t index, const DnnCall& call) const {
