@@ -1,5 +1,7 @@
 #include "compiler/codegen/halide/fetch_for_tile.h"
 
+#include "compiler/codegen/halide/spread_fetches.h"
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -10,8 +12,6 @@ namespace {
 
 using namespace Halide::Internal;
 using Halide::Expr;
-
-constexpr int64_t bytesOfLine = 64;
 
 class LoadedBuffers : public IRVisitor {
 public:
@@ -25,11 +25,84 @@ private:
   }
 };
 
-/// The loops, conditions and names around stores, with fetches in the place of a store. Undefined if there are none.
+/// The shortest steps, `distance` elements apart, that places at these distances from the first one are made of.
+struct Steps {
+  explicit Steps(const std::vector<int64_t>& places) : within(places) {
+    for (size_t size = 1; size < places.size() && count == 1; ++size) {
+      bool equal = places.size() % size == 0;
+      for (size_t i = 0; equal && i + size < places.size(); ++i) {
+        equal = places[i + size] - places[i] == places[size];
+      }
+      if (equal) {
+        distance = places[size];
+        count = static_cast<int64_t>(places.size() / size);
+        within.resize(size);
+      }
+    }
+  }
+
+  int64_t distance = 0, count = 1;
+  std::vector<int64_t> within; ///< of the places of one step
+};
+
+/// What is fetched before a tile is summed.
 class Fetches {
 public:
-  Fetches(const FetchedForTile& what, const Stmt& consumer) : what_(what) { consumer.accept(&loaded_); }
+  Fetches(const FetchedForTile& what, const Stmt& consumer) : what_(what) {
+    consumer.accept(&loaded_);
+    all_ = of(consumer);
+  }
 
+  /// Undefined if there is nothing to fetch.
+  const Stmt& all() const { return all_; }
+
+  /// The same in runs of equal distances, whatever the conditions are; nothing if there are loops around the stores, or
+  /// places that are not known from each other.
+  std::vector<FetchRun> runs() const {
+    std::vector<FetchRun> runs;
+    for (const auto& [buffer, stored] : stores_) {
+      std::vector<int64_t> places;
+      for (const Expr& element : stored.elements) {
+        auto distance = as_const_int(simplify(element - stored.elements.front()));
+        if (!distance || !straight_) {
+          return {};
+        }
+        places.push_back(*distance);
+      }
+      Steps steps(places);
+      for (FetchRun run : stored.fetches) {
+        run.first = stored.elements.front();
+        run.distance = steps.distance;
+        run.count = steps.count;
+        run.within = steps.within;
+        int64_t bytes = run.distance * run.read.elements * run.read.bytes / run.read.each; // from step to step
+        if (int64_t inLine = bytes > 0 ? bytesOfLine / bytes : 0; inLine > 1) {
+          run.distance *= inLine;
+          run.count = (run.count + inLine - 1) / inLine;
+        }
+        runs.push_back(std::move(run));
+      }
+    }
+    return runs;
+  }
+
+private:
+  /// What is stored in one buffer.
+  struct Stored {
+    std::vector<FetchRun> fetches; ///< for each element
+    std::vector<Expr> elements;    ///< one of each line
+  };
+
+  const FetchedForTile& what_;
+  Stmt all_;
+  LoadedBuffers loaded_;
+  std::vector<std::pair<std::string, Expr>> lets_; ///< around this place
+  std::map<std::string, Expr> last_;               ///< of each buffer, the element whose line was fetched last
+  std::map<std::string, Stored> stores_;
+  bool straight_ = true; ///< without loops and alternatives
+  std::string written_;  ///< the one of the output's buffers that stores go to first
+
+  /// The loops, conditions and names around stores, with fetches in the place of a store.
   Stmt of(const Stmt& s) {
     if (const auto* block = s.as<Block>()) {
       Stmt first = of(block->first), rest = of(block->rest);
@@ -46,6 +119,7 @@ public:
     }
     if (const auto* test = s.as<IfThenElse>()) {
       Stmt then = of(test->then_case), otherwise = test->else_case.defined() ? of(test->else_case) : Stmt();
+      straight_ &= !otherwise.defined();
       if (!then.defined()) {
         return otherwise.defined() ? IfThenElse::make(!test->condition, otherwise) : otherwise;
       }
@@ -55,6 +129,7 @@ public:
       last_.clear();
       Stmt body = loop->for_type == ForType::Serial ? of(loop->body) : Stmt();
       last_.clear();
+      straight_ &= !body.defined();
       return body.defined() ? For::make(loop->name, loop->min, loop->extent, loop->for_type, loop->partition_policy,
                                         loop->device_api, body)
                             : body;
@@ -63,22 +138,14 @@ public:
     return store != nullptr ? fetch(*store) : Stmt();
   }
 
-private:
-  const FetchedForTile& what_;
-  LoadedBuffers loaded_;
-  std::vector<std::pair<std::string, Expr>> lets_; ///< around this place
-  std::map<std::string, Expr> last_;               ///< of each buffer, the element whose line was fetched last
-  std::string written_;                            ///< the one of the output's buffers that stores go to first
-
   Stmt fetch(const Store& store) {
-    bool overwritten = what_.overwritten && loaded_.names.contains(store.name);
-    bool output = !what_.reads.empty() && isOutput(store.name);
-    if (!overwritten && !output) {
+    int64_t bytes = store.value.type().bytes();
+    std::vector<FetchRun> wanted = fetchesFor(store.name, bytes);
+    if (wanted.empty()) {
       return {};
     }
     const auto* ramp = store.index.as<Ramp>();
     Expr element = ramp != nullptr ? ramp->base : store.index;
-    int64_t bytes = store.value.type().bytes();
     Expr written = element;
     for (size_t i = lets_.size(); i-- > 0;) {
       written = substitute(lets_[i].first, lets_[i].second, written);
@@ -90,27 +157,34 @@ private:
       }
     }
     last_[store.name] = written;
-    std::vector<Stmt> fetches;
-    if (overwritten) {
-      fetches.push_back(line(fetchToWrite, store.name, Halide::cast<int64_t>(element) * Expr(bytes)));
+    std::vector<Stmt> stmts;
+    for (const FetchRun& run : wanted) {
+      appendFetches(run, element, stmts);
     }
-    for (const FetchedForTile::Read& read : output ? what_.reads : std::vector<FetchedForTile::Read>{}) {
-      Expr place = Halide::cast<int64_t>(element) * Expr(read.elements) / Expr(read.each);
-      int64_t all = bytesOfLine / bytes * read.elements * read.bytes;
-      for (int64_t at = 0; at * read.each < all; at += bytesOfLine) {
-        fetches.push_back(line(fetchToReadSoon, read.buffer, (place + Expr(read.ahead)) * Expr(read.bytes) + Expr(at)));
-      }
-    }
-    return Block::make(fetches);
+    Stored& stored = stores_[store.name];
+    stored.fetches = std::move(wanted);
+    stored.elements.push_back(written);
+    return Block::make(stmts);
   }
 
-  static Stmt line(const char* how, const std::string& buffer, const Expr& offset) {
-    Expr address = Variable::make(Halide::type_of<void*>(), buffer);
-    return Evaluate::make(Call::make(Halide::Int(32), how, {address, simplify(offset)}, Call::Extern));
+  /// For one element of a buffer, of so many bytes.
+  std::vector<FetchRun> fetchesFor(const std::string& buffer, int64_t bytes) {
+    std::vector<FetchRun> wanted;
+    if (what_.overwritten && loaded_.names.contains(buffer)) {
+      wanted.push_back({.how = fetchToWrite, .read = {buffer, 1, 1, 0, bytes}});
+    }
+    for (const FetchedForTile::Read& read : isOutput(buffer) ? what_.reads : std::vector<FetchedForTile::Read>{}) {
+      int64_t all = bytesOfLine / bytes * read.elements * read.bytes, line = bytesOfLine * read.each;
+      wanted.push_back({.how = fetchToReadSoon, .read = read, .lines = (all + line - 1) / line});
+    }
+    return wanted;
   }
 
   /// Whether it is the output's buffer, or the first of several, which are written at the same places.
   bool isOutput(const std::string& buffer) {
+    if (what_.reads.empty()) {
+      return false;
+    }
     if (written_.empty() && (buffer == what_.output || buffer.starts_with(what_.output + "."))) {
       written_ = buffer;
     }
@@ -125,8 +199,12 @@ Stmt FetchForTile::visit(const Block* op) {
   const auto* producer = (test != nullptr ? test->then_case : op->first).as<ProducerConsumer>();
   if (producer != nullptr && producer->is_producer) {
     if (auto tile = tiles_.find(producer->name); tile != tiles_.end()) {
-      if (Stmt fetches = Fetches(tile->second, op->rest).of(op->rest); fetches.defined()) {
-        return Block::make({fetches, op->first, op->rest});
+      Fetches fetches(tile->second, op->rest);
+      if (std::vector<FetchRun> runs = fetches.runs(); !runs.empty()) {
+        return Block::make(spreadFetches(runs, op->first), op->rest);
+      }
+      if (fetches.all().defined()) {
+        return Block::make({fetches.all(), op->first, op->rest});
       }
     }
   }
