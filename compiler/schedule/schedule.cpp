@@ -157,6 +157,10 @@ std::string print(const Schedule& schedule) {
       for (auto [d, extent] : blocks.padded) {
         out << "    i" << d << " extent " << extent << "\n";
       }
+      for (const FetchWithBlock& fetched : blocks.fetched) {
+        out << "    fetches op" << fetched.input << " a block ahead, " << fetched.elements << " elements for "
+            << blocks.tiles << " tiles\n";
+      }
     }
     if (op.turned) {
       printStage(out, name + "_tile", op.turned->tile);

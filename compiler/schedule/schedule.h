@@ -123,6 +123,13 @@ struct Turned {
   StageSchedule lanes; ///< `opN_lanes`: the tiles of all columns, as they are; inlined where a tile has them all
 };
 
+/// Lines of an input, a tile's share of what one block reads of it, fetched while the tile is summed for the block
+/// before. What the blocks read lies in the order of the blocks.
+struct FetchWithBlock {
+  uint32_t input = 0;   ///< position of its op in the kernel function's body
+  int64_t elements = 0; ///< for one block
+};
+
 /// A sum of many terms for each of few elements. One reduced index is cut into blocks, `length` points each (the last
 /// one may have fewer); those before it run outside of the blocks, those after it inside. A tile of the result is
 /// summed over one block in registers and then added to a buffer that holds the whole result. The index `outer`, one of
@@ -139,6 +146,8 @@ struct Blocks {
   /// pieces.
   StageSchedule partial;
   std::vector<std::pair<uint32_t, int64_t>> padded; ///< dims of the buffers that are as long as whole tiles
+  int64_t tiles = 1;                                ///< in a block
+  std::vector<FetchWithBlock> fetched;
 
   /// An index of this extent has whole blocks alone, whatever the size of the batch.
   bool divide(const Dim& extent) const;

@@ -515,6 +515,45 @@ private:
       if (operand.halo) {
         addHalo(operand, name() + "_pieces", "q" + std::to_string(mine.cut), std::nullopt, 1);
       }
+      fetchWithBlocks(operand, mine);
+    }
+    mine.tiles = (columns() + width() - 1) / width();
+    for (uint32_t d = 0; d < rank(); ++d) {
+      mine.tiles *= d == shape_.column ? 1 : (extent(d) + tileOf(d) - 1) / tileOf(d);
+    }
+  }
+
+  /// While the tiles of a block are summed, what the next one reads is fetched, if blocks read one after the other what
+  /// lies in memory so.
+  void fetchWithBlocks(const WindowOperand& operand, Blocks& blocks) const {
+    ExprRef access = operand.window != nullptr ? operand.window : operand.part;
+    if (access->kind != ExprKind::Access || blocks.outer != 0) {
+      return;
+    }
+    const Value& read = *op_.operands[access->operand];
+    int64_t elements = 0, block = 0; // of a block, and of one step of the index
+    for (uint32_t q = blocks.cut + 1; q-- > 0;) {
+      int64_t stride = 0, inside = 1;
+      for (size_t d = access->args.size(); d-- > 0;) {
+        stride += graph::linearForm(access->args[d])->factorOf(rank() + q) * inside;
+        inside *= analysis_.maxOf(read.type.dims[d]);
+      }
+      if (q == blocks.cut) {
+        elements = stride * blocks.length;
+        block = elements;
+        continue;
+      }
+      int64_t points =
+          q + 1 == blocks.cut ? (extent(rank() + q + 1) + blocks.length - 1) / blocks.length : extent(rank() + q + 1);
+      block *= points;
+      if (block != stride) {
+        return;
+      }
+    }
+    for (const Value* input : elements > 0 ? inputsOf(read) : std::vector<const Value*>{}) {
+      if (comesFromAfar(analysis_, machine_, *input)) {
+        blocks.fetched.push_back({analysis_.positionOf(*input->def), elements});
+      }
     }
   }
 

@@ -1,8 +1,11 @@
 #include "compiler/codegen/halide/fetch_for_tile.h"
 
+#include "compiler/codegen/halide/fetch_next_row.h"
 #include "compiler/codegen/halide/spread_fetches.h"
 
 #include <algorithm>
+#include <iterator>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -12,6 +15,9 @@ namespace {
 
 using namespace Halide::Internal;
 using Halide::Expr;
+
+/// Of loops over stores.
+constexpr int64_t mostIterations = 32;
 
 class LoadedBuffers : public IRVisitor {
 public:
@@ -56,8 +62,8 @@ public:
   /// Undefined if there is nothing to fetch.
   const Stmt& all() const { return all_; }
 
-  /// The same in runs of equal distances, whatever the conditions are; nothing if there are loops around the stores, or
-  /// places that are not known from each other.
+  /// The same in runs of equal distances, whatever the conditions are; nothing if there are alternatives or long loops
+  /// around the stores, or places that are not known from each other.
   std::vector<FetchRun> runs() const {
     std::vector<FetchRun> runs;
     for (const auto& [buffer, stored] : stores_) {
@@ -70,27 +76,36 @@ public:
         places.push_back(*distance);
       }
       Steps steps(places);
-      for (FetchRun run : stored.fetches) {
-        run.first = stored.elements.front();
-        run.distance = steps.distance;
-        run.count = steps.count;
-        run.within = steps.within;
-        int64_t bytes = run.distance * run.read.elements * run.read.bytes / run.read.each; // from step to step
-        if (int64_t inLine = bytes > 0 ? bytesOfLine / bytes : 0; inLine > 1) {
-          run.distance *= inLine;
-          run.count = (run.count + inLine - 1) / inLine;
+      for (const Wanted& wanted : stored.wanted) {
+        std::optional<FetchRun> run = runOf(wanted, stored.elements.front(), steps);
+        if (!run) {
+          return {};
         }
-        runs.push_back(std::move(run));
+        runs.push_back(std::move(*run));
       }
     }
     return runs;
   }
 
 private:
+  /// Lines for what is stored in one place.
+  struct Wanted {
+    const char* how = nullptr;
+    FetchedForTile::Read read;
+    int64_t lines = 1;
+
+    /// Bytes of what is read between places that are so many elements of the output apart; nothing if it is no whole
+    /// number.
+    std::optional<int64_t> apart(int64_t elements) const {
+      int64_t bytes = elements * read.elements * read.bytes;
+      return bytes % read.each == 0 ? std::optional(bytes / read.each) : std::nullopt;
+    }
+  };
+
   /// What is stored in one buffer.
   struct Stored {
-    std::vector<FetchRun> fetches; ///< for each element
-    std::vector<Expr> elements;    ///< one of each line
+    std::vector<Wanted> wanted; ///< for each element
+    std::vector<Expr> elements; ///< one of each line
   };
 
   const FetchedForTile& what_;
@@ -99,7 +114,7 @@ private:
   std::vector<std::pair<std::string, Expr>> lets_; ///< around this place
   std::map<std::string, Expr> last_;               ///< of each buffer, the element whose line was fetched last
   std::map<std::string, Stored> stores_;
-  bool straight_ = true; ///< without loops and alternatives
+  bool straight_ = true; ///< without long loops and alternatives
   std::string written_;  ///< the one of the output's buffers that stores go to first
 
   /// The loops, conditions and names around stores, with fetches in the place of a store.
@@ -126,10 +141,17 @@ private:
       return IfThenElse::make(test->condition, then, otherwise);
     }
     if (const auto* loop = s.as<For>()) {
+      std::map<std::string, Stored> outside = std::exchange(stores_, {});
       last_.clear();
       Stmt body = loop->for_type == ForType::Serial ? of(loop->body) : Stmt();
       last_.clear();
-      straight_ &= !body.defined();
+      writeOut(*loop);
+      for (auto& [buffer, stored] : stores_) {
+        Stored& all = outside[buffer];
+        all.wanted = stored.wanted;
+        all.elements.insert(all.elements.end(), stored.elements.begin(), stored.elements.end());
+      }
+      stores_ = std::move(outside);
       return body.defined() ? For::make(loop->name, loop->min, loop->extent, loop->for_type, loop->partition_policy,
                                         loop->device_api, body)
                             : body;
@@ -138,9 +160,45 @@ private:
     return store != nullptr ? fetch(*store) : Stmt();
   }
 
+  /// Of the stores in a loop, those of every iteration.
+  void writeOut(const For& loop) {
+    auto extent = as_const_int(loop.extent);
+    straight_ &= stores_.empty() || (extent && *extent <= mostIterations);
+    for (auto& [buffer, stored] : stores_) {
+      std::vector<Expr> elements;
+      for (int64_t i = 0; straight_ && i < *extent; ++i) {
+        for (const Expr& element : stored.elements) {
+          elements.push_back(simplify(substitute(loop.name, loop.min + static_cast<int32_t>(i), element)));
+        }
+      }
+      stored.elements = std::move(elements);
+    }
+  }
+
+  /// Nothing if some distance is no whole number of bytes.
+  static std::optional<FetchRun> runOf(const Wanted& wanted, const Expr& element, const Steps& steps) {
+    const FetchedForTile::Read& read = wanted.read;
+    Expr place = Halide::cast<int64_t>(element) * Expr(read.elements) / Expr(read.each) + Expr(read.ahead);
+    FetchRun run{wanted.how, read.buffer, place * Expr(read.bytes), 0, steps.count, {}};
+    for (int64_t at : steps.within) {
+      std::optional<int64_t> bytes = wanted.apart(at);
+      for (int64_t line = 0; bytes && line < wanted.lines; ++line) {
+        run.within.push_back(*bytes + line * bytesOfLine);
+      }
+    }
+    std::optional<int64_t> distance = wanted.apart(steps.distance);
+    if (!distance || run.within.size() < steps.within.size()) {
+      return std::nullopt;
+    }
+    int64_t inLine = *distance > 0 ? std::max<int64_t>(1, bytesOfLine / *distance) : 1; // steps
+    run.distance = *distance * inLine;
+    run.count = (run.count + inLine - 1) / inLine;
+    return run;
+  }
+
   Stmt fetch(const Store& store) {
     int64_t bytes = store.value.type().bytes();
-    std::vector<FetchRun> wanted = fetchesFor(store.name, bytes);
+    std::vector<Wanted> wanted = fetchesFor(store.name, bytes);
     if (wanted.empty()) {
       return {};
     }
@@ -158,18 +216,18 @@ private:
     }
     last_[store.name] = written;
     std::vector<Stmt> stmts;
-    for (const FetchRun& run : wanted) {
-      appendFetches(run, element, stmts);
+    for (const Wanted& each : wanted) {
+      appendFetches(*runOf(each, element, Steps({0})), 0, stmts);
     }
     Stored& stored = stores_[store.name];
-    stored.fetches = std::move(wanted);
+    stored.wanted = std::move(wanted);
     stored.elements.push_back(written);
     return Block::make(stmts);
   }
 
   /// For one element of a buffer, of so many bytes.
-  std::vector<FetchRun> fetchesFor(const std::string& buffer, int64_t bytes) {
-    std::vector<FetchRun> wanted;
+  std::vector<Wanted> fetchesFor(const std::string& buffer, int64_t bytes) {
+    std::vector<Wanted> wanted;
     if (what_.overwritten && loaded_.names.contains(buffer)) {
       wanted.push_back({.how = fetchToWrite, .read = {buffer, 1, 1, 0, bytes}});
     }
@@ -194,21 +252,48 @@ private:
 
 } // namespace
 
+std::vector<FetchRun> FetchForTile::nextBlock(const FetchedForTile& tile) const {
+  Expr number = Halide::Internal::make_zero(Halide::Int(64)); // of the tile
+  for (const For* loop : loops_) {
+    auto extent = as_const_int(loop->extent);
+    if (!loop->name.starts_with(tile.nest + ".")) {
+      continue;
+    }
+    if (!extent) {
+      return {};
+    }
+    number = number * Expr(*extent) + Halide::cast<int64_t>(Variable::make(Halide::Int(32), loop->name) - loop->min);
+  }
+  std::vector<FetchRun> runs;
+  for (const auto& [buffer, bytes] : tile.blocks) {
+    Expr first = (number + Expr(tile.tiles)) * Expr(bytes) / Expr(tile.tiles);
+    int64_t lines = (bytes / tile.tiles + bytesOfLine - 1) / bytesOfLine;
+    runs.push_back({fetchToRead, buffer, simplify(first), bytesOfLine, lines});
+  }
+  return runs;
+}
+
+Stmt FetchForTile::visit(const For* op) {
+  loops_.push_back(op);
+  Stmt result = IRMutator::visit(op);
+  loops_.pop_back();
+  return result;
+}
+
 Stmt FetchForTile::visit(const Block* op) {
   const auto* test = op->first.as<IfThenElse>(); // whether its consumer is: beside other outputs
   const auto* producer = (test != nullptr ? test->then_case : op->first).as<ProducerConsumer>();
-  if (producer != nullptr && producer->is_producer) {
-    if (auto tile = tiles_.find(producer->name); tile != tiles_.end()) {
-      Fetches fetches(tile->second, op->rest);
-      if (std::vector<FetchRun> runs = fetches.runs(); !runs.empty()) {
-        return Block::make(spreadFetches(runs, op->first), op->rest);
-      }
-      if (fetches.all().defined()) {
-        return Block::make({fetches.all(), op->first, op->rest});
-      }
-    }
+  if (producer == nullptr || !producer->is_producer || !tiles_.contains(producer->name)) {
+    return IRMutator::visit(op);
   }
-  return IRMutator::visit(op);
+  const FetchedForTile& tile = tiles_.at(producer->name);
+  Fetches fetches(tile, op->rest);
+  std::vector<FetchRun> runs = fetches.runs();
+  std::ranges::copy(nextBlock(tile), std::back_inserter(runs));
+  if (!runs.empty()) {
+    return Block::make(spreadFetches(runs, op->first), op->rest);
+  }
+  return fetches.all().defined() ? Block::make({fetches.all(), op->first, op->rest}) : IRMutator::visit(op);
 }
 
 } // namespace dnn::codegen

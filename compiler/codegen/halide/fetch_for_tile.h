@@ -27,10 +27,14 @@ struct FetchedForTile {
   bool overwritten = false; ///< lines of buffers that are loaded and stored
   std::string output;       ///< the Func whose stores say which elements
   std::vector<Read> reads;
+  std::string nest; ///< the Func in whose loops blocks of `tiles` tiles follow each other
+  int64_t tiles = 1;
+  std::vector<std::pair<std::string, int64_t>> blocks; ///< buffers, and bytes that each block reads behind the last one
 };
 
 /// A pass over lowered loops. Where a Func with such a description is computed and what reads it then overwrites
-/// elements of buffers (an optimizer's update), or writes beside what is read, lines are fetched before:
+/// elements of buffers (an optimizer's update), or writes beside what is read, lines are fetched before, or in the
+/// loops that compute it (spread_fetches.h):
 ///
 ///                                         fetch w[tile] to be written
 ///   compute tile                   →      compute tile
@@ -39,6 +43,9 @@ struct FetchedForTile {
 ///                                         fetch a[tile], fetch x[tile, one image further]
 ///   compute tile from x            →      compute tile from x
 ///   y[tile] = tile + a[tile]              y[tile] = tile + a[tile]
+///
+/// Where tiles are summed for one block of the terms after the other, each fetches its share of what the next block
+/// reads.
 ///
 /// In a step other threads have read the lines that are overwritten since this one wrote them, so their copies must be
 /// given up before it may write; a store alone waits for that, one after the other. What is read has left the cache
@@ -51,8 +58,13 @@ public:
 private:
   using IRMutator::visit;
   Halide::Internal::Stmt visit(const Halide::Internal::Block* op) override;
+  Halide::Internal::Stmt visit(const Halide::Internal::For* op) override;
+
+  /// Of the loops around this place that are the nest's: a tile's share of the next block of each buffer.
+  std::vector<struct FetchRun> nextBlock(const FetchedForTile& tile) const;
 
   std::map<std::string, FetchedForTile> tiles_;
+  std::vector<const Halide::Internal::For*> loops_; ///< around this place, the outermost first
 };
 
 } // namespace dnn::codegen

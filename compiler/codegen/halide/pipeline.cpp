@@ -86,6 +86,9 @@ BuiltPipeline PipelineBuilder::build() {
     if (how->fetchesOverwritten || !how->fetchedWithTile.empty()) {
       fetching[stages_.at("op" + std::to_string(how->op)).func.name()] = fetchedFor(*how);
     }
+    if (how->blocks && !how->blocks->fetched.empty()) {
+      fetching[stages_.at("op" + std::to_string(how->op) + "_tile").func.name()] = fetchedFor(*how);
+    }
   }
   if (!fetching.empty()) {
     built.pipeline.add_custom_lowering_pass(new FetchForTile(std::move(fetching)));
@@ -132,6 +135,14 @@ FetchedForTile PipelineBuilder::fetchedFor(const schedule::OpSchedule& how) cons
   for (const schedule::FetchWithTile& read : how.fetchedWithTile) {
     const Value* v = function_.body.ops.at(read.input)->results[0];
     fetched.reads.push_back({images_.at(v).name(), read.elements, read.each, read.ahead, byteSize(v->type.dtype)});
+  }
+  if (how.blocks && !how.blocks->fetched.empty()) {
+    fetched.nest = stages_.at(how.blocks->tile.atStage).func.name();
+    fetched.tiles = how.blocks->tiles;
+    for (const schedule::FetchWithBlock& read : how.blocks->fetched) {
+      const Value* v = function_.body.ops.at(read.input)->results[0];
+      fetched.blocks.emplace_back(images_.at(v).name(), read.elements * byteSize(v->type.dtype));
+    }
   }
   return fetched;
 }

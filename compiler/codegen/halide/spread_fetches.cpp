@@ -32,7 +32,7 @@ struct Share {
   Expr from;
   int64_t count;
 
-  int64_t lines() const { return count * static_cast<int64_t>(run->within.size()) * run->lines; }
+  int64_t lines() const { return count * static_cast<int64_t>(run->within.size()); }
 };
 
 using Shares = std::vector<Share>;
@@ -40,13 +40,8 @@ using Shares = std::vector<Share>;
 Stmt fetchBefore(const Shares& shares, const Stmt& s) {
   std::vector<Stmt> stmts;
   for (const Share& share : shares) {
-    const FetchRun& run = *share.run;
     for (int64_t step = 0; step < share.count; ++step) {
-      for (int64_t within : run.within) {
-        Expr element = run.first + simplify(share.from * static_cast<int32_t>(run.distance) +
-                                            static_cast<int32_t>(step * run.distance + within));
-        appendFetches(run, element, stmts);
-      }
+      appendFetches(*share.run, share.from + static_cast<int32_t>(step), stmts);
     }
   }
   stmts.push_back(s);
@@ -120,12 +115,10 @@ Stmt distribute(const Stmt& s, const Shares& shares) {
 
 } // namespace
 
-void appendFetches(const FetchRun& run, const Expr& element, std::vector<Stmt>& stmts) {
-  const FetchedForTile::Read& read = run.read;
-  Expr place = Halide::cast<int64_t>(element) * Expr(read.elements) / Expr(read.each) + Expr(read.ahead);
-  Expr address = Variable::make(Halide::type_of<void*>(), read.buffer);
-  for (int64_t line = 0; line < run.lines; ++line) {
-    Expr offset = simplify(place * Expr(read.bytes) + Expr(line * bytesOfLine));
+void appendFetches(const FetchRun& run, const Expr& number, std::vector<Stmt>& stmts) {
+  Expr address = Variable::make(Halide::type_of<void*>(), run.buffer);
+  for (int64_t within : run.within) {
+    Expr offset = simplify(run.first + Halide::cast<int64_t>(number) * Expr(run.distance) + Expr(within));
     stmts.push_back(Evaluate::make(Call::make(Halide::Int(32), run.how, {address, offset}, Call::Extern)));
   }
 }

@@ -1,29 +1,27 @@
 // Fetches of lines, a few at a time in the loops of a sum.
 #pragma once
 
-#include "compiler/codegen/halide/fetch_for_tile.h"
+#include "Halide.h"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace dnn::codegen {
 
 inline constexpr int64_t bytesOfLine = 64;
 
-/// Lines of a buffer that belong to what a tile writes: to each of `count` steps, `distance` elements of the output
-/// apart, so many lines from its places in the buffer on.
+/// Lines of a buffer: those with certain places in each of `count` steps.
 struct FetchRun {
-  const char* how = nullptr;   ///< the function that is called (fetch_for_tile.h)
-  FetchedForTile::Read read;   ///< where the lines lie
-  int64_t lines = 1;           ///< at each place
-  Halide::Expr first;          ///< element of the output, of the first step
-  int64_t distance = 0;        ///< elements of the output
-  int64_t count = 1;           ///< steps
-  std::vector<int64_t> within; ///< places of a step: elements of the output from its first one
+  const char* how = nullptr;       ///< the function that is called (fetch_for_tile.h)
+  std::string buffer;              ///< that they are fetched of
+  Halide::Expr first;              ///< bytes from the start of the buffer to the first step, int64
+  int64_t distance = 0, count = 1; ///< bytes from one step to the next; steps
+  std::vector<int64_t> within{0};  ///< bytes from the start of a step to each line
 };
 
-/// Appends the fetches of a run for one element of the output.
-void appendFetches(const FetchRun& run, const Halide::Expr& element, std::vector<Halide::Internal::Stmt>& stmts);
+/// Appends the fetches of one step, `number` steps behind the first one.
+void appendFetches(const FetchRun& run, const Halide::Expr& number, std::vector<Halide::Internal::Stmt>& stmts);
 
 /// The sum with the fetches of all runs in its loops, before some of its multiply-adds each. A core waits for some
 /// twenty lines at a time; more at once would hold up what comes behind them.
