@@ -218,18 +218,24 @@ private:
   }
 
   void addSums() {
+    std::vector<const Op*> sums;
     for (size_t position = first_; position < ops().size(); ++position) {
-      const Op& op = *ops()[position];
-      OpSchedule how;
+      OpSchedule& how = schedule_.ops.emplace_back();
       how.op = static_cast<uint32_t>(position);
       how.beside = true;
-      if (op.reduction != Reduction::None) {
-        scheduleBlockSum(analysis_, machine_, op, 1, how);
+      if (ops()[position]->reduction != Reduction::None) {
         how.stage.placement = Placement::At;
         how.stage.atStage = sink_;
         how.stage.atLoop = "all";
+        sums.push_back(ops()[position]);
       }
-      schedule_.ops.push_back(std::move(how));
+    }
+    joinBlockSums(analysis_, machine_, sums, schedule_);
+    for (OpSchedule& how : schedule_.ops) {
+      const Op& op = *ops()[how.op];
+      if (how.beside && op.reduction != Reduction::None && !how.joinedWith) {
+        scheduleBlockSum(analysis_, machine_, op, 1, how);
+      }
     }
   }
 };

@@ -36,7 +36,7 @@ public:
     for (size_t number = 0; number < schedule_.outputs.size(); ++number) {
       addSink(schedule_.outputs[number], "out" + std::to_string(number));
     }
-    joinSums();
+    joinBlockSums(analysis_, machine_, form_.sums, schedule_);
     for (OpSchedule& how : schedule_.ops) {
       const Op& op = *analysis_.function.body.ops[how.op];
       if (how.stage.placement == Placement::Inline || how.joinedWith) {
@@ -120,36 +120,35 @@ private:
     }
     return all;
   }
-
-  /// Sums of which none is computed from another share a loop, if the registers hold all columns of all of them: parts
-  /// of rows are fetched from memory at half the speed.
-  void joinSums() {
-    int64_t lanes = machine_.lanes(std::max(byteSize(form_.sums.front()->body->dtype), 4));
-    int64_t vectors = (form_.wideDims.back().constant() + lanes - 1) / lanes;
-    size_t mostTogether = static_cast<size_t>(mostAccumulators / std::min(vectors, mostAccumulators));
-    for (size_t i = 0; i < form_.sums.size(); ++i) {
-      OpSchedule& leader = scheduleOf(*form_.sums[i]);
-      for (size_t j = i + 1; j < form_.sums.size() && !leader.joinedWith; ++j) {
-        const Op& other = *form_.sums[j];
-        bool ready = std::ranges::all_of(other.operands, [&](const Value* v) {
-          return v->def->kind == graph::OpKind::Input || analysis_.positionOf(*v->def) < leader.op;
-        });
-        OpSchedule& own = scheduleOf(other);
-        if (ready && !own.joinedWith && other.body->dtype == form_.sums[i]->body->dtype &&
-            leader.joined.size() + 1 < mostTogether) {
-          own.joinedWith = leader.op;
-          leader.joined.push_back(own.op);
-        }
-      }
-    }
-  }
-
-  OpSchedule& scheduleOf(const Op& op) {
-    return *std::ranges::find(schedule_.ops, analysis_.positionOf(op), &OpSchedule::op);
-  }
 };
 
 } // namespace
+
+void joinBlockSums(const Analysis& analysis, const Machine& machine, const std::vector<const Op*>& sums,
+                   Schedule& schedule) {
+  auto scheduleOf = [&](const Op& op) -> OpSchedule& {
+    return *std::ranges::find(schedule.ops, analysis.positionOf(op), &OpSchedule::op);
+  };
+  const Op& first = *sums.front();
+  int64_t lanes = machine.lanes(std::max(byteSize(first.body->dtype), 4));
+  int64_t vectors = (first.dims.back().extent.constant() + lanes - 1) / lanes;
+  size_t mostTogether = static_cast<size_t>(mostAccumulators / std::min(vectors, mostAccumulators));
+  for (size_t i = 0; i < sums.size(); ++i) {
+    OpSchedule& leader = scheduleOf(*sums[i]);
+    for (size_t j = i + 1; j < sums.size() && !leader.joinedWith; ++j) {
+      const Op& other = *sums[j];
+      bool ready = std::ranges::all_of(other.operands, [&](const Value* v) {
+        return v->def->kind == graph::OpKind::Input || analysis.positionOf(*v->def) < leader.op;
+      });
+      OpSchedule& own = scheduleOf(other);
+      if (ready && !own.joinedWith && other.body->dtype == sums[i]->body->dtype &&
+          leader.joined.size() + 1 < mostTogether) {
+        own.joinedWith = leader.op;
+        leader.joined.push_back(own.op);
+      }
+    }
+  }
+}
 
 void scheduleBlockSum(const Analysis& analysis, const Machine& machine, const Op& op, size_t rows, OpSchedule& how) {
   int64_t values = 1 + static_cast<int64_t>(how.joined.size());

@@ -524,7 +524,8 @@ private:
   }
 
   /// While the tiles of a block are summed, what the next one reads is fetched, if blocks read one after the other what
-  /// lies in memory so.
+  /// lies in memory so. What a tile reads all of, in the order of memory, and the first cache then keeps for the
+  /// others, processors fetch by themselves.
   void fetchWithBlocks(const WindowOperand& operand, Blocks& blocks) const {
     ExprRef access = operand.window != nullptr ? operand.window : operand.part;
     if (access->kind != ExprKind::Access || blocks.outer != 0) {
@@ -549,6 +550,10 @@ private:
       if (block != stride) {
         return;
       }
+    }
+    bool inOrder = operand.window == nullptr && operand.uses[shape_.column] && columns() <= width();
+    if (inOrder && elements * shape_.bytes <= machine_.l1Bytes / 4) {
+      return;
     }
     for (const Value* input : elements > 0 ? inputsOf(read) : std::vector<const Value*>{}) {
       if (comesFromAfar(analysis_, machine_, *input)) {

@@ -24,6 +24,10 @@ std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machin
 std::optional<Schedule> scheduleBlocks(const Analysis& analysis, const Machine& machine);
 /// A contraction with sums over blocks of what it writes, which are the last ops. None if the kernel has another form.
 std::optional<Schedule> scheduleBeside(const Analysis& analysis, const Machine& machine, Sums sums);
+/// Sums over one block, of which none is computed from another, share a loop if the registers hold all columns of all
+/// of them (OpSchedule::joined): each of them would take as long to read what it adds up.
+void joinBlockSums(const Analysis& analysis, const Machine& machine, const std::vector<const graph::Op*>& sums,
+                   Schedule& schedule);
 /// The sum over one block, in tiles of columns in registers; with it those that OpSchedule::joined names. The first
 /// `rows` dims of the op stand still. The caller places the stage.
 void scheduleBlockSum(const Analysis& analysis, const Machine& machine, const graph::Op& op, size_t rows,
