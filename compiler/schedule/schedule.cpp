@@ -133,7 +133,8 @@ std::string print(const Schedule& schedule) {
     if (op.lanes) {
       printStage(out, name + "_lanes", op.lanes->stage);
       out << "    " << op.lanes->width << " lanes along r" << op.lanes->reduced
-          << (op.lanes->inVectors ? ", summed in vectors" : "") << "\n";
+          << (op.lanes->inVectors ? ", summed in vectors" : "");
+      out << (op.lanes->with ? ", with op" + std::to_string(*op.lanes->with) : "") << "\n";
     }
     if (op.values) {
       printStage(out, name + "_values", *op.values);

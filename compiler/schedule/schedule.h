@@ -68,7 +68,9 @@ struct Lanes {
   uint32_t reduced = 0; ///< position in Op::reduced
   int64_t width = 1;
   bool inVectors = false; ///< the lanes are summed by vector instructions; the stage of the op has a loop `l` over them
-  StageSchedule stage;    ///< definitions: start, whole vectors, the rest
+  /// Position of an op whose stage makes values of the row in blocks of `width`: each block is reduced when it is made.
+  std::optional<uint32_t> with;
+  StageSchedule stage; ///< definitions: start, whole vectors, the rest
 };
 
 /// A reduction that is accumulated in registers, one tile of the result at a time. With several pieces the first

@@ -55,6 +55,59 @@ void fetchNextRows(const graph::Function& function, const RowForm& form, const M
   }
 }
 
+/// Every access to v is at the op's own row and reduced index.
+bool reducesPointwise(const Op& op, const Value* v) {
+  bool own = op.dims.size() == 1 && op.reduced.size() == 1 && v->type.rank() == 2;
+  graph::forEachNode(op.body, [&](graph::ExprRef e) {
+    if (e->kind == graph::ExprKind::Access && op.operands[e->operand] == v) {
+      own = own && e->args[0]->kind == graph::ExprKind::Index && e->args[0]->index == 0 &&
+            e->args[1]->kind == graph::ExprKind::Index && e->args[1]->index == 1;
+    }
+  });
+  return own;
+}
+
+/// Reductions of what a stage stores take each block of it when it is made: of what they read, the values that come
+/// last.
+void reduceWhileMade(const Analysis& analysis, const RowForm& form, Schedule& schedule) {
+  const auto& ops = analysis.function.body.ops;
+  auto madeBy = [&](const Value* v) {
+    return std::ranges::find_if(schedule.ops, [&](const OpSchedule& how) { return ops[how.op] == v->def; });
+  };
+  for (OpSchedule& how : schedule.ops) {
+    const Op& op = *ops[how.op];
+    if (!how.lanes || how.stage.placement != Placement::At) {
+      continue;
+    }
+    OpSchedule* last = nullptr;
+    const Value* values = nullptr;
+    for (const Value* v : op.operands) {
+      bool inRows = std::ranges::find(form.inRows, v->def) != form.inRows.end();
+      if (inRows && (last == nullptr || madeBy(v)->op > last->op)) {
+        last = &*madeBy(v);
+        values = v;
+      }
+    }
+    if (last == nullptr || values->def->reduction != Reduction::None || last->stage.placement != Placement::At ||
+        !reducesPointwise(op, values) || !(values->type.dims[1] == op.reduced[0].extent)) {
+      continue;
+    }
+    Nest& nest = last->stage.nests.front();
+    int64_t width = how.lanes->width;
+    bool whole = nest.splits.size() == 1 && width % nest.splits[0].factor == 0 && width > nest.splits[0].factor;
+    if (!whole && (nest.splits.empty() || nest.splits[0].factor != width)) {
+      continue;
+    }
+    if (whole) {
+      Split vectors = nest.splits[0];
+      nest.splits = {{vectors.loop, "block", "piece", width, vectors.tail},
+                     {"piece", vectors.outer, vectors.inner, vectors.factor, Tail::RoundUp}};
+      nest.unrolled = {vectors.outer};
+    }
+    how.lanes->with = last->op;
+  }
+}
+
 } // namespace
 
 std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machine& machine) {
@@ -152,6 +205,7 @@ std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machin
     how.stage.atStage = home;
     how.stage.atLoop = rowLoop;
   }
+  reduceWhileMade(analysis, *form, schedule);
   fetchNextRows(function, *form, machine, schedule);
   return schedule;
 }

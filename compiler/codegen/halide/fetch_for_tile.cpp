@@ -1,12 +1,12 @@
 #include "compiler/codegen/halide/fetch_for_tile.h"
 
+#include "compiler/codegen/halide/accessed_buffers.h"
 #include "compiler/codegen/halide/fetch_next_row.h"
 #include "compiler/codegen/halide/spread_fetches.h"
 
 #include <algorithm>
 #include <iterator>
 #include <optional>
-#include <set>
 #include <utility>
 
 namespace dnn::codegen {
@@ -18,18 +18,6 @@ using Halide::Expr;
 
 /// Of loops over stores.
 constexpr int64_t mostIterations = 32;
-
-class LoadedBuffers : public IRVisitor {
-public:
-  std::set<std::string> names;
-
-private:
-  using IRVisitor::visit;
-  void visit(const Load* op) override {
-    names.insert(op->name);
-    IRVisitor::visit(op);
-  }
-};
 
 /// The shortest steps, `distance` elements apart, that places at these distances from the first one are made of.
 struct Steps {
@@ -55,7 +43,7 @@ struct Steps {
 class Fetches {
 public:
   Fetches(const FetchedForTile& what, const Stmt& consumer) : what_(what) {
-    consumer.accept(&loaded_);
+    consumer.accept(&consumer_);
     all_ = of(consumer);
   }
 
@@ -110,7 +98,7 @@ private:
 
   const FetchedForTile& what_;
   Stmt all_;
-  LoadedBuffers loaded_;
+  AccessedBuffers consumer_;
   std::vector<std::pair<std::string, Expr>> lets_; ///< around this place
   std::map<std::string, Expr> last_;               ///< of each buffer, the element whose line was fetched last
   std::map<std::string, Stored> stores_;
@@ -228,7 +216,7 @@ private:
   /// For one element of a buffer, of so many bytes.
   std::vector<Wanted> fetchesFor(const std::string& buffer, int64_t bytes) {
     std::vector<Wanted> wanted;
-    if (what_.overwritten && loaded_.names.contains(buffer)) {
+    if (what_.overwritten && consumer_.loaded.contains(buffer)) {
       wanted.push_back({.how = fetchToWrite, .read = {buffer, 1, 1, 0, bytes}});
     }
     for (const FetchedForTile::Read& read : isOutput(buffer) ? what_.reads : std::vector<FetchedForTile::Read>{}) {

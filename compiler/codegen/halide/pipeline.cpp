@@ -4,6 +4,7 @@
 #include "compiler/codegen/halide/fetch_next_row.h"
 #include "compiler/codegen/halide/pipeline_loops.h"
 #include "compiler/codegen/halide/read_written.h"
+#include "compiler/codegen/halide/sum_while_made.h"
 
 namespace dnn::codegen {
 
@@ -95,6 +96,18 @@ BuiltPipeline PipelineBuilder::build() {
   }
   if (!rows.empty()) {
     built.pipeline.add_custom_lowering_pass(new FetchNextRow(std::move(rows)));
+  }
+
+  SumWhileMade::Sums sums;
+  for (const schedule::OpSchedule& how : schedule_.ops) {
+    if (how.lanes && how.lanes->with) {
+      const Func& values = stages_.at("op" + std::to_string(*how.lanes->with)).func;
+      const Func& lanes = stages_.at("op" + std::to_string(how.op) + "_lanes").func;
+      sums[values.name()].push_back({lanes.name(), static_cast<int32_t>(how.lanes->width)});
+    }
+  }
+  if (!sums.empty()) {
+    built.pipeline.add_custom_lowering_pass(new SumWhileMade(std::move(sums)));
   }
 
   for (const Op* op : function_.body.ops) {

@@ -66,7 +66,10 @@ Expr lessEqual(const Expr& a, const Expr& b) {
 
 Expr floatBits(int32_t bits) { return reinterpret<float>(Expr(bits)); }
 Expr infinity() { return floatBits(0x7f800000); }
-Expr notANumber() { return floatBits(0x7fc00000); }
+Expr notANumber(const Halide::Type& type) {
+  bool wide = type.bits() == 64;
+  return reinterpret(type, Halide::Internal::make_const(bitsOf(type), wide ? 0x7ff8000000000000 : 0x7fc00000));
+}
 
 /// c0 + c1·x + c2·x² + …
 Expr polynomial(const Expr& x, std::initializer_list<float> coefficients) {
@@ -162,13 +165,7 @@ Expr digamma(const Expr& x) {
   Expr fraction = (x - Halide::floor(x)) * number(3.14159265358979323846);
   Expr cotangent = number(3.14159265358979323846) * Halide::cos(fraction) / Halide::sin(fraction);
   Expr pole = reflected && isEqual(x, Halide::floor(x));
-  Expr undefinedHere = number(0) / number(0);
-  if (type.bits() == 64) {
-    undefinedHere = reinterpret<double>(Halide::Internal::make_const(Halide::UInt(64), 0x7ff8000000000000));
-  } else {
-    undefinedHere = notANumber();
-  }
-  return select(pole, undefinedHere, select(reflected, value - cotangent, value));
+  return select(pole, notANumber(type), select(reflected, value - cotangent, value));
 }
 
 Expr divide(const Expr& a, const Expr& b) {
@@ -212,18 +209,32 @@ Expr applyToInfinite(ScalarOp op, const std::vector<Expr>& args) {
 
 Expr lessThan(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_lt, a, b) : a < b; }
 
-Expr maxPropagating(const Expr& a, const Expr& b) {
-  if (!a.type().is_float()) {
-    return Halide::max(a, b);
+namespace {
+
+/// b where it is the better one, a elsewhere, and where either is NaN: one instruction of x86.
+Expr better(bool larger, const Expr& a, const Expr& b) {
+  return choose(larger ? lessThan(a, b) : lessThan(b, a), b, a);
+}
+
+Expr betterPropagating(bool larger, const Expr& a, const Expr& b) {
+  if (Halide::Internal::is_const(b)) {
+    return better(larger, a, b);
   }
-  return Halide::Internal::is_const(b) ? choose(lessThan(a, b), b, a) : choose(lessThan(a, b) || isNaN(b), b, a);
+  if (Halide::Internal::is_const(a)) {
+    return better(larger, b, a);
+  }
+  // A choice between b and the better one would become one choice by two conditions, with no maximum in it.
+  return choose(isNaN(b), notANumber(b.type()), better(larger, a, b));
+}
+
+} // namespace
+
+Expr maxPropagating(const Expr& a, const Expr& b) {
+  return a.type().is_float() ? betterPropagating(true, a, b) : Halide::max(a, b);
 }
 
 Expr minPropagating(const Expr& a, const Expr& b) {
-  if (!a.type().is_float()) {
-    return Halide::min(a, b);
-  }
-  return Halide::Internal::is_const(b) ? choose(lessThan(b, a), b, a) : choose(lessThan(b, a) || isNaN(b), b, a);
+  return a.type().is_float() ? betterPropagating(false, a, b) : Halide::min(a, b);
 }
 
 namespace {
