@@ -70,6 +70,10 @@ struct ContractionShape {
   double epilogue = 1;              ///< vector instructions for one vector of the result
 };
 
+/// Whether the rows of a tile are written out in its epilogue. If so, what the last tile has beyond the result is never
+/// computed: nothing reads those accumulators. In a loop over rows the tile is an array, and computed whole.
+inline bool unrollsRows(double epilogue) { return epilogue <= 8; }
+
 /// Whether the last tile of columns may start earlier and write some elements again, with the same values, so that
 /// columns that do not fill their tiles need not be copied.
 bool canShiftColumns(const ContractionShape& shape, double tileColumns);

@@ -78,13 +78,14 @@ public:
     double columnTiles = tiles(shape_.columns, columns);
     double total = packing(plan, columns);
     if (overColumns(plan)) {
-      // Of the last tile, only the vectors and rows with results are computed where the extents are known; but tasks
-      // are whole tiles, as their loop is not divided.
+      // Of the last tile, only the vectors and rows with results are computed where the extents are known, if the
+      // epilogue writes its rows out; but tasks are whole tiles, as their loop is not divided.
       double vectors = tiles(shape_.columns, lanes());
-      bool fewer = shape_.rowsStatic && plan.tasks != Tasks::Rows;
+      bool parted = unrollsRows(shape_.epilogue);
+      bool fewer = parted && shape_.rowsStatic && plan.tasks != Tasks::Rows;
       for (auto [rowCount, r] : parts(shape_.rows, static_cast<double>(plan.rows), fewer)) {
         // Without a copy, the last tile starts earlier instead.
-        bool partial = shape_.columnsStatic && plan.packing != Packing::None && plan.tasks != Tasks::Columns;
+        bool partial = parted && shape_.columnsStatic && plan.packing != Packing::None && plan.tasks != Tasks::Columns;
         for (auto [count, t] : parts(vectors, static_cast<double>(plan.columns), partial)) {
           total += shape_.others * rowCount * count * columnTile(plan, r, t);
         }

@@ -332,7 +332,7 @@ private:
     }
     nest.splits.push_back({dim(shape_.row), "row", "rows", plan_.rows, rowTail});
     inner.push_back("rows");
-    if (epilogue <= 8) {
+    if (unrollsRows(epilogue)) {
       nest.unrolled.push_back("rows");
     }
     nest.vectorized = {"lane"};
