@@ -146,22 +146,24 @@ Loading loadingOf(const plan::Source& source, const plan::Plan& plan, uint64_t m
   return loadingOfFiles(source, plan, memory);
 }
 
-/// As the runtime takes regions: large ones consist of large pages.
-uint64_t wholePages(uint64_t bytes) {
-  constexpr uint64_t largePage = 2 << 20;
-  return bytes < largePage ? bytes : (bytes + largePage - 1) / largePage * largePage;
+constexpr uint64_t largePage = 2 << 20;
+/// From how many bytes on the runtime takes large pages for parameters and the arena, and for what kernels take.
+constexpr uint64_t largeRegion = 2 * largePage, largeScratch = largePage;
+
+uint64_t wholePages(uint64_t bytes, uint64_t large) {
+  return bytes < large ? bytes : (bytes + largePage - 1) / largePage * largePage;
 }
 
 } // namespace
 
 MemoryEstimate estimateMemory(const plan::Plan& plan, const graph::Module& module, uint64_t scratch) {
   MemoryEstimate estimate{.program = programBytes + (usesLibm(module) ? libmBytes : 0),
-                          .persistent = wholePages(plan.persistentBytes),
-                          .arena = wholePages(plan.arenaBytes),
-                          .scratch = wholePages(scratch)};
+                          .persistent = wholePages(plan.persistentBytes, largeRegion),
+                          .arena = wholePages(plan.arenaBytes, largeRegion),
+                          .scratch = wholePages(scratch, largeScratch)};
   uint64_t held = 0;
   uint64_t memory = runtime::defaultDataMemory();
-  uint64_t batch = 0; // the next one, which a thread reads meanwhile where it is large
+  uint64_t batch = 0; // where it is large a thread reads the next one, while this one waits to be copied
   for (const plan::Source& source : plan.sources) {
     Loading loading = loadingOf(source, plan, memory - std::min(memory, held));
     estimate.data = std::max(estimate.data, held + loading.most);
@@ -174,7 +176,7 @@ MemoryEstimate estimateMemory(const plan::Plan& plan, const graph::Module& modul
     }
   }
   constexpr uint64_t worthwhile = 1 << 16;
-  held += batch >= worthwhile ? batch : 0;
+  held += batch >= worthwhile ? 2 * batch : 0;
   // A checkpoint is written when the loading is long over.
   uint64_t image = plan.checkpoint.path.empty() ? 0 : plan.persistentBytes;
   estimate.data = std::max(estimate.data, held);
