@@ -36,9 +36,13 @@ int failToCompile(const Error& error) {
 
 namespace {
 
-int compileOne(Pipeline& pipeline, codegen::CompileOptions how, codegen::CompiledProgram& compiled) {
+int compileOne(Pipeline& pipeline, codegen::CompileOptions how, codegen::CompiledProgram& compiled,
+               const std::function<void()>& checked) {
   if (int code = pipeline.runTo(Pipeline::Stage::Fuse); code != kSuccess) {
     return code;
+  }
+  if (checked) {
+    checked();
   }
   how.variants = pipeline.program().combinations;
   how.observe = [&](const std::string& part, double seconds) { pipeline.notePart(part, seconds); };
@@ -54,9 +58,10 @@ int compileOne(Pipeline& pipeline, codegen::CompileOptions how, codegen::Compile
 
 } // namespace
 
-int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled) {
+int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled,
+            const std::function<void()>& checked) {
   codegen::CompileOptions how = compileOptions(options);
-  if (int code = compileOne(pipeline, how, compiled); code != kSuccess) {
+  if (int code = compileOne(pipeline, how, compiled, checked); code != kSuccess) {
     return code;
   }
   // The other combinations of a sweep: kernels that are the same for several are there once.
@@ -65,7 +70,7 @@ int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram
   for (how.variant = 1; how.variant < combinations; ++how.variant) {
     Pipeline other(options, how.variant);
     codegen::CompiledProgram more;
-    if (int code = compileOne(other, how, more); code != kSuccess) {
+    if (int code = compileOne(other, how, more, nullptr); code != kSuccess) {
       return code;
     }
     for (std::vector<uint8_t>& object : more.objects) {

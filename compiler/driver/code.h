@@ -16,7 +16,9 @@ std::vector<codegen::HostSymbol> hostSymbols();
 /// A checked program is compiled or the compiler is wrong: prints that and returns the exit code.
 int failToCompile(const Error& error);
 
-/// The whole way to machine code; warns where the kernel cache cannot be used. kSuccess or an exit code.
-int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled);
+/// The whole way to machine code; warns where the kernel cache cannot be used. kSuccess or an exit code. `checked` is
+/// called when nothing can be wrong any more, before kernels are compiled.
+int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled,
+            const std::function<void()>& checked = nullptr);
 
 } // namespace dnn::driver

@@ -21,14 +21,20 @@ std::vector<std::string> programArguments(const Options& options) {
   return arguments;
 }
 
-int runProgram(const DnnModule& module, std::vector<std::string> arguments) {
+/// Calls `use(argc, argv)`.
+template <class Use> auto withArguments(std::vector<std::string> arguments, Use&& use) {
   std::vector<char*> argv;
   for (std::string& argument : arguments) {
     argv.push_back(argument.data());
   }
   int argc = static_cast<int>(argv.size());
   argv.push_back(nullptr);
-  return runtime::runMain(module, argc, argv.data());
+  return use(argc, argv.data());
+}
+
+int runProgram(const DnnModule& module, const std::vector<std::string>& arguments,
+               runtime::LoadAhead* ahead = nullptr) {
+  return withArguments(arguments, [&](int argc, char** argv) { return runtime::runMain(module, argc, argv, ahead); });
 }
 
 int interpret(const Options& options, std::function<int()>& program) {
@@ -60,7 +66,13 @@ int runCommand(const Options& options, std::function<int()>& program) {
   }
   Pipeline pipeline(options);
   codegen::CompiledProgram compiled;
-  if (int code = compile(pipeline, options, compiled); code != kSuccess) {
+  std::shared_ptr<runtime::LoadAhead> ahead; // shared: a std::function can be copied
+  auto readAhead = [&] {
+    ahead = withArguments(programArguments(options), [&](int argc, char** argv) {
+      return runtime::loadAhead(pipeline.program().plan, argc, argv);
+    });
+  };
+  if (int code = compile(pipeline, options, compiled, readAhead); code != kSuccess) {
     return code;
   }
   Result<std::unique_ptr<codegen::JitProgram>> loaded = Error{};
@@ -69,7 +81,9 @@ int runCommand(const Options& options, std::function<int()>& program) {
     return failToCompile(loaded.error());
   }
   std::shared_ptr<codegen::JitProgram> shared = std::move(*loaded);
-  program = [shared, arguments = programArguments(options)] { return runProgram(shared->module(), arguments); };
+  program = [shared, ahead, arguments = programArguments(options)] {
+    return runProgram(shared->module(), arguments, ahead.get());
+  };
   return kSuccess;
 }
 

@@ -63,7 +63,7 @@ Status loadTrained(Machine& machine, const Options& options, TrainState& state) 
   return status;
 }
 
-Status runEval(Machine& machine, const Options& options) {
+Status runEval(Machine& machine, const Options& options, LoadAhead* ahead) {
   TrainState state;
   if (Status status = loadTrained(machine, options, state); !status.ok()) {
     return status;
@@ -72,7 +72,7 @@ Status runEval(Machine& machine, const Options& options) {
     return failure(ExitCode::Usage, "this program has no evaluation; see --help for its commands");
   }
   InterruptGuard guard;
-  DataStore store(machine, options.data, options.dataMemory);
+  DataStore store(machine, options.data, options.dataMemory, ahead);
   if (Status status = loadEvaluated(machine, store, state); !status.ok()) {
     return status;
   }
@@ -88,15 +88,15 @@ Status runEval(Machine& machine, const Options& options) {
   return success();
 }
 
-Status runCommand(Machine& machine, const Options& options, const char* program) {
+Status runCommand(Machine& machine, const Options& options, const char* program, LoadAhead* ahead) {
   switch (options.command) {
   case Options::Command::Help: std::fputs(helpText(machine.plan(), program).c_str(), stdout); return success();
   case Options::Command::Info: printInfo(machine.plan()); return success();
   case Options::Command::Train: {
-    DataStore store(machine, options.data, options.dataMemory);
+    DataStore store(machine, options.data, options.dataMemory, ahead);
     return Trainer(machine, store, options).run();
   }
-  case Options::Command::Eval: return runEval(machine, options);
+  case Options::Command::Eval: return runEval(machine, options, ahead);
   case Options::Command::Predict: {
     TrainState state;
     Status status = loadTrained(machine, options, state);
@@ -106,7 +106,7 @@ Status runCommand(Machine& machine, const Options& options, const char* program)
   return success();
 }
 
-Status run(const DnnModule& module, int argc, char** argv) {
+Status run(const DnnModule& module, int argc, char** argv, LoadAhead* ahead) {
   Machine machine;
   if (Status status = machine.load(module); !status.ok()) {
     return status;
@@ -118,7 +118,7 @@ Status run(const DnnModule& module, int argc, char** argv) {
   Pool::global().setThreads(options.threads > 0 ? options.threads : availableCpus());
   bool general = options.command == Options::Command::Help || options.command == Options::Command::Info;
   if (module.next == nullptr || general) {
-    return runCommand(machine, options, argv[0]);
+    return runCommand(machine, options, argv[0], ahead);
   }
   if (options.command == Options::Command::Train && options.variant.empty()) {
     return trainSweep(module, options);
@@ -129,17 +129,45 @@ Status run(const DnnModule& module, int argc, char** argv) {
   }
   Machine variant;
   Status status = variant.load(*chosen);
-  return status.ok() ? runCommand(variant, options, argv[0]) : status;
+  return status.ok() ? runCommand(variant, options, argv[0], nullptr) : status;
 }
 
 } // namespace
 
-int runMain(const DnnModule& module, int argc, char** argv) {
+std::unique_ptr<LoadAhead> loadAhead(const plan::Plan& plan, int argc, char** argv) {
+  Options options;
+  bool known = parseOptions(plan, argc, argv, options).ok() && plan.variant.empty() && !plan.phases.empty();
+  bool trains = options.command == Options::Command::Train;
+  if (!known || (!trains && options.command != Options::Command::Eval)) {
+    return nullptr;
+  }
+  std::vector<std::string> sources; // of the phase that is the first one, but where a checkpoint says otherwise
+  auto add = [&](uint32_t entry) {
+    for (const std::string& source : plan.entries[entry].sources) {
+      if (std::ranges::find(sources, source) == sources.end()) {
+        sources.push_back(source);
+      }
+    }
+  };
+  const plan::Phase& phase = plan.phases.front();
+  if (plan.phases.size() > 1 && (options.resume || !trains)) {
+    return nullptr;
+  }
+  std::ranges::for_each(phase.evals, add);
+  for (const plan::Turn& turn : phase.turns) {
+    if (trains) {
+      add(turn.cycle[0]);
+    }
+  }
+  return std::make_unique<LoadAhead>(plan, options.data, options.dataMemory, std::move(sources));
+}
+
+int runMain(const DnnModule& module, int argc, char** argv, LoadAhead* ahead) {
   // A file that grows beyond its limit is a failed write with a sentence, not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
   Status status;
   try {
-    status = run(module, argc, argv);
+    status = run(module, argc, argv, ahead);
   } catch (const std::bad_alloc&) {
     status = failure(ExitCode::Io, "not enough memory");
   }

@@ -1,5 +1,6 @@
 #include "runtime/data/dataset.h"
 
+#include "runtime/data/load_ahead.h"
 #include "runtime/data/loaders.h"
 #include "runtime/data/order.h"
 #include "runtime/support/extent.h"
@@ -149,6 +150,18 @@ void takenRows(const Source& source, uint64_t rows, std::vector<uint32_t>& taken
   }
 }
 
+std::vector<std::string> pathsOf(const plan::Plan& plan, const Source& source, const DataOverrides& overrides) {
+  auto given = overrides.find(source.name);
+  if (given != overrides.end()) {
+    return given->second;
+  }
+  std::vector<std::string> paths;
+  for (const std::string& path : source.paths) {
+    paths.push_back(resolvePath(plan.directory, path));
+  }
+  return paths;
+}
+
 Status readExamples(const Source& source, const std::vector<std::string>& paths, uint64_t memory, Dataset& data) {
   Status status = makeColumns(source, data);
   if (!status.ok()) {
@@ -203,17 +216,14 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
     return failure(ExitCode::Internal, "the plan has no source `%s`", sourceName.c_str());
   }
   const Source& source = plan.sources[static_cast<size_t>(index)];
-  std::vector<std::string> paths;
-  for (const std::string& path : source.paths) {
-    paths.push_back(resolvePath(plan.directory, path));
-  }
-  auto given = overrides_.find(sourceName);
-  if (given != overrides_.end()) {
-    paths = given->second;
-  }
-  auto result = std::make_unique<Dataset>();
+  std::vector<std::string> paths = pathsOf(plan, source, overrides_);
+  std::unique_ptr<Dataset> result = ahead_ != nullptr ? ahead_->take(sourceName) : nullptr;
+  bool read = result != nullptr;
+  result = read ? std::move(result) : std::make_unique<Dataset>();
   Status status;
-  if (source.kind == Source::Kind::Generate && source.fresh) {
+  if (read) {
+    status = success();
+  } else if (source.kind == Source::Kind::Generate && source.fresh) {
     status = makeColumns(source, *result);
     result->fresh = &source;
     result->rows = source.rows;
@@ -225,7 +235,7 @@ Status DataStore::load(const std::string& sourceName, const Dataset*& data) {
     status = failure(ExitCode::BadInput, "`%s` has more than 2^32 - 1 examples", sourceName.c_str());
   }
   if (!status.ok()) {
-    if (status.code == ExitCode::Io && given == overrides_.end()) {
+    if (status.code == ExitCode::Io && !overrides_.contains(sourceName)) {
       status.message += format("; another file can be given with --data %s=PATH", sourceName.c_str());
     }
     return status;

@@ -27,16 +27,23 @@ struct Dataset {
 /// `--data NAME=PATH`: paths (as given, relative to the working folder) that replace those in the program.
 using DataOverrides = std::map<std::string, std::vector<std::string>>;
 
+/// The files of a source: those that were given for it, or else those of the program.
+std::vector<std::string> pathsOf(const plan::Plan& plan, const plan::Source& source, const DataOverrides& overrides);
+
 /// Reads a source that is no `generate`: its files, or its table, and of these the part that it takes. Of the values at
 /// most `memory` bytes are kept where the form of the files allows it. The source must outlive the data.
 Status readExamples(const plan::Source& source, const std::vector<std::string>& paths, uint64_t memory, Dataset& data);
+
+class LoadAhead;
 
 /// Loads sources when they are first needed and keeps them.
 class DataStore {
 public:
   /// All sources together keep at most `memory` bytes of values of files, where the form of the files allows it.
-  DataStore(Machine& machine, DataOverrides overrides, uint64_t memory = defaultDataMemory())
-      : machine_(machine), overrides_(std::move(overrides)), memory_(memory) {}
+  /// `ahead`, if any, has read some of them with the same overrides, and outlives the store.
+  DataStore(Machine& machine, DataOverrides overrides, uint64_t memory = defaultDataMemory(),
+            LoadAhead* ahead = nullptr)
+      : machine_(machine), overrides_(std::move(overrides)), memory_(memory), ahead_(ahead) {}
 
   /// `data` stays valid as long as the store. Errors name the file, the place and the value.
   Status load(const std::string& source, const Dataset*& data);
@@ -45,6 +52,7 @@ private:
   Machine& machine_;
   DataOverrides overrides_;
   uint64_t memory_; // left for the next ones
+  LoadAhead* ahead_;
   std::map<std::string, std::unique_ptr<Dataset>> loaded_;
 };
 
