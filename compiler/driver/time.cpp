@@ -194,7 +194,9 @@ private:
     }
     std::ranges::fill(ticks_, 0);
     DnnCall call{rows(), machine_.plan().seed, static_cast<uint32_t>(step_), 0, machine_.lengths().data()};
+    runtime::Pool::global().setAlone(machine_.isAlone(entry_));
     int32_t code = timed_.entries[entry_](&call);
+    runtime::Pool::global().setAlone(false);
     DNN_ASSERT(code == 0, "the same kernels did not fail in the step before");
     ++step_;
     calls_.insert(calls_.end(), ticks_.begin(), ticks_.end());

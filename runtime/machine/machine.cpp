@@ -1,7 +1,9 @@
 #include "runtime/machine/machine.h"
 
+#include "runtime/pool/pool.h"
 #include "runtime/support/extent.h"
 #include "runtime/support/text.h"
+#include "runtime/train/clock.h"
 
 #include <algorithm>
 #include <cstring>
@@ -193,8 +195,23 @@ Status Machine::load(const DnnModule& module) {
                    grouped(plan_.persistentBytes + plan_.arenaBytes).c_str());
   }
   module_ = &module;
+  choices_.resize(plan_.entries.size());
   module.bind(persistents_.get(), arena_.get());
   return success();
+}
+
+int32_t Machine::callOnThreads(uint32_t entry, const DnnCall& call) {
+  Pool& pool = Pool::global();
+  if (pool.threads() == 1) {
+    return module_->entries[entry](&call);
+  }
+  ThreadChoice& choice = choices_[entry];
+  pool.setAlone(choice.alone());
+  double start = secondsNow();
+  int32_t code = module_->entries[entry](&call);
+  choice.took(static_cast<int64_t>((secondsNow() - start) * 1e9));
+  pool.setAlone(false);
+  return code;
 }
 
 Status Machine::call(uint32_t entry, int64_t rows, const Moment& moment) {
@@ -204,7 +221,7 @@ Status Machine::call(uint32_t entry, int64_t rows, const Moment& moment) {
   }
   DnnCall call{rows, moment.seed, static_cast<uint32_t>(moment.step), static_cast<uint32_t>(moment.epoch),
                lengths_.data()};
-  if (int32_t code = module_->entries[entry](&call)) {
+  if (int32_t code = callOnThreads(entry, call)) {
     return failure(ExitCode::Internal, "a kernel of `%s` failed with code %d", plan_.entries[entry].name.c_str(), code);
   }
   return success();

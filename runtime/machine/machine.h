@@ -3,6 +3,7 @@
 
 #include "runtime/include/dnn/abi.h"
 #include "runtime/plan/plan.h"
+#include "runtime/pool/thread_choice.h"
 #include "runtime/support/status.h"
 
 #include <cstdint>
@@ -33,8 +34,12 @@ public:
   void setLengths(std::vector<int64_t> lengths) { lengths_ = std::move(lengths); }
   const std::vector<int64_t>& lengths() const { return lengths_; }
 
-  /// Runs an entry on `rows` examples that lie in its input ports.
+  /// Runs an entry on `rows` examples that lie in its input ports, on the threads that the last calls of it showed to
+  /// be the better choice.
   Status call(uint32_t entry, int64_t rows, const Moment& moment);
+
+  /// Whether the next call of an entry will be on the calling thread alone.
+  bool isAlone(uint32_t entry) const { return choices_[entry].alone(); }
 
   /// The first entry of the kind and, unless it is empty, the name; -1 if there is none.
   int findEntry(plan::Entry::Kind kind, const std::string& name = "") const;
@@ -54,6 +59,7 @@ private:
 
   /// Zeros, in large pages from 4 MB on; null if there is not so much memory.
   static Region allocate(uint64_t bytes);
+  int32_t callOnThreads(uint32_t entry, const DnnCall& call);
   Status checkPlan() const;
   Status checkReads(const plan::Entry& entry) const;
   Status checkPhases() const;
@@ -61,6 +67,7 @@ private:
   const DnnModule* module_ = nullptr;
   plan::Plan plan_;
   std::vector<int64_t> lengths_;
+  std::vector<ThreadChoice> choices_; // of each entry
   Region persistents_;
   Region arena_;
 };

@@ -276,7 +276,7 @@ int Pool::runApart(void* context, Task task, int min, int size, uint8_t* closure
 }
 
 int Pool::parallelFor(void* context, Task task, int min, int size, uint8_t* closure) {
-  bool alone = threads_ == 1 || size <= 1 || insideTask;
+  bool alone = threads_ == 1 || size <= 1 || insideTask || onlyCaller_.load(std::memory_order_relaxed);
   if (alone || busy_.test_and_set(std::memory_order_acquire)) {
     return runAlone(context, task, min, size, closure);
   }

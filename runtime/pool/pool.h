@@ -40,6 +40,8 @@ public:
   /// Threads that take part, the calling one included: 1 … maxThreads. Not while a loop runs.
   void setThreads(int threads);
   int threads() const { return threads_; }
+  /// Whether the calling thread runs loops alone, whatever their size.
+  void setAlone(bool alone) { onlyCaller_.store(alone, std::memory_order_relaxed); }
 
   /// Runs tasks min … min + size - 1 and returns 0, or the error code of one that failed; after a failure no further
   /// task starts. Nested and concurrent calls run in the calling thread alone.
@@ -96,6 +98,7 @@ private:
   unsigned keptAlone_ = 0;       // since handing over was last measured
   std::map<Loop, int64_t> took_; // nanoseconds on one thread, of loops while handing over took long
 
+  std::atomic<bool> onlyCaller_{false};
   int threads_ = 1;
   std::vector<pthread_t> workers_;
 };
