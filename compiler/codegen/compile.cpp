@@ -1,5 +1,6 @@
 #include "compiler/codegen/compile.h"
 
+#include "compiler/codegen/build_id.h"
 #include "compiler/codegen/compile_kernel.h"
 #include "compiler/codegen/compile_kernels.h"
 #include "compiler/codegen/halide_backend.h"
@@ -106,6 +107,14 @@ Result<CompiledProgram> compileProgram(graph::Module& module, plan::Plan plan, c
   program.cachedKernels = compiled->kernels.cached;
   program.cacheProblem = std::move(compiled->kernels.cacheProblem);
   return program;
+}
+
+Result<std::string> compilerIdentity(const std::string& target) {
+  Result<schedule::Machine> machine = schedule::machineFor(target);
+  if (!machine) {
+    return machine.error();
+  }
+  return kernelCompilerIdentity() + ", program " + buildIdOf("/proc/self/exe") + "\n" + schedule::print(*machine);
 }
 
 Result<uint64_t> scratchBytes(graph::Module& module, plan::Plan plan, const CompileOptions& options) {

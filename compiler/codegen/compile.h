@@ -18,7 +18,7 @@ struct CompileOptions {
   std::string target = "host"; ///< "host", "x86-64-v3" or "x86-64-v4"
   schedule::Sums sums = schedule::Sums::Fast;
   int threads = 1;         ///< kernels compiled at the same time
-  std::string cacheFolder; ///< compiled kernels on disk, see kernel_cache.h; "" = none
+  std::string cacheFolder; ///< compiled kernels on disk, see cache_folder.h; "" = none
   bool checked = false;    ///< kernels that check every access and argument, for tests
   /// Told how long each part took, each kernel included (on the thread that compiled it).
   std::function<void(const std::string& what, double seconds)> observe;
@@ -44,6 +44,10 @@ struct CompiledProgram {
 /// and the ops of its entries are reordered, so it can be compiled once only.
 Result<CompiledProgram> compileProgram(graph::Module& module, plan::Plan plan, const CompileOptions& options);
 
+/// What determines the program besides the module, the plan and the options, as a text: the versions of everything that
+/// makes code, this program's included, and the machine that `target` means.
+Result<std::string> compilerIdentity(const std::string& target);
+
 /// What `dnnc emit` shows of a fused module: buffers with life, offset and size; the schedule of every kernel; their
 /// loop nests; the LLVM IR of the step functions; assembly of kernels and step functions. Like compileProgram, once
 /// only.
@@ -56,8 +60,5 @@ Result<std::string> emitAssembly(graph::Module& module, plan::Plan plan, const C
 /// The most bytes that a kernel of the fused module takes besides its arguments, on `options.threads` threads. Like
 /// compileProgram, once only.
 Result<uint64_t> scratchBytes(graph::Module& module, plan::Plan plan, const CompileOptions& options);
-
-/// The folder for compiled kernels that `dnnc` uses unless told otherwise; "" if the user has no home.
-std::string defaultCacheFolder();
 
 } // namespace dnn::codegen

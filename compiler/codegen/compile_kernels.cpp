@@ -20,8 +20,6 @@ namespace dnn::codegen {
 
 namespace {
 
-constexpr uint64_t cacheLimit = 256ULL << 20; // bytes
-
 /// The schedule's text holds what else the machine decided.
 std::string keyOf(const KernelTask& task, const schedule::Machine& machine, bool checked, const std::string& identity) {
   std::string key = identity + "\n" + machine.target + (checked ? ", checked\n" : "\n");
@@ -205,8 +203,8 @@ private:
   void findCached() {
     auto begin = std::chrono::steady_clock::now();
     if (!options_.cacheFolder.empty()) {
-      cache_ = KernelCache(options_.cacheFolder, cacheProblem_);
-      std::string identity = "dnnc " DNNC_VERSION ", " + halideBackendIdentity() + ", " + kernelPassesIdentity();
+      cache_ = KernelCache(CacheFolder(options_.cacheFolder, cacheProblem_));
+      std::string identity = kernelCompilerIdentity();
       for (const KernelTask& task : tasks_) {
         keys_.push_back(keyOf(task, machine_, options_.checked, identity));
       }
@@ -278,12 +276,16 @@ private:
       observe("kernel " + tasks_[i].name, seconds_[i]);
     }
     observe("all kernels that were not cached", secondsSince(begin));
-    cache_.trim(cacheLimit);
+    cache_.trim();
     return success();
   }
 };
 
 } // namespace
+
+std::string kernelCompilerIdentity() {
+  return "dnnc " DNNC_VERSION ", " + halideBackendIdentity() + ", " + kernelPassesIdentity();
+}
 
 Result<CompiledKernels> compileKernels(std::span<const KernelTask> tasks, const schedule::Machine& machine,
                                        const CompileOptions& options) {

@@ -35,4 +35,7 @@ struct CompiledKernels {
 Result<CompiledKernels> compileKernels(std::span<const KernelTask> tasks, const schedule::Machine& machine,
                                        const CompileOptions& options);
 
+/// The versions of everything that makes code of a kernel and its schedule.
+std::string kernelCompilerIdentity();
+
 } // namespace dnn::codegen

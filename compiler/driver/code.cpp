@@ -58,12 +58,13 @@ int compileOne(Pipeline& pipeline, codegen::CompileOptions how, codegen::Compile
 
 } // namespace
 
-int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled,
+int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled, ProgramInputs& inputs,
             const std::function<void()>& checked) {
   codegen::CompileOptions how = compileOptions(options);
   if (int code = compileOne(pipeline, how, compiled, checked); code != kSuccess) {
     return code;
   }
+  inputs = pipeline.inputs();
   // The other combinations of a sweep: kernels that are the same for several are there once.
   std::set<std::vector<uint8_t>> known(compiled.objects.begin(), compiled.objects.end());
   size_t combinations = pipeline.program().combinations;
@@ -73,6 +74,7 @@ int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram
     if (int code = compileOne(other, how, more, nullptr); code != kSuccess) {
       return code;
     }
+    inputs.add(other.inputs());
     for (std::vector<uint8_t>& object : more.objects) {
       if (known.insert(object).second) {
         compiled.objects.push_back(std::move(object));
@@ -83,6 +85,11 @@ int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram
     std::fprintf(stderr, "dnnc: warning: kernels are not cached: %s\n", compiled.cacheProblem.c_str());
   }
   return kSuccess;
+}
+
+int compile(Pipeline& pipeline, const Options& options, codegen::CompiledProgram& compiled) {
+  ProgramInputs inputs;
+  return compile(pipeline, options, compiled, inputs);
 }
 
 } // namespace dnn::driver

@@ -12,13 +12,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The same for all spellings of a path.
+std::string identity(const std::string& path) {
+  std::error_code failed; // then the path as written is the best there is
+  fs::path canonical = fs::weakly_canonical(path, failed);
+  return failed ? path : canonical.string();
+}
+
 class Loader {
 public:
   Loader(diag::Sources& sources, diag::Diagnostics& diags) : sources_(sources), diags_(diags) {}
 
   void parseUserFile(const std::string& path, diag::FileId id) {
     open_.push_back(identity(path));
-    userFiles_.push_back(id);
+    loaded_.userFiles.push_back(id);
     std::unique_ptr<ast::File> file = frontend::parseFile(id, diags_);
     if (file) {
       const ast::File& parsed = *file;
@@ -34,7 +41,7 @@ public:
 
   void parseStdlib() {
     std::vector<std::string_view> texts;
-    for (diag::FileId id : userFiles_) {
+    for (diag::FileId id : loaded_.userFiles) {
       texts.push_back(sources_.text(id));
     }
     LibraryChoice choice = chooseLibrary(stdlibFiles(), texts);
@@ -76,17 +83,9 @@ private:
     imports_.pop_back();
   }
 
-  /// The same for all spellings of a path.
-  static std::string identity(const std::string& path) {
-    std::error_code failed; // then the path as written is the best there is
-    fs::path canonical = fs::weakly_canonical(path, failed);
-    return failed ? path : canonical.string();
-  }
-
   diag::Sources& sources_;
   diag::Diagnostics& diags_;
   LoadedFiles loaded_;
-  std::vector<diag::FileId> userFiles_;
   std::vector<std::string> open_;          // the chain of imports that is being read
   std::vector<diag::SourceRange> imports_; // of each file in open_ but the first
   std::vector<std::string> done_;
@@ -115,6 +114,11 @@ Result<LoadedFiles> loadFiles(const std::string& path, diag::Sources& sources, d
   loader.parseUserFile(path, *main);
   loader.parseStdlib();
   return loader.take();
+}
+
+SourceText sourceText(const diag::Sources& sources, diag::FileId file) {
+  const std::string& path = sources.name(file);
+  return {path, identity(path), std::string(sources.text(file))};
 }
 
 } // namespace dnn::driver

@@ -60,7 +60,15 @@ int Pipeline::runTo(Stage last) {
   return code;
 }
 
-void Pipeline::report() { std::fputs((options_.json ? diags_.renderJson() : diags_.render()).c_str(), stderr); }
+void Pipeline::report() { std::fputs(messages().c_str(), stderr); }
+
+ProgramInputs Pipeline::inputs() const {
+  ProgramInputs inputs{{}, asked_, messages()};
+  for (diag::FileId file : loaded_.userFiles) {
+    inputs.files.push_back(sourceText(sources_, file));
+  }
+  return inputs;
+}
 
 int Pipeline::runStages(Stage last) {
   // Parse. The user's file, what it imports, and the library. Only a main file that cannot be read ends the run without
@@ -145,7 +153,8 @@ int Pipeline::runStages(Stage last) {
 
 void Pipeline::analyze() {
   std::string folder = folderOf(options_.file);
-  FileProbe probe(folder);
+  FileProbe files(folder);
+  RecordedProbe probe(files, asked_);
   sema::Options options{options_.program, options_.seed, dataPaths(options_), combination_};
   program_ = sema::analyze(loaded_.pointers(), options, probe, diags_).program;
   if (program_) {

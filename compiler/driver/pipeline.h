@@ -4,6 +4,7 @@
 #include "compiler/diag/diagnostics.h"
 #include "compiler/driver/load_files.h"
 #include "compiler/driver/options.h"
+#include "compiler/driver/program_inputs.h"
 #include "compiler/graph/graph.h"
 #include "compiler/sema/program.h"
 
@@ -38,6 +39,8 @@ public:
   bool isLibrary() const { return !program_; } ///< no train block: there is nothing behind Analyze
   sema::Program& program() { return *program_; }
   graph::Module& module() { return *module_; } ///< as the last stage left it
+  /// What was read, and what report() has printed.
+  ProgramInputs inputs() const;
 
   /// Measures `work` for --time-passes, which prints when the pipeline ends.
   void timed(const std::string& stage, const std::function<void()>& work);
@@ -48,12 +51,14 @@ public:
 private:
   int runStages(Stage last);
   void analyze();
+  std::string messages() const { return options_.json ? diags_.renderJson() : diags_.render(); }
 
   const Options& options_;
   size_t combination_;
   diag::Sources sources_;
   diag::Diagnostics diags_;
   LoadedFiles loaded_;
+  std::vector<ProbeRecord> asked_; ///< of data files
   std::optional<sema::Program> program_;
   std::unique_ptr<graph::Module> module_;
 

@@ -2,6 +2,7 @@
 #include "compiler/driver/commands.h"
 #include "compiler/driver/exit_code.h"
 #include "compiler/driver/interpreted_program.h"
+#include "compiler/driver/program_cache.h"
 #include "runtime/cli/run_main.h"
 
 #include <cstdio>
@@ -64,19 +65,26 @@ int runCommand(const Options& options, std::function<int()>& program) {
   if (options.interpret) {
     return interpret(options, program);
   }
-  Pipeline pipeline(options);
-  codegen::CompiledProgram compiled;
   std::shared_ptr<runtime::LoadAhead> ahead; // shared: a std::function can be copied
-  auto readAhead = [&] {
-    ahead = withArguments(programArguments(options), [&](int argc, char** argv) {
-      return runtime::loadAhead(pipeline.program().plan, argc, argv);
-    });
-  };
-  if (int code = compile(pipeline, options, compiled, readAhead); code != kSuccess) {
-    return code;
-  }
   Result<std::unique_ptr<codegen::JitProgram>> loaded = Error{};
-  pipeline.timed("load", [&] { loaded = codegen::JitProgram::load(compiled.objects, hostSymbols()); });
+  ProgramCache cache(options, compileOptions(options));
+  if (auto objects = cache.find()) {
+    loaded = codegen::JitProgram::load(*objects, hostSymbols());
+  } else {
+    Pipeline pipeline(options);
+    codegen::CompiledProgram compiled;
+    ProgramInputs inputs;
+    auto readAhead = [&] {
+      ahead = withArguments(programArguments(options), [&](int argc, char** argv) {
+        return runtime::loadAhead(pipeline.program().plan, argc, argv);
+      });
+    };
+    if (int code = compile(pipeline, options, compiled, inputs, readAhead); code != kSuccess) {
+      return code;
+    }
+    cache.store(inputs, compiled.objects);
+    pipeline.timed("load", [&] { loaded = codegen::JitProgram::load(compiled.objects, hostSymbols()); });
+  }
   if (!loaded) {
     return failToCompile(loaded.error());
   }

@@ -75,4 +75,11 @@ Result<Machine> machineFor(std::string_view target) {
   return Error{"unknown target `" + std::string(target) + "`; the targets are host, x86-64-v3 and x86-64-v4", ""};
 }
 
+std::string print(const Machine& machine) {
+  return machine.target + ", vectors of " + std::to_string(machine.vectorBits) + " bits, " +
+         std::to_string(machine.vectorRegisters) + " registers, " + std::to_string(machine.computedBits) +
+         " bits in a cycle, " + std::to_string(machine.cores) + " cores, caches of " + std::to_string(machine.l1Bytes) +
+         " and " + std::to_string(machine.l2Bytes) + " bytes";
+}
+
 } // namespace dnn::schedule

@@ -46,4 +46,7 @@ Machine hostMachine();
 /// "host", "x86-64-v3" or "x86-64-v4". The named levels have fixed values, so that the same code is made everywhere.
 Result<Machine> machineFor(std::string_view target);
 
+/// All that a schedule may go by, as a text.
+std::string print(const Machine& machine);
+
 } // namespace dnn::schedule

@@ -22,7 +22,7 @@ protected:
   void SetUp() override { fs::remove_all(folder); }
   void TearDown() override { fs::remove_all(folder); }
 
-  KernelCache open() { return KernelCache(folder.string(), problem); }
+  KernelCache open() { return KernelCache(CacheFolder(folder.string(), problem)); }
 
   static schedule::KernelObject kernel(size_t size) {
     schedule::KernelObject k;
@@ -93,7 +93,7 @@ TEST_F(KernelCacheTest, TrimRemovesWhatWasNotUsedForLongest) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   EXPECT_TRUE(cache.find("key0")); // used just now
-  cache.trim(2500);
+  CacheFolder(folder.string(), problem).trim(2500);
   EXPECT_TRUE(cache.find("key0"));
   EXPECT_FALSE(cache.find("key1"));
   EXPECT_FALSE(cache.find("key2"));
