@@ -1,8 +1,8 @@
 // The scalar operators on numbers.
 #pragma once
 
+#include "compiler/types/dtype.h"
 #include "compiler/types/scalar_op.h"
-#include "runtime/types/dtype.h"
 
 #include <cstdint>
 #include <optional>
