@@ -55,10 +55,13 @@ public:
   std::vector<FetchRun> runs() const {
     std::vector<FetchRun> runs;
     for (const auto& [buffer, stored] : stores_) {
+      if (!straight_ || stored.elements.empty()) {
+        return {};
+      }
       std::vector<int64_t> places;
       for (const Expr& element : stored.elements) {
         auto distance = as_const_int(simplify(element - stored.elements.front()));
-        if (!distance || !straight_) {
+        if (!distance) {
           return {};
         }
         places.push_back(*distance);
