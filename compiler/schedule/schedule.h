@@ -62,15 +62,17 @@ struct StageSchedule {
   std::vector<std::string> innermost;
 };
 
-/// A reduction in `width` partial results along one reduced index, combined as a balanced tree at the end. The order of
-/// combination is fixed, so the result does not depend on threads.
+/// A reduction in `width` partial results along one reduced index, combined as a balanced tree at the end: a part with
+/// those that lie a quarter, a half and three quarters of all further in each step of `stage`, what is left as scalars.
+/// The order of combination is fixed, so the result does not depend on threads.
 struct Lanes {
   uint32_t reduced = 0; ///< position in Op::reduced
   int64_t width = 1;
   bool inVectors = false; ///< the lanes are summed by vector instructions; the stage of the op has a loop `l` over them
   /// Position of an op whose stage makes values of the row in blocks of `width`: each block is reduced when it is made.
   std::optional<uint32_t> with;
-  StageSchedule stage; ///< definitions: start, whole vectors, the rest
+  StageSchedule
+      stage; ///< definitions: start, whole vectors, the rest, steps that leave a quarter, with the loop `part`
 };
 
 /// A reduction that is accumulated in registers, one tile of the result at a time. With several pieces the first

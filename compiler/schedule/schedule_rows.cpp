@@ -150,6 +150,11 @@ private:
       rest.vectorized = {tailLoop};
     }
     partial.stage.nests = {start, main, rest};
+    for (int64_t parts = partial.width; parts > 4 && parts % 4 == 0; parts /= 4) {
+      Nest together;
+      together.vectorized = {"part"};
+      partial.stage.nests.push_back(together);
+    }
     Nest outer;
     if (op_.dims.empty()) {
       partial.stage.placement = Placement::Root;

@@ -232,6 +232,25 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
                     ? Expr(tail[at])
                     : Halide::unsafe_promise_clamped(tail[at], 0, width - 1);
     update(tail, lane, Halide::Internal::simplify(whole / width) * width + tail[at], dimLoops(vars));
+  } else {
+    stage.loops.push_back(std::nullopt);
+  }
+  int32_t left = width;
+  for (size_t step = 3; step < lanes.stage.nests.size(); ++step) {
+    left /= 4;
+    RDom parts(0, left, "part");
+    std::vector<Expr> quarters;
+    for (int32_t quarter = 0; quarter < 4; ++quarter) {
+      std::vector<Expr> args = innermostFirst(asExprs(vars));
+      args.insert(args.begin(), parts.x + quarter * left);
+      quarters.push_back(fromStorage(func(args), dtype));
+    }
+    std::vector<Expr> args = innermostFirst(asExprs(vars));
+    args.insert(args.begin(), parts.x);
+    func(args) = toStorage(tree(op.reduction, quarters, 0, quarters.size()), dtype);
+    LoopNames names = dimLoops(vars);
+    names.emplace("part", parts.x);
+    stage.loops.push_back(std::move(names));
   }
   std::string laneName = name + "_lanes";
   func.bound(u, 0, width);
@@ -250,7 +269,7 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
     return;
   }
   std::vector<Expr> parts;
-  for (int32_t lane = 0; lane < width; ++lane) {
+  for (int32_t lane = 0; lane < left; ++lane) {
     std::vector<Expr> args = innermostFirst(asExprs(vars));
     args.insert(args.begin(), lane);
     parts.push_back(fromStorage(func(args), dtype));
