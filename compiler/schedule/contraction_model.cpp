@@ -113,6 +113,12 @@ private:
   const ContractionShape& shape_;
   const Machine& machine_;
 
+  /// Rows of a tile whose lines the first level cannot hold beside those of the others: each term reads them again.
+  double lostRows(double r) const {
+    double held = usableBytes(machine_.l1Bytes, shape_.rowPitch, lineBytes) / lineBytes;
+    return shape_.rowsAlongReduction ? std::max(r - held, 0.0) : 0;
+  }
+
   static bool overColumns(const ContractionPlan& plan) { return plan.accumulate == Accumulate::Columns; }
   /// Computing and waiting for memory overlap, but not fully.
   static double together(double a, double b) { return std::max(a, b) + 0.3 * std::min(a, b); }
@@ -141,7 +147,7 @@ private:
     double line = plan.packing == Packing::None ? rereading(shape_.reduction * all, machine_, shape_.columnStride, all)
                                                 : streaming(shape_.reduction * all, machine_);
     bool gaps = shape_.rowsContiguous && !plan.packRows;
-    double rowLines = gaps ? 1 + r * bytes() / lineBytes : r * bytes() / lineBytes;
+    double rowLines = (gaps ? 1 : 0) + r * bytes() / lineBytes + (plan.packRows ? 0 : lostRows(r));
     double rowBytes = shape_.reduction * bytes() * (plan.columnsInner ? r : shape_.rows);
     double rowLine = gaps ? rereading(shape_.reduction * lineBytes, machine_, shape_.rowStride, lineBytes)
                           : streaming(rowBytes, machine_);

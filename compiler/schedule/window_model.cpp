@@ -26,6 +26,8 @@ constexpr double jump = 0.5;
 constexpr double worthPacking = 32;
 /// Terms that are summed in a block, at least, and cycles for a line of them that the first cache does not hold.
 constexpr double blockTerms = 128, blockLine = 4.5;
+/// The same for lines of the columns' factor, which follow each other.
+constexpr double columnLine = 2;
 /// Bytes between the terms of a column.
 constexpr int64_t farApart = 512;
 
@@ -171,7 +173,8 @@ private:
                                 [&](const auto& row) { return movesWith(shape_, row.first, shape_.reduced.front()); })
                 ? jump
                 : 0;
-    if (double lines = shape_.blocks ? linesOfTerm(plan) * blockLine : 0; lines > 0) {
+    if (double lines = shape_.blocks ? linesOfTerm(plan) * blockLine + linesOfColumns(plan) * columnLine : 0;
+        lines > 0) {
       step = std::max(step, lines) + 0.3 * std::min(step, lines);
     }
     double terms = 1;
@@ -189,6 +192,7 @@ private:
     double size = 1;
   };
   std::vector<std::vector<SlidDim>> slid_; // of each such operand, filled where sums are made in blocks
+  bool slides_ = false;                    // along an index of the result and a reduced one
 
   void describeSlid() {
     uint32_t inner = static_cast<uint32_t>(op_.dims.size()) + shape_.reduced.front();
@@ -196,6 +200,10 @@ private:
       if (!shape_.blocks || operand.window == nullptr || operand.uses[shape_.column]) {
         continue;
       }
+      slides_ |= std::ranges::any_of(operand.window->args, [&](graph::ExprRef s) {
+        graph::LinearForm form = *graph::linearForm(s);
+        return form.terms.size() > 1;
+      });
       std::vector<SlidDim>& dims = slid_.emplace_back();
       const std::vector<Dim>& sizes = op_.operands[operand.window->operand]->type.dims;
       for (size_t d = 0; d < sizes.size(); ++d) {
@@ -236,6 +244,16 @@ private:
       all += lines * blockTerms * lineBytes <= usableBytes(machine_.l1Bytes, apart, lineBytes) ? 0 : lines;
     }
     return all;
+  }
+
+  /// Lines of the columns' factor for a term, where the first cache does not hold those of a block beside the other
+  /// factor's. (Where a window slides, tiles read few places of that, each many times, and larger tiles pay.)
+  double linesOfColumns(const WindowPlan& plan) const {
+    if (slides_) {
+      return 0;
+    }
+    double line = static_cast<double>(plan.vectors * shape_.lanes * shape_.bytes) / lineBytes;
+    return line * lineBytes * blockTerms > static_cast<double>(machine_.l1Bytes) / 2 ? line : 0;
   }
 
   /// Into how many pieces of memory a tile's results go.

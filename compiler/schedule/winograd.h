@@ -89,8 +89,9 @@ inline constexpr double mostSumsBytes = 20 << 20;
 /// Registers besides the accumulators: the vectors stay for all rows of a tile, and one row's element.
 inline int64_t winogradHeld(int64_t vectors) { return vectors + 1; }
 
-/// Cycles for one term of a register tile of so many vectors by so many rows.
-double winogradTermCycles(int64_t vectors, int64_t rows);
+/// Cycles for one term of a register tile of so many vectors by so many rows, on a core that begins so many
+/// multiply-adds of vectors in a cycle.
+double winogradTermCycles(int64_t vectors, int64_t rows, double vectorsPerCycle);
 
 /// Cycles to read, or write, what does not stay in the second cache, line after line.
 double winogradFarLines(double bytes, const Machine& machine);

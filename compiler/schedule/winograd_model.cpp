@@ -22,10 +22,11 @@ constexpr double cacheShare = 0.75;
 
 } // namespace
 
-double winogradTermCycles(int64_t vectors, int64_t rows) {
-  constexpr double fmaRate = 2, loadRate = 2, fmaWait = 4;
-  double loads = static_cast<double>(vectors + rows);
-  return std::max({static_cast<double>(vectors * rows) / fmaRate, loads / loadRate, fmaWait}) + 0.05 * loads;
+double winogradTermCycles(int64_t vectors, int64_t rows, double vectorsPerCycle) {
+  constexpr double elementsPerCycle = 2, fmaWait = 4;
+  double loads = static_cast<double>(vectors) / vectorsPerCycle + static_cast<double>(rows) / elementsPerCycle;
+  return std::max({static_cast<double>(vectors * rows) / vectorsPerCycle, loads, fmaWait}) +
+         0.05 * static_cast<double>(vectors + rows);
 }
 
 double winogradFarLines(double bytes, const Machine& machine) {
@@ -152,7 +153,7 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
             plan.items *= 2;
           }
           double all = outer * static_cast<double>(items * down * across);
-          double step = winogradTermCycles(vectors, x * y);
+          double step = winogradTermCycles(vectors, x * y, machine.vectorsPerCycle(window.lanes * 32));
           double tiles = all / static_cast<double>(x * y) * static_cast<double>(wide) /
                          (static_cast<double>(vectors) * lanes) * static_cast<double>(points * points);
           double passes = static_cast<double>((points + outputs) * points) * transformStep;

@@ -105,7 +105,7 @@ std::vector<WinogradSumsPlan> winogradSumsPlans(const WindowShape& window, const
         double groups = std::ceil(static_cast<double>(items) / static_cast<double>(plan.items)) *
                         std::ceil(static_cast<double>(down) / static_cast<double>(plan.rows));
         double all = groups * static_cast<double>(plan.rows * plan.items * across);
-        double cycles = winogradTermCycles(vectors, rows);
+        double cycles = winogradTermCycles(vectors, rows, machine.vectorsPerCycle(window.lanes * 32));
         double tiles = static_cast<double>(deep / rows) * static_cast<double>(wide / (vectors * window.lanes)) * points;
         double products = tiles * (all * cycles + groups * sumsTileStart) + groups * sums / lanes * sumsUpdate;
         double moved = groups * 2 * winogradFarLines(sums * 4, machine),
