@@ -267,7 +267,9 @@ Stmt refineLoops(Stmt s, const Environment& env, const Halide::Target& target) {
   s = unroll_loops(s);
   s = simplify(vectorize_loops(s, env));
   s = rewrite_interleavings(s);
-  s = simplify(partition_loops(s));
+  if (Stmt parts = partition_loops(s); !parts.same_as(s)) {
+    s = simplify(parts);
+  }
   s = TrimLoops().mutate(s);
   s = rebase_loops_to_zero(s);
   s = inject_early_frees(s);
