@@ -10,8 +10,10 @@ constexpr int64_t longCall = 2'000'000; // nanoseconds; what takes longer is wor
 constexpr int64_t leastHalf = 150'000;  // of either half of a block, and
 constexpr int leastCalls = 2;           // so many calls
 constexpr size_t blocksEach = 3;
-constexpr double better = 0.98;  // of the time of the other way, before the calling thread does without the others
-constexpr int64_t keptFor = 100; // times as long as the trial took
+constexpr double better = 0.98; // of the time of the other way, before the calling thread does without the others
+/// Times as long as the trial took. When cores have come together again, going on alone costs more than what a wrong
+/// choice of all threads does.
+constexpr int64_t aloneFor = 20, togetherFor = 100;
 
 double median(std::vector<double>& values) {
   std::ranges::sort(values);
@@ -64,7 +66,7 @@ void ThreadChoice::endBlock() {
 void ThreadChoice::keep(bool alone) {
   alone_ = alone;
   trying_ = false;
-  left_ = std::max(firstWait, keptFor * spent_);
+  left_ = std::max(firstWait, (alone ? aloneFor : togetherFor) * spent_);
   spent_ = 0;
 }
 

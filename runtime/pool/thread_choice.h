@@ -4,7 +4,7 @@
 // loop. In a step of short kernels that can cost more than it gives, above all on cores that share no cache, or that
 // are two hardware threads of one core, and which cores a virtual machine has changes within seconds. The loop that is
 // divided does not show it, since those behind it pay. So every now and then a few calls in a row are done in the one
-// way and a few in the other, three times in turns, and the better way is kept for a hundred times as long.
+// way and a few in the other, three times in turns, and the better way is kept for much longer than that took.
 #pragma once
 
 #include <cstdint>
