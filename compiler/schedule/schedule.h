@@ -218,7 +218,9 @@ struct OpSchedule {
   bool writtenOut = false;       ///< a reduction as one expression of all its terms, with the one definition of that
   std::vector<uint32_t> clamped; ///< positions of dims that the tile may exceed; reads use the last element instead
   std::vector<Halo> halos;
-  std::vector<graph::ExprRef> trimmed; ///< accesses whose places outside, with zeros, are left out of the sum
+  /// Accesses whose places outside are left out: with zeros, of a sum; of a maximum or minimum, which is their fill
+  /// value where there are any, to begin with.
+  std::vector<graph::ExprRef> trimmed;
   std::optional<Blocks> blocks;
   std::optional<Turned> turned;
   std::optional<Winograd> winograd;

@@ -1,5 +1,5 @@
+#include "compiler/graph/affine.h"
 #include "compiler/schedule/templates.h"
-
 #include "compiler/support/assert.h"
 
 #include <algorithm>
@@ -12,6 +12,9 @@ using graph::OpKind;
 using graph::Value;
 
 namespace {
+
+/// Of a reduction, written out where it is read.
+constexpr double mostTermsInlined = 4;
 
 double bodyCost(const Op& op) {
   switch (op.kind) {
@@ -50,6 +53,7 @@ public:
         OpSchedule how;
         how.op = analysis_.positionOf(*op);
         how.stage.placement = inlined_.at(op) ? Placement::Inline : Placement::Root;
+        how.writtenOut = inlined_.at(op) && op->reduction != Reduction::None;
         if (op->body != nullptr && analysis_.points(*op) > 1) {
           collectUniform(*op, op->body, how.once);
         }
@@ -68,6 +72,44 @@ private:
   std::map<const Op*, double> evaluations_; // how often an inlined op is evaluated
   std::map<const Op*, bool> inlined_;
 
+  /// How many residues of its places the user chooses from, if it reads v at places divided by as many (i/2 where i is
+  /// even): it reads v for one of them, as it does when the residues are written out.
+  int64_t residuesBetween(const Op& user, const Value* v) const {
+    int64_t residues = 1;
+    if (user.kind == OpKind::Comp && isElementwise(user)) {
+      graph::forEachNode(user.body, [&](graph::ExprRef e) {
+        if (!graph::isModByConstant(e) || e->args[0]->kind != graph::ExprKind::Index) {
+          return;
+        }
+        bool divides = false;
+        graph::forEachNode(user.body, [&](graph::ExprRef access) {
+          if (access->kind == graph::ExprKind::Access && user.operands[access->operand] == v) {
+            divides |= std::ranges::any_of(access->args, [&](graph::ExprRef subscript) {
+              return graph::isDivByConstant(subscript) && subscript->args == e->args;
+            });
+          }
+        });
+        residues *= divides ? graph::divisorOf(e) : 1;
+      });
+    }
+    return residues;
+  }
+
+  /// A reduction of a few terms that one op alone reads, for one residue of its places.
+  bool isOfOneResidue(const Op& op) const {
+    const std::vector<const Op*>& users = analysis_.usersOf(op.results[0]);
+    bool few = op.kind == OpKind::Comp &&
+               (op.reduction == Reduction::Add || op.reduction == Reduction::Max || op.reduction == Reduction::Min);
+    double terms = 1;
+    for (const graph::IndexVar& index : op.reduced) {
+      few = few && index.extent.isStatic();
+      terms *= static_cast<double>(analysis_.maxOf(index.extent));
+    }
+    return few && terms <= mostTermsInlined && users.size() == 1 && !analysis_.escapes(op.results[0]) &&
+           !analysis_.dependsOnOverwritten(op.results[0]) && !dependsOnAnchor(op) &&
+           residuesBetween(*users[0], op.results[0]) > 1;
+  }
+
   /// The op's body and everything elementwise below it, as if all of that were inlined.
   double costWhenInlined(const Op& op) const {
     double cost = bodyCost(op);
@@ -84,11 +126,12 @@ private:
     const Value* v = op.results[0];
     double runs = analysis_.escapes(v) ? analysis_.elements(*v) : 0;
     for (const Op* user : analysis_.usersOf(v)) {
-      runs += inlined_.at(user) ? evaluations_.at(user) : analysis_.points(*user);
+      runs += (inlined_.at(user) ? evaluations_.at(user) : analysis_.points(*user)) /
+              static_cast<double>(residuesBetween(*user, v));
     }
     evaluations_[&op] = runs;
     if (!isElementwise(op)) {
-      inlined_[&op] = false;
+      inlined_[&op] = isOfOneResidue(op);
     } else if ((analysis_.dependsOnOverwritten(v) && !byRows_) || dependsOnAnchor(op)) {
       inlined_[&op] = true;
     } else {
@@ -161,6 +204,7 @@ Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine) {
   schedule.family = "general";
   scheduleLoops(analysis, machine, schedule, nullptr);
   joinShortReductions(analysis, machine, schedule);
+  placeTilesInOutputs(analysis, schedule);
   return schedule;
 }
 
@@ -196,8 +240,10 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
       how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), 1, Loads::Forward),
                          Nest{}};
     } else {
-      how.stage.nests = {
-          elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), bodyCost(op), analysis.loadsOf(op), chainsOf(bodyCost(op)))};
+      how.stage.nests = {elementwiseNest(analysis, machine, type.dims, byteSize(type.dtype), bodyCost(op),
+                                         analysis.loadsOf(op), chainsOf(bodyCost(op)))};
+      writeOutJoined(analysis, machine, schedule, op, how.stage.nests.front());
+      writeOutResidues(analysis, schedule, op, how.stage.nests.front());
     }
   }
   for (OutputSchedule& output : schedule.outputs) {
@@ -215,6 +261,13 @@ void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& s
     }
     const std::vector<Dim>& dims = analysis.function.returns[output.returns.front()]->type.dims;
     Nest nest = elementwiseNest(analysis, machine, dims, bytes, cost, loads, chainsOf(cost));
+    for (uint32_t index : output.returns) {
+      const Op& op = *analysis.function.returns[index]->def;
+      if (isElementwise(op)) {
+        writeOutJoined(analysis, machine, schedule, op, nest);
+        writeOutResidues(analysis, schedule, op, nest);
+      }
+    }
     // In place there is an empty definition first.
     bool inPlace = std::ranges::any_of(output.returns, [&](uint32_t index) {
       return index < analysis.kernel.inPlace.size() && analysis.kernel.inPlace[index].has_value();

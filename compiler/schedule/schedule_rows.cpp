@@ -61,6 +61,9 @@ public:
   void run() {
     choose();
     how_.stage.placement = Placement::Root;
+    if (along_ == Along::Column) {
+      how_.trimmed = placesLeftOut(analysis_, op_, *column_);
+    }
     if (along_ == Along::Reduced) {
       inLanes();
     } else if (along_ == Along::Column && tileFits()) {
@@ -177,15 +180,22 @@ private:
   }
 
   bool tileFits() const {
-    bool single = *outermost_ == *column_ && piecesOfRows() > 1; // one short vector
-    return !isArg() && columns().isStatic() && (columns().constant() >= lanes_ || single);
+    bool single = *outermost_ != *column_ || piecesOfRows() > 1; // one short vector
+    return columns().isStatic() && (columns().constant() >= lanes_ || single);
   }
 
   /// Into how many pieces the first reduced index is cut: what is not enough rows of the result for all cores.
   int64_t piecesOfRows() const {
     bool rows = *outermost_ != *column_ && analysis_.extentOf(op_, *outermost_) >= reductionPieces;
     int64_t extent = analysis_.extentOf(op_, static_cast<uint32_t>(op_.dims.size()));
-    return points_ * cost_ >= parallelRows && extent >= 2 * reductionPieces && !rows ? reductionPieces : 1;
+    bool pays = points_ * cost_ >= parallelRows && extent >= 2 * reductionPieces;
+    return pays && !rows && !isArg() ? reductionPieces : 1;
+  }
+
+  /// Of the result's loops, the one around a short row.
+  std::string loopBeforeColumn() const {
+    uint32_t before = *column_ - 1;
+    return before == *outermost_ && worthTwoCores() ? "row" : dimName(before);
   }
 
   /// Several accumulators at once, so that none waits for its own last sum and whole cache lines are read.
@@ -233,7 +243,7 @@ private:
     sum.order = single ? std::vector{column} : std::vector<std::string>{"lane", "vector"};
     sum.order.insert(sum.order.end(), reducedInnermostFirst_.begin(), reducedInnermostFirst_.end());
     plan.stage.placement = Placement::At;
-    plan.stage.atLoop = single ? "s" : "column";
+    plan.stage.atLoop = !single ? "column" : plan.pieces > 1 ? "s" : loopBeforeColumn();
     plan.stage.tile = {{column, single ? columns().constant() : tile * lanes_}};
     plan.stage.nests = {start, sum};
     std::string name = "op" + std::to_string(how_.op);

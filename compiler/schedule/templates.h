@@ -51,10 +51,22 @@ Nest elementwiseNest(const Analysis& analysis, const Machine& machine, const std
 /// before, and a core does not look far enough ahead to find the next vector's. (About a tenth less time on Zen 3; four
 /// are no better.)
 int64_t chainsOf(double cost);
+/// In the loops of an elementwise op over its result: writes out the places of a block where op, or what the schedule
+/// inlines into it, chooses by the residue of a place (schedule_residues.cpp).
+void writeOutResidues(const Analysis& analysis, const Schedule& schedule, const graph::Op& op, Nest& nest);
+/// In the loops of an elementwise op over its result: writes out the vectors of a row that is joined from several
+/// operands (schedule_concat.cpp), by op or by what the schedule inlines into it.
+void writeOutJoined(const Analysis& analysis, const Machine& machine, const Schedule& schedule, const graph::Op& op,
+                    Nest& nest);
 /// A reduction that is not tiled in registers: lanes along a reduced index, or vectors along a dimension of the result.
 /// `inRow`: of a single row, in lanes, on one core.
 void scheduleReduction(const Analysis& analysis, const Machine& machine, const graph::Op& op, OpSchedule& how,
                        bool inRow = false);
+
+/// Accesses of a reduction over windows for OpSchedule::trimmed, where vectors run along dim `column`: those that may
+/// be outside of their operands, if what stands there changes nothing in a sum, or is all of a maximum or minimum.
+/// Empty: none, or some are of another form.
+std::vector<graph::ExprRef> placesLeftOut(const Analysis& analysis, const graph::Op& op, uint32_t column);
 
 /// A reduction of so few static terms that they are written out as one expression, in vectors along the result's
 /// columns.
@@ -63,6 +75,9 @@ void scheduleShortReduction(const Analysis& analysis, const Machine& machine, co
 /// Computes short reductions within the output that reads them, where each of their elements is read by a block of its
 /// places.
 void joinShortReductions(const Analysis& analysis, const Machine& machine, Schedule& schedule);
+
+/// Makes tiles of reductions where the output that reads them place by place needs them (schedule_in_output.cpp).
+void placeTilesInOutputs(const Analysis& analysis, Schedule& schedule);
 
 /// Inputs that v is computed from without buffers in between, each element from those at its own place; v itself, if it
 /// is one.

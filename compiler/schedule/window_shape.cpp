@@ -57,6 +57,9 @@ public:
       return std::nullopt; // nothing slides: a product, whose result is not worth a buffer that blocks are added to
     }
     describeEpilogue();
+    if (isShortWithoutReuse()) {
+      return std::nullopt;
+    }
     shortenVectors();
     return shape_;
   }
@@ -86,6 +89,21 @@ private:
     }
     double result = static_cast<double>(shape_.bytes) * analysis_.elements(*op_->results[0]);
     return rows >= 2 && (longSums_ == LongSums::All || result > static_cast<double>(machine_.l1Bytes));
+  }
+
+  /// Few terms, each of operands that all run along the columns (a window for each channel): no element that was loaded
+  /// serves several columns, so that tiles gain less than a halo costs. A reduction in vectors then.
+  bool isShortWithoutReuse() const {
+    double terms = 1;
+    for (uint32_t i = rank(); i < domainSize(); ++i) {
+      terms *= static_cast<double>(analysis_.extentOf(*op_, i));
+    }
+    auto isRead = [&](const WindowOperand& operand) {
+      return operand.uses[shape_.column] && operand.contiguous && operand.part->kind == ExprKind::Access &&
+             !isInlined(operand.part);
+    };
+    return !shape_.blocks && !shape_.inPlace && terms <= 9 && std::ranges::all_of(shape_.operands, isRead) &&
+           analysis_.extentOf(*op_, shape_.column) >= shape_.lanes;
   }
 
   /// Windows have fewer places in the result than in the sum: the gradient of weights. So the result is small beside

@@ -818,6 +818,112 @@ KernelCase shortReductions(Random& random) {
   return {"short reductions", text.done({out}), {}, {}};
 }
 
+/// Reductions over windows with a border around what they read, overlapping or apart, and now and then what is made of
+/// each place.
+KernelCase paddedReductions(Random& random) {
+  Rows n = rows(random);
+  n.max = 1 + n.max % 9;
+  n.extent = n.extent == "N" ? "N" : number(n.max);
+  Text text(n.max);
+  std::string c = number(chance(random, 50) ? pick(random, 1, 9) : 16 * pick(random, 1, 5));
+  std::array<int, 2> places{}, sizes{}, steps{}, befores{}, results{};
+  for (size_t d = 0; d < 2; ++d) {
+    places[d] = pick(random, 1, 9), sizes[d] = pick(random, 1, 4), steps[d] = pick(random, 1, 3);
+    befores[d] = pick(random, 0, sizes[d]);
+    results[d] = std::max(1, (places[d] + befores[d] + pick(random, 0, 2) - sizes[d]) / steps[d] + 1);
+  }
+  std::string extents = "[" + n.extent + ", " + number(places[0]) + ", " + number(places[1]) + ", " + c + "]";
+  std::string x = text.input("f32" + extents);
+  static constexpr std::array fills = {"0.0", "-100.0", "100.0", "0.25"};
+  std::string fill = oneOf(random, fills);
+  auto at = [&](const std::string& tensor, const std::string& outside) {
+    return tensor + "[n, " + number(steps[0]) + "*i + u - " + number(befores[0]) + ", " + number(steps[1]) +
+           "*j + v - " + number(befores[1]) + ", c; " + outside + "]";
+  };
+  static constexpr std::array kinds = {"add", "add", "max", "max", "min", "argmax", "argmin"};
+  std::string kind = oneOf(random, kinds);
+  bool position = kind.starts_with("arg");
+  std::string body = at(x, fill);
+  int form = pick(random, 0, 9);
+  if (form < 2) {
+    body = "mul(" + body + ", 0.5)";
+  } else if (form < 4) {
+    body = "select(gt(" + at(text.input("f32" + extents), "0.0") + ", 0.1), " + body + ", 0.0)";
+  } else if (form < 5) {
+    body = "mul(" + body + ", " + text.input("f32[" + number(sizes[0]) + ", " + number(sizes[1]) + ", " + c + "]") +
+           "[u, v, c])";
+  }
+  std::string dims = "[n:" + n.extent + ", i:" + number(results[0]) + ", j:" + number(results[1]) + ", c:" + c + "] ";
+  std::string r = text.op("comp " + dims + kind + " [u:" + number(sizes[0]) + ", v:" + number(sizes[1]) +
+                          "] : " + (position ? "i32" : "f32") + " { " + body + " }");
+  if (position || chance(random, 40)) {
+    return {"padded reductions", text.done({r}), {}, {}};
+  }
+  std::string bias = text.input("f32[" + c + "]");
+  std::string y =
+      text.op("comp " + dims + ": f32 { " + activation(random, "add(" + r + "[n, i, j, c], " + bias + "[c])") + " }");
+  std::string twice = text.op("comp " + dims + ": f32 { mul(2.0, " + y + "[n, i, j, c]) }");
+  return {"padded reductions", text.done(chance(random, 50) ? std::vector{y} : std::vector{y, twice}), {}, {}};
+}
+
+/// Each place of a result is one of several values, by its residue: what reads a window with strides gives back.
+KernelCase residues(Random& random) {
+  Rows n = rows(random);
+  n.max = 1 + n.max % 9;
+  n.extent = n.extent == "N" ? "N" : number(n.max);
+  Text text(n.max);
+  std::string c = number(chance(random, 40) ? pick(random, 1, 9) : 16 * pick(random, 1, 3));
+  int h = pick(random, 1, 13), w = pick(random, 1, 6), step = pick(random, 2, 3), parts = (h + step - 1) / step;
+  std::string y = text.input("f32[" + n.extent + ", " + number(parts) + ", " + number(w) + ", " + c + "]");
+  std::string chosen;
+  for (int residue = step; residue-- > 0;) {
+    std::string dims = "[n:" + n.extent + ", i:" + number(parts) + ", j:" + number(w) + ", c:" + c + "] ";
+    int terms = pick(random, 1, 3);
+    static constexpr std::array kinds = {"add", "add", "max", "min"};
+    std::string part = terms == 1 ? y
+                                  : text.op("comp " + dims + oneOf(random, kinds) + " [u:" + number(terms) +
+                                            "] : f32 { mul(" + y + "[n, i - u + 1, j, c; 0.0], 0.5) }");
+    std::string value = part + "[n, i/" + number(step) + ", j, c]";
+    chosen = chosen.empty()
+                 ? value
+                 : "select(eq(mod(i, " + number(step) + "), " + number(residue) + "), " + value + ", " + chosen + ")";
+  }
+  std::string dims = "[n:" + n.extent + ", i:" + number(h) + ", j:" + number(w) + ", c:" + c + "] ";
+  std::string out = text.op("comp " + dims + ": f32 { " + activation(random, chosen) + " }");
+  return {"residues", text.done({out}), {}, {}};
+}
+
+/// Tensors side by side, with something made of each element before or after.
+KernelCase sideBySide(Random& random) {
+  Rows n = rows(random);
+  Text text(n.max);
+  int rows = pick(random, 1, 5), total = 0;
+  static constexpr std::array units = {1, 3, 4, 8, 16, 32};
+  int unit = units[static_cast<size_t>(pick(random, 0, 5))];
+  std::string operands;
+  for (int count = pick(random, 2, 4); count > 0; --count) {
+    int width = unit * pick(random, 1, 4);
+    std::string extents = n.extent + ", " + number(rows) + ", " + number(width);
+    std::string x = text.input("f32[" + extents + "]");
+    if (chance(random, 30)) {
+      x = text.op("comp [n:" + n.extent + ", i:" + number(rows) + ", c:" + number(width) + "] : f32 { mul(0.5, " + x +
+                  "[n, i, c]) }");
+    }
+    operands += (total > 0 ? ", " : "") + x;
+    total += width;
+  }
+  std::string extents = n.extent + ", " + number(rows) + ", " + number(total);
+  std::string joined = text.op("concat " + operands + " axis 2 : f32[" + extents + "]");
+  std::string dims = "comp [n:" + n.extent + ", i:" + number(rows) + ", c:" + number(total) + "] : f32 ";
+  std::string y = text.op(dims + "{ " + activation(random, joined + "[n, i, c]") + " }");
+  return {"side by side",
+          text.done(chance(random, 40)   ? std::vector{joined}
+                    : chance(random, 50) ? std::vector{y}
+                                         : std::vector{joined, y}),
+          {},
+          {}};
+}
+
 KernelCase draws(Random& random) {
   Rows n = rows(random);
   Text text(n.max);
@@ -1009,15 +1115,19 @@ KernelCase sumsBeside(Random& random) {
   return {"sums beside", text.done(returns), {}, {}};
 }
 
+KernelCase windowsAndRows(Random& random) {
+  int roll = pick(random, 0, 9);
+  return roll < 5 ? paddedReductions(random) : roll < 8 ? residues(random) : sideBySide(random);
+}
+
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {8, product},         {7, update},           {10, rowsOfSoftmax},  {8, elementwise},
-      {10, reductions},     {6, gatherAndScatter}, {4, accuracy},        {6, convolution},
-      {8, windows},         {3, windowsOfThree},   {3, windowsInLanes},  {2, weightsOfThree},
-      {2, shortReductions}, {2, groups},           {4, draws},           {3, views},
-      {4, columnSums},      {2, rowByRow},         {2, stridedProducts}, {2, blocks},
-      {1, longSums},        {2, sumsBeside},       {1, productsByPlaces}};
+      {8, product},          {7, update},         {10, rowsOfSoftmax},  {8, elementwise},     {10, reductions},
+      {6, gatherAndScatter}, {4, accuracy},       {6, convolution},     {8, windows},         {3, windowsOfThree},
+      {3, windowsInLanes},   {2, weightsOfThree}, {2, shortReductions}, {2, groups},          {2, draws},
+      {2, windowsAndRows},   {3, views},          {4, columnSums},      {2, rowByRow},        {2, stridedProducts},
+      {2, blocks},           {1, longSums},       {2, sumsBeside},      {1, productsByPlaces}};
   int roll = pick(random, 1, 100);
   for (const auto& [percent, make] : families) {
     roll -= percent;

@@ -315,7 +315,7 @@ void PipelineBuilder::defineOp(uint32_t position) {
       defineBlocks(op, how, name);
     } else if (how.lanes) {
       defineLanes(op, how, name);
-    } else if (how.accumulator) {
+    } else if (how.accumulator && !isArg(op.reduction)) {
       defineAccumulated(op, how, name);
     } else {
       defineReduction(op, how, name);

@@ -99,6 +99,8 @@ private:
   Halide::ImageParam denseImage(const TensorType& type, const std::string& name, bool aligned);
   void defineOp(uint32_t position);
   void defineReduction(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
+  /// All terms of a reduction in one expression.
+  Halide::Expr writtenOut(const graph::Op& op, const std::vector<Halide::Expr>& point);
   void defineWrittenOut(const graph::Op& op, const std::string& name);
   void defineLanes(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
   void defineBlocks(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name);
@@ -115,6 +117,9 @@ private:
   /// The body of a reduction at these values of its indices; packs and halos in the place of what they hold.
   Halide::Expr reductionBody(const graph::Op& op, const schedule::OpSchedule& how, const std::string& name,
                              const std::vector<Halide::Expr>& indices);
+  /// What a reduction begins with: its identity, or, if that is another maximum or minimum, the fill value of places
+  /// that are left out of a window.
+  Halide::Expr startOf(const graph::Op& op, const schedule::OpSchedule& how, const std::vector<Halide::Expr>& indices);
   /// Takes the points out of the domain at which a trimmed access is outside of its operand.
   void leaveOut(const graph::Op& op, const schedule::OpSchedule& how, const std::vector<Halide::Expr>& indices,
                 Halide::RDom& domain);

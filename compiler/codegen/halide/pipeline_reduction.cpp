@@ -90,6 +90,33 @@ ExprLowering PipelineBuilder::loweringPacked(const Op& op, const schedule::OpSch
   return bodies;
 }
 
+Expr PipelineBuilder::startOf(const Op& op, const schedule::OpSchedule& how, const std::vector<Expr>& indices) {
+  Expr start = identity(op.reduction, op.body->dtype);
+  if (op.reduction != Reduction::Max && op.reduction != Reduction::Min) {
+    return start;
+  }
+  graph::RangeAnalysis ranges(op, function_.symbols);
+  std::vector<Expr> first = indices, last = indices; // of the window
+  for (size_t q = 0; q < op.reduced.size(); ++q) {
+    first[op.dims.size() + q] = 0;
+    last[op.dims.size() + q] = extent(op.reduced[q].extent) - 1;
+  }
+  for (graph::ExprRef access : how.trimmed) {
+    Expr inside = Halide::Internal::const_true();
+    const TensorType& type = op.operands[access->operand]->type;
+    for (size_t d = 0; d < access->args.size(); ++d) {
+      for (const std::vector<Expr>& at : {first, last}) {
+        if (!ranges.alwaysInRange(access->args[d], type.dims[d])) {
+          Expr place = Halide::cast<int32_t>(lowering(op, at).lower(access->args[d]));
+          inside = inside && place >= 0 && place < extent(type.dims[d]);
+        }
+      }
+    }
+    start = Halide::select(inside, start, constant(*access->fill, access->dtype));
+  }
+  return start;
+}
+
 void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
   DType dtype = op.body->dtype;
   std::vector<Var> vars = dimVars(op.dims.size());
@@ -98,7 +125,8 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     extents.push_back(extent(index.extent));
   }
   RDom domain = domainOf(innermostFirst(extents), "r");
-  Stage stage{named(how.turned ? name + "_tile" : name), {dimLoops(vars), dimLoops(vars)}};
+  bool tiled = how.turned || how.accumulator;
+  Stage stage{named(tiled ? name + "_tile" : name), {dimLoops(vars), dimLoops(vars)}};
   for (size_t q = 0; q < op.reduced.size(); ++q) {
     Halide::RVar r = domain[static_cast<int>(op.reduced.size() - 1 - q)];
     indices.push_back(r);
@@ -121,8 +149,15 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     Expr better = op.reduction == Reduction::ArgMax ? lessThan(best, value) : lessThan(value, best);
     func(args) = Halide::Tuple(Halide::select(better, at, func(args)[0]), Halide::select(better, value, best));
   } else {
-    func(innermostFirst(vars)) = toStorage(identity(op.reduction, dtype), dtype);
+    func(innermostFirst(vars)) = toStorage(startOf(op, how, indices), dtype);
     func(args) = toStorage(combine(op.reduction, fromStorage(func(args), dtype), value), dtype);
+  }
+  if (how.accumulator) { // of a pair, the value has been needed in the registers only
+    Stage found{named(name), {dimLoops(vars)}};
+    found.func(innermostFirst(vars)) = func(args)[0];
+    addStage(name + "_tile", std::move(stage), how.accumulator->stage);
+    addStage(name, std::move(found), how.stage);
+    return;
   }
   if (!how.turned) {
     addStage(name, std::move(stage), how.stage);
@@ -139,8 +174,7 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
   addStage(name, std::move(turned), how.stage);
 }
 
-void PipelineBuilder::defineWrittenOut(const Op& op, const std::string& name) {
-  std::vector<Var> vars = dimVars(op.dims.size());
+Expr PipelineBuilder::writtenOut(const Op& op, const std::vector<Expr>& point) {
   std::vector<int32_t> counts;
   int32_t terms = 1;
   for (const graph::IndexVar& index : op.reduced) {
@@ -149,36 +183,40 @@ void PipelineBuilder::defineWrittenOut(const Op& op, const std::string& name) {
   }
   std::vector<Expr> values;
   for (int32_t term = 0; term < terms; ++term) { // in row-major order
-    std::vector<Expr> indices = asExprs(vars);
-    indices.resize(vars.size() + counts.size());
+    std::vector<Expr> indices = point;
+    indices.resize(point.size() + counts.size());
     int32_t rest = term;
     for (size_t q = counts.size(); q-- > 0;) {
-      indices[vars.size() + q] = rest % counts[q];
+      indices[point.size() + q] = rest % counts[q];
       rest /= counts[q];
     }
     values.push_back(lowering(op, indices).lower(op.body));
   }
-  Stage stage{named(name), {dimLoops(vars)}};
-  Expr result;
   if (isArg(op.reduction)) {
-    Expr best = identity(op.reduction, op.body->dtype);
-    result = 0;
+    Expr best = identity(op.reduction, op.body->dtype), result = 0;
     for (int32_t term = 0; term < terms; ++term) {
       const Expr& value = values[static_cast<size_t>(term)];
       Expr better = op.reduction == Reduction::ArgMax ? lessThan(best, value) : lessThan(value, best);
       result = Halide::select(better, term, result);
       best = Halide::select(better, value, best);
     }
-  } else if (op.reduction == Reduction::Max || op.reduction == Reduction::Min) {
-    result = toStorage(tree(op.reduction, values, 0, values.size()), op.body->dtype);
-  } else {
-    result = values[0];
-    for (size_t term = 1; term < values.size(); ++term) {
-      result = combine(op.reduction, result, values[term]);
-    }
-    result = toStorage(result, op.body->dtype);
+    return result;
   }
-  stage.func(innermostFirst(vars)) = result;
+  if (op.reduction == Reduction::Max || op.reduction == Reduction::Min) {
+    return tree(op.reduction, values, 0, values.size());
+  }
+  Expr result = values[0];
+  for (size_t term = 1; term < values.size(); ++term) {
+    result = combine(op.reduction, result, values[term]);
+  }
+  return result;
+}
+
+void PipelineBuilder::defineWrittenOut(const Op& op, const std::string& name) {
+  std::vector<Var> vars = dimVars(op.dims.size());
+  Stage stage{named(name), {dimLoops(vars)}};
+  Expr value = writtenOut(op, asExprs(vars));
+  stage.func(innermostFirst(vars)) = isArg(op.reduction) ? value : toStorage(value, op.body->dtype);
   addStage(name, std::move(stage), scheduleOf_.at(&op)->stage);
 }
 
@@ -341,14 +379,16 @@ void PipelineBuilder::defineAccumulated(const Op& op, const schedule::OpSchedule
     domain.where(first < whole);
     first = Halide::unsafe_promise_clamped(first, 0, whole - 1); // what stands before has no more points
   }
+  leaveOut(op, how, indices, domain);
   std::vector<Expr> start, sums, tileArgs = asExprs(tileVars);
   for (const Op* each : ops) {
-    start.push_back(toStorage(identity(each->reduction, each->body->dtype), each->body->dtype));
+    start.push_back(toStorage(startOf(*each, how, indices), each->body->dtype));
   }
   define(sum.func, tileArgs, start);
   for (size_t i = 0; i < ops.size(); ++i) {
     DType dtype = ops[i]->body->dtype;
-    Expr value = lowering(*ops[i], indices).lower(ops[i]->body);
+    Expr value =
+        how.trimmed.empty() ? lowering(*ops[i], indices).lower(ops[i]->body) : reductionBody(op, how, name, indices);
     if (!dependsOn(ops[i]->body, op.dims.size())) {
       value = mentioning(domain, value);
     }

@@ -42,7 +42,7 @@ Expr PipelineBuilder::element(const Value* v, const std::vector<Expr>& subscript
   if (how.joinedWith || !how.joined.empty()) {
     return fromStorage(stage.func(args)[joinedElement(how)], v->type.dtype);
   }
-  if (isArg(def.reduction) && !how.writtenOut) {
+  if (isArg(def.reduction) && !how.writtenOut && !how.accumulator) {
     return stage.func(args)[0];
   }
   return fromStorage(stage.func(args), v->type.dtype);
@@ -81,10 +81,8 @@ int PipelineBuilder::joinedElement(const schedule::OpSchedule& how) const {
 
 Expr PipelineBuilder::inlined(const Op& op, const std::vector<Expr>& point) {
   switch (op.kind) {
-  case OpKind::Comp: {
-    DNN_ASSERT(op.reduction == Reduction::None, "a reduction has a stage of its own");
-    return lowering(op, point).lower(op.body);
-  }
+  case OpKind::Comp:
+    return op.reduction == Reduction::None ? lowering(op, point).lower(op.body) : writtenOut(op, point);
   case OpKind::Reshape: {
     const std::vector<Dim>& to = op.results[0]->type.dims;
     const std::vector<Dim>& from = op.operands[0]->type.dims;
