@@ -74,7 +74,7 @@ ExprRef SumAlgebra::emitProduct(const Term& term, DType dtype) {
     }
   }
   // A factor that no constant holds comes in two parts.
-  bool halves = !isNormal(term.factor, dtype);
+  bool halves = std::isfinite(term.factor) && !isNormal(term.factor, dtype);
   double second = halves ? std::sqrt(std::fabs(term.factor)) : 1;
   ExprRef first = b_.constant(term.factor / second, dtype);
   ExprRef result = nullptr;

@@ -216,8 +216,7 @@ private:
     Value* dy = adjointOfValue(op.results[0]);
     auto varied = [&](const Value* v) { return varied_.contains(v); };
     bool strict = !derived_.contains(&op);
-    if (op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin || op.reduction == Reduction::Any ||
-        op.reduction == Reduction::All) {
+    if (isArg(op.reduction) || op.reduction == Reduction::Any || op.reduction == Reduction::All) {
       DNN_UNREACHABLE("integers and bools are never reached");
     }
     Result<std::vector<Contribution>> parts = adjointOf(emitter_, op, dy, varied, strict);
@@ -240,8 +239,7 @@ private:
       if (isFloat(v->type.dtype) || !varied_.contains(v) || v->def->kind != OpKind::Comp) {
         continue;
       }
-      bool position = v->def->reduction == Reduction::ArgMax || v->def->reduction == Reduction::ArgMin;
-      if (const Op* found = position ? v->def : positionBehind(*v->def)) {
+      if (const Op* found = isArg(v->def->reduction) ? v->def : positionBehind(*v->def)) {
         return found;
       }
     }

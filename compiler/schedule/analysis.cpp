@@ -90,8 +90,7 @@ std::vector<bool> indicesOf(ExprRef e, size_t domainSize) {
 }
 
 bool isContraction(const Op& op, std::span<const Symbol> symbols) {
-  if (op.kind != OpKind::Comp || op.reduction == Reduction::None || op.reduction == Reduction::ArgMax ||
-      op.reduction == Reduction::ArgMin) {
+  if (op.kind != OpKind::Comp || op.reduction == Reduction::None || isArg(op.reduction)) {
     return false;
   }
   std::vector<std::vector<bool>> missing; // for each access, the dims larger than 1 that it does not depend on

@@ -44,8 +44,7 @@ private:
     if (op.kind == OpKind::Input || op.kind == OpKind::Env) {
       return true;
     }
-    bool arg = op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin;
-    if (op.kind != OpKind::Comp || arg) {
+    if (op.kind != OpKind::Comp || isArg(op.reduction)) {
       return false;
     }
     if (op.reduction != Reduction::None && first_ == nullptr) {

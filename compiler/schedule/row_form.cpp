@@ -27,7 +27,7 @@ bool readsOwnRow(const Op& op, const Value* v) {
 }
 
 bool isSum(const Op& op) {
-  return op.reduction != Reduction::None && op.reduction != Reduction::ArgMax && op.reduction != Reduction::ArgMin;
+  return op.reduction != Reduction::None && !isArg(op.reduction);
 }
 
 } // namespace

@@ -90,9 +90,8 @@ private:
   }
 
   bool fits(const Op& op) const {
-    bool arg = op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin;
     bool fixed = std::ranges::all_of(op.reduced, [](const graph::IndexVar& var) { return var.extent.isStatic(); });
-    return op.kind == OpKind::Comp && !arg && fixed && op.dims.back().extent.isStatic() &&
+    return op.kind == OpKind::Comp && !isArg(op.reduction) && fixed && op.dims.back().extent.isStatic() &&
            sameExtents(op.dims, sum().dims) &&
            (op.reduction == Reduction::None || sameExtents(op.reduced, sum().reduced)) &&
            std::ranges::all_of(op.operands, [&](const Value* v) { return isReadable(op, v); });

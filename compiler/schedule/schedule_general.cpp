@@ -175,8 +175,7 @@ private:
   void collectOutputs(Schedule& schedule) const {
     for (uint32_t index = 0; index < analysis_.function.returns.size(); ++index) {
       const Value* v = analysis_.function.returns[index];
-      bool pair = v->def->reduction == Reduction::ArgMax || v->def->reduction == Reduction::ArgMin;
-      if (!inlined_.at(v->def) && v->def != anchor_ && !pair) {
+      if (!inlined_.at(v->def) && v->def != anchor_ && !isArg(v->def->reduction)) {
         continue;
       }
       auto fits = [&](const OutputSchedule& output) {

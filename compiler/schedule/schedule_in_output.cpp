@@ -23,7 +23,7 @@ public:
   void run() {
     for (OpSchedule& how : schedule_.ops) {
       const Op& op = *analysis_.function.body.ops[how.op];
-      if (!isTiled(how) || (analysis_.escapes(op.results[0]) && !isArg(op))) {
+      if (!isTiled(how) || (analysis_.escapes(op.results[0]) && !isArg(op.reduction))) {
         continue;
       }
       std::set<uint32_t> read; // returns that read it
@@ -37,8 +37,6 @@ private:
   const Analysis& analysis_;
   Schedule& schedule_;
   std::set<const OutputSchedule*> taken_; // its loops are those of another op
-
-  static bool isArg(const Op& op) { return op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin; }
 
   static bool isTiled(const OpSchedule& how) {
     return how.accumulator && how.accumulator->pieces == 1 && how.accumulator->chains == 1 && how.joined.empty() &&

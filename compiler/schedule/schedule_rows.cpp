@@ -89,7 +89,6 @@ private:
   uint32_t index_ = 0; // in the domain, of what runs along the vector
   double cost_ = 0;    // of one point
 
-  bool isArg() const { return op_.reduction == Reduction::ArgMax || op_.reduction == Reduction::ArgMin; }
   const Dim& columns() const { return op_.dims[*column_].extent; }
 
   void choose() {
@@ -100,7 +99,7 @@ private:
       consider(Along::Column, *column_,
                costAlong(analysis_, op_, *column_, lanes_) + 2.0 / static_cast<double>(lanes_));
     }
-    for (uint32_t q = 0; q < op_.reduced.size() && !isArg(); ++q) {
+    for (uint32_t q = 0; q < op_.reduced.size() && !isArg(op_.reduction); ++q) {
       uint32_t index = static_cast<uint32_t>(op_.dims.size()) + q;
       int64_t extent = analysis_.extentOf(op_, index);
       if (extent >= 2) {
@@ -189,7 +188,7 @@ private:
     bool rows = *outermost_ != *column_ && analysis_.extentOf(op_, *outermost_) >= reductionPieces;
     int64_t extent = analysis_.extentOf(op_, static_cast<uint32_t>(op_.dims.size()));
     bool pays = points_ * cost_ >= parallelRows && extent >= 2 * reductionPieces;
-    return pays && !rows && !isArg() ? reductionPieces : 1;
+    return pays && !rows && !isArg(op_.reduction) ? reductionPieces : 1;
   }
 
   /// Of the result's loops, the one around a short row.

@@ -151,14 +151,14 @@ private:
 
 bool isShortReduction(const Analysis& analysis, const Op& op) {
   std::optional<uint32_t> column = columnOf(analysis, op);
-  bool positions = op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin;
   double terms = 1;
   for (uint32_t q = 0; q < op.reduced.size(); ++q) {
     uint32_t index = static_cast<uint32_t>(op.dims.size()) + q;
     terms *= analysis.dimOf(op, index).isStatic() ? static_cast<double>(analysis.extentOf(op, index)) : mostTerms + 1;
   }
-  bool is = column && terms <= (positions ? mostPositions : mostTerms) && terms * costOf(op.body) <= mostInstructions &&
-            !analysis.dependsOnOverwritten(op.results[0]) && analysis.loadsOf(op) == Loads::Forward;
+  bool is = column && terms <= (isArg(op.reduction) ? mostPositions : mostTerms) &&
+            terms * costOf(op.body) <= mostInstructions && !analysis.dependsOnOverwritten(op.results[0]) &&
+            analysis.loadsOf(op) == Loads::Forward;
   graph::forEachNode(op.body, [&](ExprRef e) {
     is = is && e->kind != ExprKind::Draw;
     if (is && e->kind == ExprKind::Access) {

@@ -27,7 +27,6 @@ bool dropReduced(const Builder& b, std::span<const Symbol> symbols, Op& op) {
   }
   bool uncounted = op.reduction == Reduction::Max || op.reduction == Reduction::Min || op.reduction == Reduction::Any ||
                    op.reduction == Reduction::All;
-  bool isArg = op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin;
   std::vector<ExprRef> replacement = algebra::indexRange(b.pool(), 0, op.dims.size());
   std::vector<graph::IndexVar> kept;
   for (size_t r = 0; r < op.reduced.size(); ++r) {
@@ -35,7 +34,7 @@ bool dropReduced(const Builder& b, std::span<const Symbol> symbols, Op& op) {
     const Dim& extent = op.reduced[r].extent;
     bool onePoint = extent.min(symbols) == 1 && extent.max(symbols) == 1; // of a batch of one, too
     bool droppable = onePoint || (uncounted && extent.min(symbols) >= 1 && !graph::dependsOnIndex(op.body, position));
-    if (droppable && !isArg) {
+    if (droppable && !isArg(op.reduction)) {
       replacement.push_back(b.pool().integer(0));
     } else {
       replacement.push_back(b.pool().index(static_cast<uint32_t>(op.dims.size() + kept.size())));

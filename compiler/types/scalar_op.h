@@ -27,6 +27,8 @@ std::optional<ScalarOp> findScalarOp(std::string_view spelling);
 /// How a reduction combines its points. Mean is Add and a division by the count, made by the builder.
 /// ArgMax/ArgMin give the row-major position in the reduction domain, the first on ties, as i32.
 enum class Reduction : uint8_t { None, Add, Mul, Max, Min, ArgMax, ArgMin, Any, All };
+/// Whether the reduction gives a position, not a value.
+constexpr bool isArg(Reduction r) { return r == Reduction::ArgMax || r == Reduction::ArgMin; }
 std::string_view nameOf(Reduction r);
 std::optional<Reduction> findReduction(std::string_view name);
 

@@ -36,11 +36,15 @@ inline LoopNames dimLoops(const std::vector<Halide::Var>& vars) {
   return loops;
 }
 
-inline bool isArg(Reduction reduction) { return reduction == Reduction::ArgMax || reduction == Reduction::ArgMin; }
-
 /// The value as a function of the domain. Halide runs an update once, not over its domain, when the update does not
-/// mention the domain at all (a sum of a constant); a condition that always holds mentions it.
+/// mention the domain at all (a sum of a constant, or of what an inlined op makes of none of the reduced indices); a
+/// condition that always holds mentions it.
 inline Halide::Expr mentioning(const Halide::RDom& domain, const Halide::Expr& value) {
+  for (int i = 0; i < domain.dimensions(); ++i) {
+    if (Halide::Internal::expr_uses_var(value, domain[i].name())) {
+      return value;
+    }
+  }
   return Halide::select(domain[0] >= 0, value, Halide::cast(value.type(), 0));
 }
 

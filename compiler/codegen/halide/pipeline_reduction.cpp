@@ -52,13 +52,6 @@ Expr tree(Reduction reduction, const std::vector<Expr>& values, size_t from, siz
   return combine(reduction, tree(reduction, values, from, half), tree(reduction, values, from + half, count - half));
 }
 
-/// Whether the expression uses an index from position `first` on.
-bool dependsOn(graph::ExprRef body, size_t first) {
-  bool found = false;
-  graph::forEachNode(body, [&](graph::ExprRef e) { found |= e->kind == graph::ExprKind::Index && e->index >= first; });
-  return found;
-}
-
 } // namespace
 
 void PipelineBuilder::defineValues(const Op& op, const schedule::StageSchedule& how, const std::string& name) {
@@ -133,10 +126,7 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
     stage.loops[1]->emplace(reducedLoop(q), r);
   }
   leaveOut(op, how, indices, domain);
-  Expr value = reductionBody(op, how, name, indices);
-  if (!dependsOn(op.body, op.dims.size())) {
-    value = mentioning(domain, value);
-  }
+  Expr value = mentioning(domain, reductionBody(op, how, name, indices));
   std::vector<Expr> args = innermostFirst(asExprs(vars));
   Func& func = stage.func;
   if (isArg(op.reduction)) {
@@ -244,10 +234,7 @@ void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how,
       names.emplace(reducedLoop(q), r);
     }
     args.insert(args.begin(), lane);
-    Expr value = reductionBody(op, how, name, indices);
-    if (!dependsOn(op.body, op.dims.size())) {
-      value = mentioning(domain, value);
-    }
+    Expr value = mentioning(domain, reductionBody(op, how, name, indices));
     func(args) = toStorage(combine(op.reduction, fromStorage(func(args), dtype), value), dtype);
     stage.loops.push_back(std::move(names));
   };
@@ -387,11 +374,8 @@ void PipelineBuilder::defineAccumulated(const Op& op, const schedule::OpSchedule
   define(sum.func, tileArgs, start);
   for (size_t i = 0; i < ops.size(); ++i) {
     DType dtype = ops[i]->body->dtype;
-    Expr value =
-        how.trimmed.empty() ? lowering(*ops[i], indices).lower(ops[i]->body) : reductionBody(op, how, name, indices);
-    if (!dependsOn(ops[i]->body, op.dims.size())) {
-      value = mentioning(domain, value);
-    }
+    Expr value = mentioning(domain, how.trimmed.empty() ? lowering(*ops[i], indices).lower(ops[i]->body)
+                                                        : reductionBody(op, how, name, indices));
     Expr before = fromStorage(valueOf(sum.func, tileArgs, i, ops.size()), dtype);
     sums.push_back(toStorage(combine(ops[i]->reduction, before, value), dtype));
   }

@@ -14,7 +14,7 @@ namespace dnn::codegen {
 /// Bool operands and results are Halide's UInt(1).
 Halide::Expr applyScalar(ScalarOp op, const std::vector<Halide::Expr>& args);
 
-/// The same where an operand is the constant infinity or NaN, which LLVM assumes that arithmetic never sees.
+/// The same where an operand is the constant infinity or NaN: Halide makes x of (x + inf) - inf.
 Halide::Expr applyToInfinite(ScalarOp op, const std::vector<Halide::Expr>& args);
 
 /// Comparison by IEEE 754 whatever Halide assumes about floats otherwise: false where an operand is not a number.

@@ -145,7 +145,7 @@ std::unique_ptr<Module> randomComp(std::mt19937& random) {
   op->reduced = std::move(reduced);
   op->reduction = reduction;
   Maker maker(random, module->exprs, *op, f.symbols);
-  bool arg = reduction == Reduction::ArgMax || reduction == Reduction::ArgMin;
+  bool arg = isArg(reduction);
   if (reduction == Reduction::Any) {
     op->body = maker.condition(3);
   } else {
@@ -257,7 +257,7 @@ Tensor evaluateSlowly(const Op& op, std::span<const Tensor* const> operands, std
         best = r;
       }
     }
-    if (op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin) {
+    if (isArg(op.reduction)) {
       result.ints[size_t(out)] = best;
     } else if (real) {
       result.floats[size_t(out)] = soFar.number;
