@@ -84,6 +84,18 @@ bool copiesWithUse(const ContractionShape& shape, int64_t tileColumns);
 /// How many points before their use the lines of the column operand are fetched then.
 int64_t pointsAhead(const ContractionShape& shape, const Machine& machine);
 
+/// Whether a row of tiles is finished before the next one starts.
+inline bool runsByRows(const ContractionShape& shape, const ContractionPlan& plan) {
+  return plan.columnsInner || static_cast<double>(plan.columns * shape.lanes) >= shape.columns;
+}
+/// Whether the rows of the next row of tiles may be fetched while one is summed: it reads all columns, and these leave
+/// the fetched lines in the second cache.
+inline bool fetchesRows(const ContractionShape& shape, const Machine& machine, const ContractionPlan& plan) {
+  double columns = shape.columns * shape.reduction * static_cast<double>(shape.bytes);
+  return runsByRows(shape, plan) && !plan.turned && shape.others == 1 &&
+         columns <= static_cast<double>(machine.l2Bytes) / 2;
+}
+
 /// Nothing if the kernel is not one contraction whose users all see it at their own point. Turned, columns are what are
 /// rows otherwise; nothing if the operand is not contiguous along them.
 std::optional<ContractionShape> contractionShape(const Analysis& analysis, const Machine& machine, bool turned = false);

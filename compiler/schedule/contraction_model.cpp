@@ -148,14 +148,14 @@ private:
                                                 : streaming(shape_.reduction * all, machine_);
     bool gaps = shape_.rowsContiguous && !plan.packRows;
     double rowLines = (gaps ? 1 : 0) + r * bytes() / lineBytes + (plan.packRows ? 0 : lostRows(r));
-    double rowBytes = shape_.reduction * bytes() * (plan.columnsInner ? r : shape_.rows);
+    double rowBytes = shape_.reduction * bytes() * (runsByRows(shape_, plan) ? r : shape_.rows);
     double rowLine = gaps ? rereading(shape_.reduction * lineBytes, machine_, shape_.rowStride, lineBytes)
                           : streaming(rowBytes, machine_);
     if (rowLine >= nextLineFromL3 && !plan.packRows && rowsCollide(r)) {
       rowLine = std::max(rowLine, lineFromL3);
     }
     double step = 0;
-    if (!plan.columnsInner && shortStreams(shape_.reduction * bytes() * rowsOfTask(plan))) {
+    if (!runsByRows(shape_, plan) && shortStreams(shape_.reduction * bytes() * rowsOfTask(plan))) {
       step = together(compute(r, t, false), lines * line) +
              rowLines * (rowLine + (rowBytes > l3Share ? rowsFromMemory : 0));
     } else {
@@ -176,7 +176,7 @@ private:
     if (shape_.turned || all <= static_cast<double>(machine_.l2Bytes) * 0.75) {
       return 0;
     }
-    return plan.columnsInner ? nextLineFromL3 : lineFromL3;
+    return runsByRows(shape_, plan) ? nextLineFromL3 : lineFromL3;
   }
 
   /// Rows that are much larger than the second cache, and end before what fetches ahead has got far: computing hardly
@@ -296,7 +296,7 @@ void addPlans(const ContractionShape& shape, const Machine& machine, std::vector
       }
       plan.packRows = packRows;
       for (bool columnsInner : {false, true}) {
-        if (columnsInner && plan.packing == Packing::Panel) {
+        if (columnsInner && (plan.packing == Packing::Panel || runsByRows(shape, plan))) {
           continue;
         }
         plan.columnsInner = columnsInner;

@@ -31,6 +31,14 @@ bool comesFromAfar(const Analysis& analysis, const Machine& machine, const Value
          analysis.elements(v) * byteSize(v.type.dtype) > static_cast<double>(machine.l2Bytes);
 }
 
+bool goesFar(const Analysis& analysis, const Machine& machine, const Op& op) {
+  double bytes = 0;
+  for (const Value* v : analysis.function.returns) {
+    bytes += isComputedFrom(v, op) ? analysis.elements(*v) * byteSize(v->type.dtype) : 0;
+  }
+  return bytes > static_cast<double>(machine.l2Bytes);
+}
+
 void fetchPointwise(const Analysis& analysis, const Machine& machine, const Op& op, OpSchedule& how) {
   std::vector<const Value*> inputs;
   for (const Op* user : analysis.function.body.ops) {

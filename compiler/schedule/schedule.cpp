@@ -198,10 +198,12 @@ std::string print(const Schedule& schedule) {
     }
     printStage(out, name, op.stage);
     out << (op.fetchesOverwritten ? "    fetches what its tile overwrites\n" : "");
+    out << (op.fetchesWritten ? "    fetches what its tile writes\n" : "");
     for (const FetchWithTile& fetched : op.fetchedWithTile) {
       out << "    fetches op" << fetched.input << " with its tile, " << fetched.elements << " elements for "
           << fetched.each;
-      out << (fetched.ahead != 0 ? ", " + std::to_string(fetched.ahead) + " ahead" : "") << "\n";
+      out << (fetched.ahead != 0 ? ", " + std::to_string(fetched.ahead) + " ahead" : "")
+          << (fetched.soon ? "" : ", into the second cache") << "\n";
     }
     for (uint32_t operand : op.fetchesNextRowOf) {
       out << "    fetches the next row of operand " << operand << "\n";

@@ -210,6 +210,7 @@ struct WinogradSums {
 struct FetchWithTile {
   uint32_t input = 0; ///< position of its op in the kernel function's body
   int64_t elements = 1, each = 1, ahead = 0;
+  bool soon = true; ///< into the first cache; else into the second one
 };
 
 struct OpSchedule {
@@ -238,6 +239,9 @@ struct OpSchedule {
   std::vector<Pack> packs;
   /// Before a tile is summed, the lines that the output overwrites with it are fetched, to be written.
   bool fetchesOverwritten = false;
+  /// While it is summed, the lines that the output writes with it, to be written. The stage lies at a loop of the
+  /// output.
+  bool fetchesWritten = false;
   /// Lines that are read when the tile is done, or by later tiles. The stage lies at a loop of the output.
   std::vector<FetchWithTile> fetchedWithTile;
   /// Of the rows of these operands that it reads, the next one is fetched meanwhile, line by line.

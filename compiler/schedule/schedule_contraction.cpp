@@ -12,6 +12,7 @@
 #include "compiler/schedule/templates.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace dnn::schedule {
 
@@ -53,6 +54,11 @@ public:
     } else {
       packOperands(op_->body);
       scheduleColumns();
+      if (!shape_.inPlace) {
+        fetchNextRows(op_->body);
+        fetchPointwise(analysis_, machine_, *op_, *how_);
+        how_->fetchesWritten = !plan_.turned && goesFar(analysis_, machine_, *op_);
+      }
     }
     scheduleLoops(analysis_, machine_, schedule_, op_);
     return std::move(schedule_);
@@ -390,6 +396,38 @@ private:
     update.order = {"lane", "vector", dim(shape_.row)};
     addReduced(update.order);
     how_->stage.nests = {std::move(start), std::move(update)};
+  }
+
+  /// The rows that a tile reads are read for the first time by the first tile of a row of tiles. While this row is
+  /// summed, those of the next one are fetched, where they lie in memory as the result's rows do.
+  void fetchNextRows(ExprRef e) {
+    for (ExprRef arg : e->args) {
+      if (e->kind != ExprKind::Access) {
+        fetchNextRows(arg);
+      }
+    }
+    if (e->kind != ExprKind::Access || isPacked(e) || !fetchesRows(shape_, machine_, plan_)) {
+      return;
+    }
+    std::vector<bool> used = indicesOf(e, rank() + op_->reduced.size());
+    const Value& read = *op_->operands[e->operand];
+    int64_t elements = 1; // of a row
+    for (size_t d = e->args.size(); d-- > 1;) {
+      elements *= analysis_.maxOf(read.type.dims[d]);
+    }
+    bool inOrder = e->args[0]->kind == ExprKind::Index && e->args[0]->index == shape_.row;
+    if (used[shape_.column] || !inOrder || static_cast<double>(elements) != shape_.reduction) {
+      return;
+    }
+    int64_t columns = analysis_.extentOf(*op_, shape_.column), common = std::gcd(elements, columns);
+    int64_t ahead = plan_.rows * elements;
+    for (const Value* input : inputsOf(read)) {
+      if (comesFromAfar(analysis_, machine_, *input)) {
+        bool soon = ahead * byteSize(input->type.dtype) <= machine_.l1Bytes / 2;
+        how_->fetchedWithTile.push_back(
+            {analysis_.positionOf(*input->def), elements / common, columns / common, ahead, soon});
+      }
+    }
   }
 
   void scheduleLanes() {

@@ -220,6 +220,7 @@ private:
     }
     if (!shape_.inPlace) {
       fetchPointwise(analysis_, machine_, op_, *how_);
+      how_->fetchesWritten = goesFar(analysis_, machine_, op_);
     }
     return true;
   }

@@ -84,6 +84,9 @@ void placeTilesInOutputs(const Analysis& analysis, Schedule& schedule);
 std::vector<const graph::Value*> inputsOf(const graph::Value& v);
 /// An input that is not overwritten, and larger than the second cache: fetching it before it is read pays.
 bool comesFromAfar(const Analysis& analysis, const Machine& machine, const graph::Value& v);
+/// What is computed from op and written is larger than the second cache: fetching its lines before they are written
+/// pays.
+bool goesFar(const Analysis& analysis, const Machine& machine, const graph::Op& op);
 /// What the epilogue of op reads at its own places is fetched while a tile of op is summed.
 void fetchPointwise(const Analysis& analysis, const Machine& machine, const graph::Op& op, OpSchedule& how);
 

@@ -184,7 +184,23 @@ private:
     int64_t inLine = *distance > 0 ? std::max<int64_t>(1, bytesOfLine / *distance) : 1; // steps
     run.distance = *distance * inLine;
     run.count = (run.count + inLine - 1) / inLine;
+    joinSteps(run);
     return run;
+  }
+
+  /// Steps whose lines follow each other without gaps become steps of one line.
+  static void joinSteps(FetchRun& run) {
+    auto lines = static_cast<int64_t>(run.within.size());
+    for (int64_t line = 0; line < lines; ++line) {
+      if (run.within[static_cast<size_t>(line)] != line * bytesOfLine) {
+        return;
+      }
+    }
+    if (run.distance == lines * bytesOfLine) {
+      run.within.resize(1);
+      run.distance = bytesOfLine;
+      run.count *= lines;
+    }
   }
 
   Stmt fetch(const Store& store) {
@@ -219,12 +235,13 @@ private:
   /// For one element of a buffer, of so many bytes.
   std::vector<Wanted> fetchesFor(const std::string& buffer, int64_t bytes) {
     std::vector<Wanted> wanted;
-    if (what_.overwritten && consumer_.loaded.contains(buffer)) {
+    if ((what_.overwritten && consumer_.loaded.contains(buffer)) || (what_.written && isOfOutput(buffer))) {
       wanted.push_back({.how = fetchToWrite, .read = {buffer, 1, 1, 0, bytes}});
     }
     for (const FetchedForTile::Read& read : isOutput(buffer) ? what_.reads : std::vector<FetchedForTile::Read>{}) {
       int64_t all = bytesOfLine / bytes * read.elements * read.bytes, line = bytesOfLine * read.each;
-      wanted.push_back({.how = fetchToReadSoon, .read = read, .lines = (all + line - 1) / line});
+      wanted.push_back(
+          {.how = read.soon ? fetchToReadSoon : fetchToRead, .read = read, .lines = (all + line - 1) / line});
     }
     return wanted;
   }
@@ -234,10 +251,14 @@ private:
     if (what_.reads.empty()) {
       return false;
     }
-    if (written_.empty() && (buffer == what_.output || buffer.starts_with(what_.output + "."))) {
+    if (written_.empty() && isOfOutput(buffer)) {
       written_ = buffer;
     }
     return buffer == written_;
+  }
+
+  bool isOfOutput(const std::string& buffer) const {
+    return buffer == what_.output || buffer.starts_with(what_.output + ".");
   }
 };
 

@@ -23,8 +23,10 @@ struct FetchedForTile {
   struct Read {
     std::string buffer;
     int64_t elements = 1, each = 1, ahead = 0, bytes = 4;
+    bool soon = true; ///< into the first cache, else the second
   };
   bool overwritten = false; ///< lines of buffers that are loaded and stored
+  bool written = false;     ///< lines of the output's buffers
   std::string output;       ///< the Func whose stores say which elements
   std::vector<Read> reads;
   std::string nest; ///< the Func in whose loops blocks of `tiles` tiles follow each other
@@ -40,7 +42,7 @@ struct FetchedForTile {
 ///   compute tile                   →      compute tile
 ///   w[tile] = w[tile] - tile              w[tile] = w[tile] - tile
 ///
-///                                         fetch a[tile], fetch x[tile, one image further]
+///                                         fetch a[tile], fetch x[tile, one image further], fetch y[tile] to be written
 ///   compute tile from x            →      compute tile from x
 ///   y[tile] = tile + a[tile]              y[tile] = tile + a[tile]
 ///
@@ -49,7 +51,8 @@ struct FetchedForTile {
 ///
 /// In a step other threads have read the lines that are overwritten since this one wrote them, so their copies must be
 /// given up before it may write; a store alone waits for that, one after the other. What is read has left the cache
-/// since it was written, and memory would have nothing to do while tiles are summed. Past the end of a buffer nothing
+/// since it was written, and memory would have nothing to do while tiles are summed. What is written alone is read all
+/// the same, as whole lines are kept, and few stores wait for that at a time. Past the end of a buffer nothing
 /// is read: a fetch of an address that does not exist does nothing.
 class FetchForTile : public Halide::Internal::IRMutator {
 public:

@@ -84,7 +84,7 @@ BuiltPipeline PipelineBuilder::build() {
       rows[stages_.at("op" + std::to_string(how->op)).func.name()].emplace_back(
           images_.at(read).name(), static_cast<int32_t>(read->type.dims.back().constant()));
     }
-    if (how->fetchesOverwritten || !how->fetchedWithTile.empty()) {
+    if (how->fetchesOverwritten || how->fetchesWritten || !how->fetchedWithTile.empty()) {
       fetching[stages_.at("op" + std::to_string(how->op)).func.name()] = fetchedFor(*how);
     }
     if (how->blocks && !how->blocks->fetched.empty()) {
@@ -142,12 +142,14 @@ BuiltPipeline PipelineBuilder::build() {
 FetchedForTile PipelineBuilder::fetchedFor(const schedule::OpSchedule& how) const {
   FetchedForTile fetched;
   fetched.overwritten = how.fetchesOverwritten;
-  if (!how.fetchedWithTile.empty()) {
+  fetched.written = how.fetchesWritten;
+  if (how.fetchesWritten || !how.fetchedWithTile.empty()) {
     fetched.output = stages_.at(how.stage.atStage).func.name();
   }
   for (const schedule::FetchWithTile& read : how.fetchedWithTile) {
     const Value* v = function_.body.ops.at(read.input)->results[0];
-    fetched.reads.push_back({images_.at(v).name(), read.elements, read.each, read.ahead, byteSize(v->type.dtype)});
+    fetched.reads.push_back(
+        {images_.at(v).name(), read.elements, read.each, read.ahead, byteSize(v->type.dtype), read.soon});
   }
   if (how.blocks && !how.blocks->fetched.empty()) {
     fetched.nest = stages_.at(how.blocks->tile.atStage).func.name();

@@ -1,6 +1,7 @@
 #include "compiler/codegen/halide/spread_fetches.h"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 
 namespace dnn::codegen {
@@ -37,13 +38,26 @@ struct Share {
 
 using Shares = std::vector<Share>;
 
-Stmt fetchBefore(const Shares& shares, const Stmt& s) {
+int64_t linesOf(const Shares& shares) {
+  int64_t lines = 0;
+  for (const Share& share : shares) {
+    lines += share.lines();
+  }
+  return lines;
+}
+
+std::vector<Stmt> fetchesOf(const Shares& shares) {
   std::vector<Stmt> stmts;
   for (const Share& share : shares) {
     for (int64_t step = 0; step < share.count; ++step) {
       appendFetches(*share.run, share.from + static_cast<int32_t>(step), stmts);
     }
   }
+  return stmts;
+}
+
+Stmt fetchBefore(const Shares& shares, const Stmt& s) {
+  std::vector<Stmt> stmts = fetchesOf(shares);
   stmts.push_back(s);
   return Block::make(stmts);
 }
@@ -54,12 +68,27 @@ Share part(const Share& share, int64_t parts, const Expr& number) {
   return {share.run, share.from + number * static_cast<int32_t>(each), each};
 }
 
-Stmt distribute(const Stmt& s, const Shares& shares) {
-  int64_t lines = 0;
+/// A loop of `steps` iterations with parts of fetches that are too many for one place and too few for every iteration:
+/// before every fourth, eighth, … one. (Cut into two loops, it would count the address of each row separately, and sums
+/// of columns that do not exist would not be found to be unused.)
+Stmt fetchNowAndThen(const For& loop, const Stmt& body, int64_t steps, const Shares& shares) {
+  int64_t most = 1;
   for (const Share& share : shares) {
-    lines += share.lines();
+    most = std::max(most, share.count);
   }
-  if (lines <= mostTogether || !hasLoop(s)) {
+  auto each = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>((steps + most - 1) / most)));
+  Expr step = Variable::make(Halide::Int(32), loop.name) - loop.min;
+  Shares own;
+  for (const Share& share : shares) {
+    own.push_back(part(share, (steps + each - 1) / each, step / static_cast<int32_t>(each)));
+  }
+  Stmt fetches = IfThenElse::make(simplify(step % static_cast<int32_t>(each) == 0), Block::make(fetchesOf(own)));
+  return For::make(loop.name, loop.min, loop.extent, loop.for_type, loop.partition_policy, loop.device_api,
+                   Block::make(fetches, body));
+}
+
+Stmt distribute(const Stmt& s, const Shares& shares) {
+  if (linesOf(shares) <= mostTogether || !hasLoop(s)) {
     return fetchBefore(shares, s);
   }
   if (const auto* let = s.as<LetStmt>()) {
@@ -109,6 +138,9 @@ Stmt distribute(const Stmt& s, const Shares& shares) {
     }
   }
   Stmt body = inside.empty() ? loop->body : distribute(loop->body, inside);
+  if (linesOf(before) > mostTogether && is_const(loop->extent)) {
+    return fetchNowAndThen(*loop, body, *steps, before);
+  }
   return fetchBefore(before, For::make(loop->name, loop->min, loop->extent, loop->for_type, loop->partition_policy,
                                        loop->device_api, body));
 }
