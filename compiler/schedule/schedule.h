@@ -237,7 +237,8 @@ struct OpSchedule {
   /// The body at each point of the one reduced index is computed into a buffer first: `opN_values`, with the loop `i0`.
   std::optional<StageSchedule> values;
   std::vector<Pack> packs;
-  /// Before a tile is summed, the lines that the output overwrites with it are fetched, to be written.
+  /// Before a tile is summed, the lines that the output overwrites with it are fetched, to be written; of a sum in
+  /// blocks those that the tile is added to.
   bool fetchesOverwritten = false;
   /// While it is summed, the lines that the output writes with it, to be written. The stage lies at a loop of the
   /// output.

@@ -518,6 +518,7 @@ private:
       }
       fetchWithBlocks(operand, mine);
     }
+    how_->fetchesOverwritten = goesFar(analysis_, machine_, op_);
     mine.tiles = (columns() + width() - 1) / width();
     for (uint32_t d = 0; d < rank(); ++d) {
       mine.tiles *= d == shape_.column ? 1 : (extent(d) + tileOf(d) - 1) / tileOf(d);

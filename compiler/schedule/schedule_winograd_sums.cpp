@@ -35,6 +35,8 @@ public:
     transform(how.data.rows, how.data.points, "_data", channel(), channels(), sumsStep * across() + 2);
     transform(how.factorRows, how.factorPoints, "_factor", column(), columns(), sumsStep * across());
     multiply(how);
+    double planes = 36 * 4 * static_cast<double>(how.channels * how.columns);
+    how_->fetchesOverwritten = planes > static_cast<double>(machine_.l2Bytes);
     transformBack(how);
     scheduleLoops(analysis_, machine_, schedule_, &op_);
     return std::move(schedule_);

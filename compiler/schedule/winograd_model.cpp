@@ -15,8 +15,9 @@ namespace {
 /// Starting and emptying the pipeline, loading and storing the accumulators.
 constexpr double productStart = 20;
 /// Cycles to transform a weight where all of them are much larger than the second cache: the lines of their 36 (or 16)
-/// planes lie so far apart that they share few sets of it. Measured with 256 and 512 channels.
-constexpr double farWeight = 360;
+/// planes lie so far apart that they share few sets of it. Where neighbouring columns lie apart, too (the gradient of
+/// the input), much more. Measured with 256 and 512 channels.
+constexpr double farWeight = 80, farWeightAcross = 300;
 /// The part of the second cache that the transformed elements of a block may fill.
 constexpr double cacheShare = 0.75;
 
@@ -117,6 +118,8 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
     outer *= static_cast<double>(analysis.extentOf(op, d));
   }
   double lanes = static_cast<double>(window.lanes);
+  double farWeights =
+      static_cast<double>(channels) * (window.operands[shape.weights].contiguous ? farWeight : farWeightAcross);
   std::vector<WinogradPlan> plans;
   for (int64_t outputs : {2, 4}) {
     if (winogradError(outputs, channels) > mostWinogradError) {
@@ -169,8 +172,7 @@ std::vector<WinogradPlan> winogradPlans(const WindowShape& window, const Winogra
             plan.cycles =
                 std::max(products, reading) + 0.3 * std::min(products, reading) + data +
                 all * passes * static_cast<double>(channels + columns) / lanes + weights / 4 / lanes * 4 +
-                (weights > 2 * static_cast<double>(machine.l2Bytes) ? static_cast<double>(channels * wide) * farWeight
-                                                                    : 0);
+                (weights > 2 * static_cast<double>(machine.l2Bytes) ? farWeights * static_cast<double>(wide) : 0);
             plans.push_back(plan);
             int64_t left = (items + plan.items * 2 - 1) / (plan.items * 2);
             more = weights > static_cast<double>(machine.l2Bytes) && plan.blockRows >= down &&

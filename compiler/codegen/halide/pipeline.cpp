@@ -84,11 +84,12 @@ BuiltPipeline PipelineBuilder::build() {
       rows[stages_.at("op" + std::to_string(how->op)).func.name()].emplace_back(
           images_.at(read).name(), static_cast<int32_t>(read->type.dims.back().constant()));
     }
-    if (how->fetchesOverwritten || how->fetchesWritten || !how->fetchedWithTile.empty()) {
-      fetching[stages_.at("op" + std::to_string(how->op)).func.name()] = fetchedFor(*how);
-    }
-    if (how->blocks && !how->blocks->fetched.empty()) {
-      fetching[stages_.at("op" + std::to_string(how->op) + "_tile").func.name()] = fetchedFor(*how);
+    std::string stage = "op" + std::to_string(how->op);
+    bool tile = how->winogradSums || how->blocks;
+    if (tile && (how->fetchesOverwritten || (how->blocks && !how->blocks->fetched.empty()))) {
+      fetching[stages_.at(stage + "_tile").func.name()] = fetchedFor(*how);
+    } else if (how->fetchesOverwritten || how->fetchesWritten || !how->fetchedWithTile.empty()) {
+      fetching[stages_.at(stage).func.name()] = fetchedFor(*how);
     }
   }
   if (!fetching.empty()) {
