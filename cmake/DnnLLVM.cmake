@@ -6,7 +6,7 @@ if(NOT TARGET zstd::libzstd_shared) # LLVM's package wants it; Debian's package 
   set_target_properties(zstd::libzstd_shared PROPERTIES IMPORTED_LOCATION ${DNN_ZSTD_LIBRARY})
 endif()
 find_package(LLVM 22.1 REQUIRED CONFIG HINTS /usr/lib/llvm-22)
-llvm_map_components_to_libnames(DNN_LLVM_LIBRARIES bitreader core instcombine ipo mc orcjit scalaropts support target vectorize x86codegen x86desc x86info)
+llvm_map_components_to_libnames(DNN_LLVM_LIBRARIES bitreader core instcombine ipo mc scalaropts support target vectorize x86codegen x86desc x86info)
 add_library(dnn_llvm_headers INTERFACE)
 target_include_directories(dnn_llvm_headers SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS})
 target_link_libraries(dnn_llvm_headers INTERFACE ${DNN_LLVM_LIBRARIES})

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -49,18 +50,19 @@ std::vector<uint8_t> encodeEntry(const std::string& key, std::span<const uint8_t
   return entry;
 }
 
-std::optional<std::vector<uint8_t>> decodeEntry(std::span<const uint8_t> entry, const std::string& key) {
+std::optional<std::vector<uint8_t>> decodeEntry(std::vector<uint8_t> entry, const std::string& key) {
   runtime::ByteReader r(entry.data(), entry.size());
   const uint8_t* start = r.raw(sizeof magic);
   auto checksum = r.number<uint64_t>();
-  if (!r.ok() || std::memcmp(start, magic, sizeof magic) != 0 || checksumOf(entry.subspan(r.at())) != checksum) {
+  if (!r.ok() || std::memcmp(start, magic, sizeof magic) != 0 ||
+      checksumOf(std::span(entry).subspan(r.at())) != checksum) {
     return std::nullopt;
   }
   if (r.string() != key || !r.ok()) {
     return std::nullopt;
   }
-  std::span<const uint8_t> content = entry.subspan(r.at());
-  return std::vector<uint8_t>(content.begin(), content.end());
+  entry.erase(entry.begin(), entry.begin() + static_cast<std::ptrdiff_t>(r.at()));
+  return entry;
 }
 
 } // namespace
@@ -101,7 +103,7 @@ std::optional<std::vector<uint8_t>> CacheFolder::find(Kind kind, const std::stri
   }
   std::vector<uint8_t> entry(size);
   in.read(reinterpret_cast<char*>(entry.data()), static_cast<std::streamsize>(size));
-  auto content = decodeEntry(entry, key);
+  auto content = decodeEntry(std::move(entry), key);
   if (content) {
     utimensat(AT_FDCWD, name.c_str(), nullptr, 0); // now: the last use is what trim goes by
   }

@@ -1,5 +1,5 @@
 // From fused graph to machine code: outline kernels, plan memory, schedule and compile each distinct kernel once, build
-// the step functions. The objects are what both the JIT (llvm/jit.h) and the linker (llvm/link.h) take.
+// the step functions. The objects are what both the JIT (jit.h) and the linker (llvm/link.h) take.
 #pragma once
 
 #include "compiler/graph/graph.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/codegen/compile.h"
-#include "compiler/codegen/llvm/jit.h"
+#include "compiler/codegen/jit.h"
 #include "compiler/driver/options.h"
 #include "compiler/driver/pipeline.h"
 

@@ -1,5 +1,5 @@
 // dnnc time: runs the step on its data, once as one native call and once with the time of each kernel, in turns.
-#include "compiler/codegen/llvm/jit.h"
+#include "compiler/codegen/jit.h"
 #include "compiler/driver/code.h"
 #include "compiler/driver/commands.h"
 #include "compiler/driver/exit_code.h"

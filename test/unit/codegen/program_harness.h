@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/codegen/compile.h"
-#include "compiler/codegen/llvm/jit.h"
+#include "compiler/codegen/jit.h"
 #include "compiler/graph/interpreter.h"
 
 #include <memory>

@@ -1,6 +1,6 @@
 // Step functions run in process with kernels that are written here: what they get passed, when, and what happens then.
 #include "compiler/codegen/llvm/emit_step.h"
-#include "compiler/codegen/llvm/jit.h"
+#include "compiler/codegen/jit.h"
 
 #include <HalideRuntime.h>
 #include <gtest/gtest.h>

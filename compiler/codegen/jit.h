@@ -12,7 +12,7 @@
 
 namespace dnn::codegen {
 
-/// A function or variable of this process that the objects may use.
+/// A function of this process that the objects may call.
 struct HostSymbol {
   std::string name;
   void* address = nullptr;
@@ -21,7 +21,9 @@ struct HostSymbol {
 /// Loaded code; it stays until the object is destroyed. Calls of its entries must not overlap.
 class JitProgram {
 public:
-  /// Links the objects with each other, the host's symbols, and libc and libm. They must define `dnn_module`.
+  /// Links the objects with each other, the host's symbols, and the shared libraries of this process (libc, libm). They
+  /// must define `dnn_module`. Fails where a symbol is missing or there twice, where memory is exhausted, and where the
+  /// objects are not what our code generator makes for x86-64 (see elf_object.h).
   static Result<std::unique_ptr<JitProgram>> load(std::span<const std::vector<uint8_t>> objects,
                                                   std::span<const HostSymbol> hostSymbols);
   ~JitProgram();
@@ -31,10 +33,10 @@ public:
   const DnnModule& module() const { return *module_; }
 
 private:
-  struct Impl;
-  explicit JitProgram(std::unique_ptr<Impl> impl);
+  JitProgram() = default;
 
-  std::unique_ptr<Impl> impl_;
+  uint8_t* memory_ = nullptr; // mapped
+  size_t bytes_ = 0;
   const DnnModule* module_ = nullptr;
 };
 
