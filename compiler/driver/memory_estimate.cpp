@@ -147,20 +147,21 @@ Loading loadingOf(const plan::Source& source, const plan::Plan& plan, uint64_t m
 }
 
 constexpr uint64_t largePage = 2 << 20;
-/// From how many bytes on the runtime takes large pages for parameters and the arena, and for what kernels take.
-constexpr uint64_t largeRegion = 2 * largePage, largeScratch = largePage;
+/// Of parameters and of the arena: large pages, but where a quarter of the last one and more would not be used.
+uint64_t regionBytes(uint64_t bytes) { return std::max(bytes, (bytes + largePage / 4) / largePage * largePage); }
 
-uint64_t wholePages(uint64_t bytes, uint64_t large) {
-  return bytes < large ? bytes : (bytes + largePage - 1) / largePage * largePage;
+/// Of what kernels take: large pages, if they fill one.
+uint64_t scratchPages(uint64_t bytes) {
+  return bytes < largePage ? bytes : (bytes + largePage - 1) / largePage * largePage;
 }
 
 } // namespace
 
 MemoryEstimate estimateMemory(const plan::Plan& plan, const graph::Module& module, uint64_t scratch) {
   MemoryEstimate estimate{.program = programBytes + (usesLibm(module) ? libmBytes : 0),
-                          .persistent = wholePages(plan.persistentBytes, largeRegion),
-                          .arena = wholePages(plan.arenaBytes, largeRegion),
-                          .scratch = wholePages(scratch, largeScratch)};
+                          .persistent = regionBytes(plan.persistentBytes),
+                          .arena = regionBytes(plan.arenaBytes),
+                          .scratch = scratchPages(scratch)};
   uint64_t held = 0;
   uint64_t memory = runtime::defaultDataMemory();
   uint64_t batch = 0; // where it is large a thread reads the next one, while this one waits to be copied

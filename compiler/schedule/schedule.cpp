@@ -16,7 +16,7 @@ bool Blocks::divide(const Dim& extent) const {
 
 Schedule chooseSchedule(const Kernel& kernel, const Machine& machine, Sums sums) {
   Analysis analysis(kernel);
-  if (std::optional<Schedule> schedule = schedulePlain(analysis)) {
+  if (std::optional<Schedule> schedule = schedulePlain(analysis, machine)) {
     return std::move(*schedule);
   }
   if (std::optional<Schedule> schedule = scheduleRowKernel(analysis, machine)) {

@@ -207,7 +207,22 @@ Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine) {
   return schedule;
 }
 
-std::optional<Schedule> schedulePlain(const Analysis& analysis) {
+namespace {
+
+/// Tasks of the outermost dimension; of a few thousand elements where there may be any number of them.
+Nest plainTasks(const Analysis& analysis, const Machine& machine, const Dim& outermost) {
+  constexpr int64_t mostOfAnySize = 1 << 12;
+  int64_t size = taskSize(machine, analysis.maxOf(outermost));
+  size = outermost.isStatic() ? size : std::min(size, mostOfAnySize);
+  Nest nest;
+  nest.splits.push_back({"i0", "task", "i0_piece", size, Tail::Guard});
+  nest.parallel.push_back("task");
+  return nest;
+}
+
+} // namespace
+
+std::optional<Schedule> schedulePlain(const Analysis& analysis, const Machine& machine) {
   constexpr double mostInstructions = 1 << 24; // about 5 ms
   double instructions = 0;
   for (const Op* op : analysis.function.body.ops) {
@@ -220,6 +235,13 @@ std::optional<Schedule> schedulePlain(const Analysis& analysis) {
   }
   Schedule schedule = placeStages(analysis, nullptr);
   schedule.family = "plain";
+  for (OutputSchedule& output : schedule.outputs) {
+    const std::vector<Dim>& dims = analysis.function.returns[output.returns.front()]->type.dims;
+    bool fresh = std::ranges::none_of(analysis.kernel.inPlace, [](const auto& input) { return input.has_value(); });
+    if (instructions >= parallelWork && fresh && !dims.empty() && analysis.maxOf(dims[0]) > 1) {
+      output.stage.nests.push_back(plainTasks(analysis, machine, dims[0]));
+    }
+  }
   return schedule;
 }
 

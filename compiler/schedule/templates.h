@@ -13,9 +13,9 @@ namespace dnn::schedule {
 /// contiguous.
 Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine);
 
-/// A kernel that runs once and soon: plain loops, because code without vectors is compiled in half the time. None if
-/// the kernel runs more often, or would take long.
-std::optional<Schedule> schedulePlain(const Analysis& analysis);
+/// A kernel that runs once and soon: plain loops, because code without vectors is compiled in half the time; what may
+/// take longer than starting a thread is parallel. None if the kernel runs more often, or would take long.
+std::optional<Schedule> schedulePlain(const Analysis& analysis, const Machine& machine);
 
 /// A kernel that runs row by row (row_form.h). None if the kernel has another form.
 std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machine& machine);

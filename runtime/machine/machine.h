@@ -57,7 +57,7 @@ private:
   };
   using Region = std::unique_ptr<uint8_t[], Free>;
 
-  /// Zeros, in large pages from 4 MB on; null if there is not so much memory.
+  /// Zeros, in large pages from 1.5 MB on; null if there is not so much memory.
   static Region allocate(uint64_t bytes);
   int32_t callOnThreads(uint32_t entry, const DnnCall& call);
   Status checkPlan() const;
