@@ -29,5 +29,7 @@ data_dir = os.environ.get("DNN_DATA_DIR", "")
 if os.path.exists(os.path.join(data_dir, "mnist", "train-images-idx3-ubyte.gz")):
     config.available_features.add("mnist")
 config.substitutions.append(("%data", data_dir or "/nonexistent"))
+if config.dnn_sanitized:
+    config.available_features.add("sanitized")
 if os.geteuid() == 0:
     config.available_features.add("root")

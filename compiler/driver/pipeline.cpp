@@ -3,6 +3,7 @@
 #include "compiler/build/build_graph.h"
 #include "compiler/driver/data_files.h"
 #include "compiler/driver/exit_code.h"
+#include "compiler/support/object_memory.h"
 #include "compiler/transform/pass_manager.h"
 
 #include <charconv>
@@ -53,6 +54,11 @@ int failInternally(const char* what, const Error& error) {
 }
 
 } // namespace
+
+Pipeline::Pipeline(const Options& options, size_t combination)
+    : options_(options), combination_(combination), diags_(sources_) {
+  keepObjectMemory(); // trees and graphs are small objects, too
+}
 
 int Pipeline::runTo(Stage last) {
   int code = runSilently(last);

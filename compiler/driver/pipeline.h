@@ -24,8 +24,7 @@ public:
   enum class Stage : uint8_t { Parse, Analyze, Build, Differentiate, Optimize, Fuse };
 
   /// `combination`: number of the combination of values that a sweep takes.
-  explicit Pipeline(const Options& options, size_t combination = 0)
-      : options_(options), combination_(combination), diags_(sources_) {}
+  explicit Pipeline(const Options& options, size_t combination = 0);
 
   /// Runs the stages up to and including `last`, once. kSuccess, or the exit code of a run that ends here; then stderr
   /// has said why. Warnings are printed in both cases.

@@ -18,6 +18,7 @@ void dnn::keepObjectMemory() {}
 #include <cstdlib>
 #include <new>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace {
 
@@ -71,6 +72,7 @@ constinit thread_local Stock stock{};
 constinit std::atomic<std::byte*> region{nullptr};
 constinit std::atomic<size_t> spansUsed{0};
 constinit std::array<uint8_t, regionBytes / spanBytes> classOfSpan{};
+constinit std::atomic<pid_t> owner{0}; ///< the process that began with this memory, or with fresh spans of it
 
 [[gnu::noinline]] void* fromSpan(std::byte* begin, size_t sizeClass) {
   size_t bytes = bytesOf(sizeClass);
@@ -122,6 +124,15 @@ void give(void* memory) {
 namespace dnn {
 
 void keepObjectMemory() {
+  if (region.load() != nullptr) {
+    if (getpid() != owner) { // pages of the process that forked this one would be copied one by one when written to
+      constexpr size_t largePage = size_t{2} << 20, spans = largePage / spanBytes;
+      stock = {};
+      spansUsed.store((spansUsed.load() + spans - 1) / spans * spans);
+      owner = getpid();
+    }
+    return;
+  }
   void* made = mmap(nullptr, regionBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   std::byte* none = nullptr;
   if (made == MAP_FAILED) {
@@ -130,6 +141,8 @@ void keepObjectMemory() {
   madvise(made, regionBytes, MADV_HUGEPAGE); // a wish; refusal costs only speed
   if (!region.compare_exchange_strong(none, static_cast<std::byte*>(made))) {
     munmap(made, regionBytes);
+  } else {
+    owner = getpid();
   }
 }
 

@@ -129,7 +129,7 @@ Result<std::vector<LoweredKernel>> lowerKernels(const NextKernel& next, const sc
     auto begin = std::chrono::steady_clock::now();
     LoweredKernel& kernel = lowered.emplace_back();
     Result<bool> added = guarded(request->name, [&] {
-      BuiltPipeline built = PipelineBuilder(*request->kernel, *request->schedule, request->name).build();
+      BuiltPipeline built = PipelineBuilder(*request->kernel, *request->schedule).build();
       Halide::Module module = moduleOf(built, request->name, machine, options);
       kernel.name = request->name;
       kernel.args = std::move(built.kernelArgs);
@@ -177,7 +177,7 @@ Result<std::vector<LoweredKernel>> lowerKernels(const NextKernel& next, const sc
 Result<std::string> loopNest(const schedule::Kernel& kernel, const schedule::Schedule& schedule,
                              const schedule::Machine&, const std::string& name) {
   return guarded(name, [&] {
-    BuiltPipeline built = PipelineBuilder(kernel, schedule, name).build();
+    BuiltPipeline built = PipelineBuilder(kernel, schedule).build();
     std::vector<Halide::Internal::Function> outputs;
     for (const Halide::Func& func : built.pipeline.outputs()) {
       outputs.push_back(func.function());

@@ -223,6 +223,34 @@ class TrimLoops : public IRMutator {
   Stmt visit(const For* op) override { return mayBeIdle(op->body) ? trim_no_ops(op) : IRMutator::visit(op); }
 };
 
+/// Whether Halide would take vectors apart, or put them together, by every second, third or fourth lane: where such
+/// lanes are computed or stored. Otherwise it only makes, for each vector that has a name, others that nothing reads,
+/// and takes as long as to unroll loops.
+class Interleaves : public IRGraphVisitor {
+public:
+  explicit Interleaves(const Stmt& s) { s.accept(this); }
+  bool found = false;
+
+private:
+  using IRGraphVisitor::visit;
+
+  template <class Division> void visitDivision(const Division* op) {
+    found |= op->a.template as<Ramp>() != nullptr;
+    IRGraphVisitor::visit(op);
+  }
+  void visit(const Mod* op) override { visitDivision(op); }
+  void visit(const Div* op) override { visitDivision(op); }
+  void visit(const Ramp* op) override {
+    found |= op->stride.type().is_vector();
+    IRGraphVisitor::visit(op);
+  }
+  void visit(const Store* op) override {
+    const auto* places = op->index.as<Ramp>();
+    found |= places != nullptr && !is_const_one(places->stride);
+    IRGraphVisitor::visit(op);
+  }
+};
+
 /// Addresses of buffers are all that a kernel reads of its arguments' descriptors.
 Stmt readAddresses(Stmt s, const std::vector<Halide::Argument>& arguments) {
   for (const Halide::Argument& argument : arguments) {
@@ -266,7 +294,7 @@ Stmt refineLoops(Stmt s, const Environment& env, const Halide::Target& target) {
   s = bound_constant_extent_loops(s);
   s = unroll_loops(s);
   s = simplify(vectorize_loops(s, env));
-  s = rewrite_interleavings(s);
+  s = Interleaves(s).found ? rewrite_interleavings(s) : s;
   if (Stmt parts = partition_loops(s); !parts.same_as(s)) {
     s = simplify(parts);
   }

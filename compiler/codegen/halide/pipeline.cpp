@@ -18,8 +18,8 @@ using Halide::Var;
 using schedule::KernelArg;
 using schedule::Placement;
 
-PipelineBuilder::PipelineBuilder(const schedule::Kernel& kernel, const schedule::Schedule& schedule, std::string name)
-    : kernel_(kernel), function_(*kernel.function), schedule_(schedule), name_(std::move(name)) {
+PipelineBuilder::PipelineBuilder(const schedule::Kernel& kernel, const schedule::Schedule& schedule)
+    : kernel_(kernel), function_(*kernel.function), schedule_(schedule) {
   for (const Symbol& symbol : function_.symbols) {
     symbols_.emplace_back("symbol_" + std::to_string(symbols_.size()));
     symbols_.back().set_range(1, static_cast<int32_t>(symbol.max));

@@ -35,7 +35,7 @@ struct BuiltPipeline {
 /// Builds the Funcs of one kernel. Index variables are i32; bool tensors are stored as bytes 0 and 1.
 class PipelineBuilder : private ValueSource {
 public:
-  PipelineBuilder(const schedule::Kernel& kernel, const schedule::Schedule& schedule, std::string name);
+  PipelineBuilder(const schedule::Kernel& kernel, const schedule::Schedule& schedule);
 
   BuiltPipeline build();
 
@@ -43,7 +43,6 @@ private:
   const schedule::Kernel& kernel_;
   const graph::Function& function_;
   const schedule::Schedule& schedule_;
-  std::string name_;
 
   std::vector<Halide::Param<int32_t>> symbols_;
   Halide::Param<uint32_t> seedLo_, seedHi_, step_, epoch_;
@@ -85,11 +84,10 @@ private:
   };
   Written written_{*this};
 
-  /// A Func of this name in the kernel, always the same: Halide's own constructor appends a number where the name, or
-  /// another of the process with the same hash, has been used before.
-  Halide::Func named(const std::string& name) const {
-    return Halide::Func(Halide::Internal::Function(name_ + "_" + name));
-  }
+  /// A Func of this name, the same in every kernel: Halide's own constructor appends a number where the name, or
+  /// another of the process with the same hash, has been used before. Names are compared and copied millions of times,
+  /// so they begin with what tells them apart.
+  static Halide::Func named(const std::string& name) { return Halide::Func(Halide::Internal::Function(name)); }
   void declareInputs();
   /// Returns that are read again are arguments twice; their loads are of the outputs' buffers.
   FetchedForTile fetchedFor(const schedule::OpSchedule& how) const;

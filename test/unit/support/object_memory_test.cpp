@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <random>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace dnn {
@@ -82,6 +86,26 @@ TEST(ObjectMemory, FreedBlocksAreUsedAgain) {
   void* second = ::operator new(40);
   EXPECT_EQ(first, second);
   ::operator delete(second);
+}
+
+TEST(ObjectMemory, AForkedProcessBeginsWithFreshPages) {
+  keepObjectMemory();
+  auto pageOfNext = [] { // where the next block comes from
+    auto block = std::make_unique<std::array<uint8_t, 48>>();
+    volatile uintptr_t page = reinterpret_cast<uintptr_t>(block.get()) >> 12; // read while the block is there
+    return static_cast<uintptr_t>(page);
+  };
+  uintptr_t before = pageOfNext();
+  pid_t child = fork();
+  if (child == 0) {
+    keepObjectMemory();
+    uintptr_t fresh = pageOfNext();
+    keepObjectMemory();
+    _exit(fresh != before && pageOfNext() == fresh ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 #endif
 
