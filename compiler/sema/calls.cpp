@@ -15,20 +15,10 @@ std::string callText(const ast::Signature& signature, const Statics& statics) {
   std::string text;
   for (const ast::StaticDecl& decl : signature.statics) {
     auto it = statics.find(decl.name.text);
-    std::string shown;
-    if (it == statics.end()) {
-      continue;
+    std::optional<std::string> shown = it == statics.end() ? std::nullopt : shortText(it->second);
+    if (shown) {
+      text += (text.empty() ? "" : ", ") + decl.name.text + " = " + *shown;
     }
-    if (auto* n = it->second.as<StaticInt>()) {
-      shown = std::to_string(n->value.constant());
-    } else if (auto* b = it->second.as<StaticBool>()) {
-      shown = b->value ? "true" : "false";
-    } else if (auto* f = it->second.as<FnValue>()) {
-      shown = f->decl->signature.name.text;
-    } else {
-      continue;
-    }
-    text += (text.empty() ? "" : ", ") + decl.name.text + " = " + shown;
   }
   return "in the call of `" + signature.name.text + (signature.hasStatics ? "(" + text + ")" : "") + "`";
 }

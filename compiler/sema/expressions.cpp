@@ -4,6 +4,8 @@
 #include "compiler/sema/suggest.h"
 #include "compiler/support/assert.h"
 
+#include <charconv>
+
 namespace dnn::sema {
 
 std::string describe(const Value& value) {
@@ -35,6 +37,29 @@ std::string describe(const Value& value) {
     std::string operator()(const SourceField&) { return "a field of a data source"; }
   };
   return std::visit(Describe{}, value.node);
+}
+
+std::optional<std::string> shortText(const Value& value) {
+  auto number = [](double x) {
+    char buffer[32];
+    return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr);
+  };
+  if (auto* n = value.as<StaticInt>(); n && n->value.isStatic()) {
+    return std::to_string(n->value.constant());
+  }
+  if (auto* n = value.as<StaticFloat>()) {
+    return number(n->value);
+  }
+  if (auto* n = value.as<ConstantSchedule>()) {
+    return number(n->value);
+  }
+  if (auto* b = value.as<StaticBool>()) {
+    return b->value ? "true" : "false";
+  }
+  if (auto* f = value.as<FnValue>()) {
+    return f->decl->signature.name.text;
+  }
+  return std::nullopt;
 }
 
 Poison Instantiator::unsupported(SourceRange range, std::string_view what) {

@@ -202,7 +202,8 @@ private:
   /// The statics of a definition from arguments and defaults, on top of `base`. None: reported.
   std::optional<Statics> bindStatics(const ast::Signature& signature, const ScopePtr& scope, const Statics& base,
                                      const std::vector<Argument>& args, SourceRange range);
-  std::optional<Value> checkKind(const ast::StaticDecl& decl, Value value, SourceRange range);
+  std::optional<Value> checkKind(const ast::StaticDecl& decl, Value value, SourceRange range,
+                                 const ast::Signature* callee);
   /// In the order of the params. None: reported.
   std::optional<std::vector<Argument>> orderArgs(const ast::Signature& signature, std::vector<Argument> args,
                                                  SourceRange range);
@@ -291,6 +292,8 @@ private:
   void runIndexedLet(const ast::Stmt& stmt, const ast::Let& let, Env& env);
   /// False if it does not hold.
   bool runRequire(const ast::Stmt& stmt, const ast::Require& require, Env& env);
+  /// "7 <= 5": the comparison, with its numbers, that makes a condition false; empty if it has none.
+  std::string whatFails(const ast::Expr& condition, Env& env);
   void runParam(const ast::Stmt& stmt, const ast::Param& param, Env& env);
   void runState(const ast::Stmt& stmt, const ast::State& state, Env& env);
   void runUpdate(const ast::Stmt& stmt, const ast::Update& update, Env& env);

@@ -139,6 +139,20 @@ void Instantiator::runIndexedLet(const ast::Stmt& stmt, const ast::Let& let, Env
   env.scope->bind(name.text, bindable(out, name.text, stmt.range, env), name.range);
 }
 
+std::string Instantiator::whatFails(const ast::Expr& condition, Env& env) {
+  auto* binary = ast::getIf<ast::Binary>(condition);
+  if (!binary || binary->op == ast::BinaryOp::Or) {
+    return "";
+  }
+  Value left = eval(*binary->left, env);
+  if (binary->op == ast::BinaryOp::And) {
+    auto* holds = left.as<StaticBool>();
+    return whatFails(holds && !holds->value ? *binary->left : *binary->right, env);
+  }
+  std::optional<std::string> a = shortText(left), b = shortText(eval(*binary->right, env));
+  return a && b ? *a + " " + std::string(ast::spelling(binary->op)) + " " + *b : "";
+}
+
 bool Instantiator::runRequire(const ast::Stmt& stmt, const ast::Require& require, Env& env) {
   Value value = eval(*require.condition, env);
   if (value.poisoned()) {
@@ -149,11 +163,12 @@ bool Instantiator::runRequire(const ast::Stmt& stmt, const ast::Require& require
     error<DiagId::wrong_static_kind>(require.condition->range, "`require`", "a condition known before the program runs",
                                      describe(value));
   } else if (!known->value) {
-    std::string text = ast::print(*require.condition);
-    auto report = error<DiagId::requirement_failed>(stmt.range, require.message ? *require.message
-                                                                                : "`" + text + "` does not hold");
+    std::string text = "`" + ast::print(*require.condition) + "` does not hold";
+    std::string numbers = whatFails(*require.condition, env);
+    text += numbers.empty() ? "" : ": " + numbers;
+    auto report = error<DiagId::requirement_failed>(stmt.range, require.message ? *require.message : text);
     if (require.message) {
-      report.note(require.condition->range, "`" + text + "` does not hold");
+      report.note(require.condition->range, text);
     }
     return false;
   }

@@ -3,6 +3,8 @@
 #include "compiler/sema/static_names.h"
 #include "compiler/sema/suggest.h"
 
+#include <algorithm>
+
 namespace dnn::sema {
 
 std::set<std::string> staticNames(const ast::Signature& signature) {
@@ -13,7 +15,8 @@ std::set<std::string> staticNames(const ast::Signature& signature) {
   return names;
 }
 
-std::optional<Value> Instantiator::checkKind(const ast::StaticDecl& decl, Value value, SourceRange range) {
+std::optional<Value> Instantiator::checkKind(const ast::StaticDecl& decl, Value value, SourceRange range,
+                                             const ast::Signature* callee) {
   const std::string& kind = decl.kind.text;
   if (kind == "int") {
     if (auto* n = value.as<StaticInt>(); n && n->value.isStatic()) {
@@ -71,8 +74,11 @@ std::optional<Value> Instantiator::checkKind(const ast::StaticDecl& decl, Value 
   std::string wanted = kind == "int" ? "an integer" : kind == "str" ? "a string" : "a " + kind;
   auto report = error<DiagId::wrong_static_kind>(range, "`" + decl.name.text + "`", wanted, describe(value));
   report.note(decl.name.range, "it is declared here");
-  if (value.as<Tensor>()) {
-    report.hint("statics come first, in parentheses of their own: `f(…)(x)`");
+  if (value.as<Tensor>() && callee != nullptr) {
+    bool defaults = std::ranges::all_of(callee->statics, [](const ast::StaticDecl& s) { return s.value != nullptr; });
+    std::string closure = callee->name.text + (defaults ? "()" : "(…)");
+    report.hint("statics come first, in parentheses of their own: `" + closure + "(x)`, or `" + closure +
+                "` where it is an argument");
   }
   return std::nullopt;
 }
@@ -109,7 +115,7 @@ std::optional<Statics> Instantiator::bindStatics(const ast::Signature& signature
       ok = false;
       continue;
     }
-    std::optional<Value> value = checkKind(*decl, arg.value, arg.range);
+    std::optional<Value> value = checkKind(*decl, arg.value, arg.range, &signature);
     ok &= value.has_value();
     if (value) {
       out[decl->name.text] = *value;
@@ -136,7 +142,7 @@ std::optional<Statics> Instantiator::bindStatics(const ast::Signature& signature
       if (value.poisoned()) {
         return std::nullopt;
       }
-      std::optional<Value> checked = checkKind(decl, std::move(value), decl.value->range);
+      std::optional<Value> checked = checkKind(decl, std::move(value), decl.value->range, nullptr);
       if (!checked) {
         return std::nullopt;
       }

@@ -210,5 +210,7 @@ private:
 
 /// "a tensor", "a layer instance": for messages.
 std::string describe(const Value& value);
+/// "3", "0.5", "true", "relu": what is known now, as messages show it; none of what has no short text.
+std::optional<std::string> shortText(const Value& value);
 
 } // namespace dnn::sema

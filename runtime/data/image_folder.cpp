@@ -15,6 +15,7 @@ namespace {
 struct Names {
   std::vector<std::string> folders;
   std::vector<std::string> files;
+  std::vector<std::string> others; // pipes and devices, which may have no end
 };
 
 Status namesIn(const std::string& folder, Names& names) {
@@ -28,12 +29,17 @@ Status namesIn(const std::string& folder, Names& names) {
       continue;
     }
     struct stat what = {};
-    bool isFolder = stat((folder + "/" + name).c_str(), &what) == 0 && S_ISDIR(what.st_mode);
-    (isFolder ? names.folders : names.files).push_back(name);
+    bool known = stat((folder + "/" + name).c_str(), &what) == 0; // else reading says why not
+    if (known && !S_ISDIR(what.st_mode) && !S_ISREG(what.st_mode)) {
+      names.others.push_back(name);
+    } else {
+      (known && S_ISDIR(what.st_mode) ? names.folders : names.files).push_back(name);
+    }
   }
   closedir(open);
   std::ranges::sort(names.folders);
   std::ranges::sort(names.files);
+  std::ranges::sort(names.others);
   return success();
 }
 
@@ -50,6 +56,10 @@ Status takeImages(const std::string& folder, const Names& names, ImageList& imag
   if (!names.folders.empty()) {
     return failure(ExitCode::BadInput, "`%s/%s` is a folder among images", folder.c_str(), names.folders[0].c_str());
   }
+  if (!names.others.empty()) {
+    return failure(ExitCode::BadInput, "`%s/%s` is no file; images are read from files alone", folder.c_str(),
+                   names.others[0].c_str());
+  }
   if (names.files.empty()) {
     return failure(ExitCode::BadInput, "the folder `%s` has no images", folder.c_str());
   }
@@ -63,9 +73,15 @@ Status takeImages(const std::string& folder, const Names& names, ImageList& imag
 
 Status listImages(const std::string& folder, plan::Source& source, ImageList& images) {
   struct stat what = {};
-  if (source.labels == 0 && stat(folder.c_str(), &what) == 0 && S_ISREG(what.st_mode)) {
+  bool known = stat(folder.c_str(), &what) == 0;
+  if (source.labels == 0 && known && S_ISREG(what.st_mode)) {
     images.paths = {folder};
     return success();
+  }
+  if (known && !S_ISDIR(what.st_mode)) {
+    return failure(ExitCode::BadInput, "`%s` is no folder%s", folder.c_str(),
+                   source.labels == 0 ? " of images, and no file"
+                                      : "; each class needs one in the folder that is named");
   }
   Names top;
   if (Status status = namesIn(folder, top); !status.ok()) {

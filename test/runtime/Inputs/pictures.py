@@ -42,3 +42,30 @@ for source, target in [("good/ants/1.png", "cut_png/ants/1.png"), ("good/bees/2.
 os.makedirs("folder/ants/more")
 os.makedirs("none/bees")
 png("other/wasps/1.png", 8, 6, [1, 2, 3])
+# What is no file: it may never end.
+for fault in ["pipe", "endless", "loop", "dangling"]:
+    png(f"{fault}/ants/0.png", 8, 6, [1, 2, 3])
+os.mkfifo("pipe/ants/1.png")
+os.symlink("/dev/zero", "endless/ants/1.png")
+os.symlink("1.png", "loop/ants/1.png")
+os.symlink("nowhere", "dangling/ants/1.png")
+# Palettes, fewer bits, interlaced rows, names with spaces and other letters: 8 × 6 pixels x, y of value 10 x + y.
+def rows(bits, values):
+    lines = []
+    for line in values:
+        number = int.from_bytes(bytes(line), "big") if bits == 8 else int("".join(format(v, f"0{bits}b") for v in line), 2)
+        lines.append(b"\0" + number.to_bytes(len(line) * bits // 8, "big"))
+    return b"".join(lines)
+def other_png(path, bits, kind, interlaced, data, extra=b""):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 6, bits, kind, 0, 0, interlaced)) + extra +
+                chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b""))
+value = lambda x, y: 10 * x + y
+plain = [[value(x, y) for x in range(8)] for y in range(6)]
+palette = chunk(b"PLTE", b"".join(bytes([i, 255 - i, i]) for i in range(256)))
+adam7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+passes = [[[value(x, y) for x in range(x0, 8, dx)] for y in range(y0, 6, dy)] for x0, y0, dx, dy in adam7]
+other_png("kinds/the ants/a palette.png", 8, 3, 0, rows(8, plain), palette)
+other_png("kinds/the ants/two bits.png", 2, 0, 0, rows(2, [[0, 1, 2, 3, 3, 2, 1, 0]] * 6))
+other_png("kinds/Bienen für alle/verschränkt.PNG", 8, 0, 1, b"".join(rows(8, p) for p in passes))

@@ -36,10 +36,11 @@ def kernel(*dims):
 def windows(x, k, stride, pad, dilation=1):
     """Each place of the result with the places of x in its window (None beside it), by place in the kernel."""
     space = x.dims[:-1]
-    starts = [before(n, k, stride, pad, dilation) for n in space]
-    for out in itertools.product(*(range(size(n, k, stride, pad, dilation)) for n in space)):
+    ks = k if isinstance(k, tuple) else (k,) * len(space)
+    starts = [before(n, k, stride, pad, dilation) for n, k in zip(space, ks)]
+    for out in itertools.product(*(range(size(n, k, stride, pad, dilation)) for n, k in zip(space, ks))):
         window = {}
-        for u in itertools.product(range(k), repeat=len(space)):
+        for u in itertools.product(*map(range, ks)):
             p = tuple(stride * o + dilation * t - s for o, t, s in zip(out, u, starts))
             window[u] = p if all(0 <= a < n for a, n in zip(p, space)) else None
         yield out, window
@@ -47,8 +48,9 @@ def windows(x, k, stride, pad, dilation=1):
 
 def conv(x, w, stride=1, pad=INSIDE, dilation=1, groups=1):
     channels, outs = w.dims[-2:]
-    y = Array(*(size(n, w.dims[0], stride, pad, dilation) for n in x.dims[:-1]), outs, fill=0)
-    for out, window in windows(x, w.dims[0], stride, pad, dilation):
+    ks = w.dims[:-2]
+    y = Array(*(size(n, k, stride, pad, dilation) for n, k in zip(x.dims[:-1], ks)), outs, fill=0)
+    for out, window in windows(x, ks, stride, pad, dilation):
         for u, p in window.items():
             for c, o in itertools.product(range(channels), range(outs)):
                 if p is not None:
@@ -56,15 +58,15 @@ def conv(x, w, stride=1, pad=INSIDE, dilation=1, groups=1):
     return y
 
 
-def transposed(x, w, stride=1, pad=INSIDE, dilation=1, extra=0):
-    k = w.dims[0]
+def transposed(x, w, stride=1, pad=INSIDE, dilation=1, extra=0, groups=1):
+    ks = w.dims[:-2]
     y = Array(*(n * stride if pad == SAME else (n - 1) * stride + (k - 1) * dilation + 1 - 2 * pad + extra
-                for n in x.dims[:-1]), w.dims[-2], fill=0)
-    for out, window in windows(y, k, stride, pad, dilation):
+                for n, k in zip(x.dims[:-1], ks)), groups * w.dims[-2], fill=0)
+    for out, window in windows(y, ks, stride, pad, dilation):
         for u, p in window.items():
             for o, c in itertools.product(range(w.dims[-2]), range(w.dims[-1])):
                 if p is not None:
-                    y.at[*p, o] += x.at[*out, c] * w.at[*u, o, c]
+                    y.at[*p, c // (w.dims[-1] // groups) * w.dims[-2] + o] += x.at[*out, c] * w.at[*u, o, c]
     return y
 
 
@@ -81,12 +83,36 @@ def mean(v):
     return sum(v) / len(v)
 
 
-def adaptive(x, of, height, width):
-    H, W, C = x.dims
-    y = Array(height, width, C, fill=0)
-    for i, j, c in y.at:
-        y.at[i, j, c] = of([x.at[a, b, c] for a in range(i * H // height, -(-(i + 1) * H // height))
-                            for b in range(j * W // width, -(-(j + 1) * W // width))])
+def adaptive(x, of, *counts):
+    y = Array(*counts, x.dims[-1], fill=0)
+    for *place, c in y.at:
+        windows = [range(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(place, x.dims, counts)]
+        y.at[*place, c] = of([x.at[*p, c] for p in itertools.product(*windows)])
+    return y
+
+
+def padded(x, sides, kind, value=0):
+    """sides: (before, after) of each dimension but the last."""
+    def source(i, n):
+        if kind == "zero":
+            return i if 0 <= i < n else None
+        if kind == "reflection":
+            return -i if i < 0 else 2 * (n - 1) - i if i >= n else i
+        return min(max(i, 0), n - 1) if kind == "replication" else i % n
+
+    y = Array(*(n + a + b for n, (a, b) in zip(x.dims, sides)), x.dims[-1], fill=value)
+    for *place, c in y.at:
+        p = [source(i - a, n) for i, n, (a, _) in zip(place, x.dims, sides)]
+        if None not in p:
+            y.at[*place, c] = x.at[*p, c]
+    return y
+
+
+def response_norm(x, size, alpha, beta, k):
+    y = Array(*x.dims, fill=0)
+    for *p, c in y.at:
+        near = [x.at[*p, d] ** 2 for d in range(c - size // 2, c - size // 2 + size) if 0 <= d < x.dims[-1]]
+        y.at[*p, c] = x.at[*p, c] / (k + alpha * sum(near) / size) ** beta
     return y
 
 
@@ -148,6 +174,8 @@ for x, w, given in [
     ((8, 4), (3, 2, 4), dict(pad=2, dilation=3, groups=2)),
     ((4, 3, 5, 2), (3, 3, 3, 2, 2), dict(stride=2, pad=1)),
     ((3, 3, 3, 4), (2, 2, 2, 2, 2), dict(pad=SAME, groups=2)),
+    ((5, 6, 2), (1, 4, 2, 3), dict(pad=SAME)),
+    ((6, 5, 2), (3, 1, 1, 4), dict(stride=2, groups=2)),
 ]:
     case(f"conv{len(x) - 1}d({statics(**given)})", x, w, lambda a, b, given=given: conv(a, b, **given))
 for x, w, given in [
@@ -156,6 +184,10 @@ for x, w, given in [
     ((3, 2, 1), (2, 2, 2, 1), dict(stride=1, dilation=2)),
     ((4, 2), (3, 2, 2), dict(stride=3)),
     ((2, 2, 2, 1), (3, 3, 3, 2, 1), dict(stride=2, pad=1)),
+    ((4, 6), (3, 2, 6), dict(stride=2, groups=3)),
+    ((3, 2, 4), (3, 3, 1, 4), dict(stride=2, pad=1, extra=1, groups=2)),
+    ((2, 3, 2, 2), (2, 2, 2, 1, 2), dict(stride=2, groups=2)),
+    ((3, 4, 2), (1, 3, 2, 2), dict()),
 ]:
     case(f"conv{len(x) - 1}d_transposed({statics(**given)})", x, w, lambda a, b, given=given: transposed(a, b, **given))
 for x, k, stride, pad in [((6, 7, 2), 3, 2, SAME), ((5, 4, 1), 2, 2, 1), ((7, 2), 3, 1, INSIDE), ((4, 3, 3, 1), 2, 1, SAME)]:
@@ -165,6 +197,26 @@ for x, k, stride, pad in [((6, 7, 2), 3, 2, SAME), ((5, 4, 1), 2, 2, 1), ((7, 2)
 case("lp_pool2d(3, k = 2)", (4, 6, 1), (), lambda a: pool(a, lambda v: sum(abs(t) ** 3 for t in v) ** (1 / 3), 2))
 case("adaptive_avg_pool2d(2, 3)", (5, 7, 2), (), lambda a: adaptive(a, mean, 2, 3))
 case("adaptive_max_pool2d(3, 4)", (4, 4, 2), (), lambda a: adaptive(a, max, 3, 4))
+case("lp_pool1d(1.5, k = 3, stride = 2)", (8, 2), (),
+     lambda a: pool(a, lambda v: sum(abs(t) ** 1.5 for t in v) ** (1 / 1.5), 3, 2))
+for kind, of in [("avg", mean), ("max", max)]:
+    case(f"adaptive_{kind}_pool1d(3)", (7, 2), (), lambda a, of=of: adaptive(a, of, 3))
+    case(f"adaptive_{kind}_pool3d(2, 3, 1)", (3, 5, 4, 2), (), lambda a, of=of: adaptive(a, of, 2, 3, 1))
+for kind in ["reflection", "replication", "circular"]:
+    case(f"{kind}_pad1d(3, 2)", (4, 2), (), lambda a, k=kind: padded(a, [(3, 2)], k))
+    case(f"{kind}_pad2d(2)", (3, 4, 2), (), lambda a, k=kind: padded(a, [(2, 2), (2, 2)], k))
+    case(f"{kind}_pad2d(0, 1, 3, 2)", (2, 4, 1), (), lambda a, k=kind: padded(a, [(0, 1), (3, 2)], k))
+case("zero_pad1d(2, value = -1.5)", (3, 2), (), lambda a: padded(a, [(2, 2)], "zero", -1.5))
+case("zero_pad2d(1, 0, left = 2)", (3, 2, 2), (), lambda a: padded(a, [(1, 0), (2, 2)], "zero"))
+case("local_response_norm(3, 0.5, 0.75, 2)", (2, 2, 5), (), lambda a: response_norm(a, 3, 0.5, 0.75, 2))
+case("local_response_norm(4)", (3, 5), (), lambda a: response_norm(a, 4, 1e-4, 0.75, 1))
+case("channel_shuffle(3)", (2, 6), (), lambda a: moved(a, (2, 6), lambda i, c: (i, c % 3 * 2 + c // 3)))
+case("glu", (3, 6), (), lambda a: gated(a))
+case("upsample_nearest1d(2)", (3, 2), (), lambda a: moved(a, (6, 2), lambda j, c: (j // 2, c)))
+case("upsample_nearest3d(2)", (1, 2, 3, 1), (),
+     lambda a: moved(a, (2, 4, 6, 1), lambda h, i, j, c: (h // 2, i // 2, j // 2, c)))
+case("unpooled1", (7, 2), (), lambda a: unpool(a, 3, 2, SAME))
+case("unpooled3", (3, 4, 3, 1), (), lambda a: unpool(a, 2, 2, SAME))
 case("upsample_nearest2d(3)", (2, 3, 2), (), lambda a: moved(a, (6, 9, 2), lambda i, j, c: (i // 3, j // 3, c)))
 case("upsample_bilinear2d(2)", (3, 4, 2), (), lambda a: bilinear(a, 6, 8))
 case("resize_bilinear2d(5, 3)", (4, 7, 1), (), lambda a: bilinear(a, 5, 3))
@@ -176,6 +228,14 @@ case("pixel_unshuffle(2)", (4, 6, 2), (),
 case("global_avg_pool", (3, 4, 2), (), lambda a: pool_all(a, mean))
 case("global_max_pool", (3, 4, 2), (), lambda a: pool_all(a, max))
 case("unpooled", (5, 5, 2), (), lambda a: unpool(a, 3, 2, SAME))
+
+
+def gated(x):
+    half = x.dims[-1] // 2
+    y = Array(*x.dims[:-1], half, fill=0)
+    for *p, c in y.at:
+        y.at[*p, c] = x.at[*p, c] / (1 + math.exp(-x.at[*p, c + half]))
+    return y
 
 
 def pool_all(x, of):
@@ -198,7 +258,11 @@ def made(name, dims, modulus, factor, shift):
 answers = [answer(Array(*x), *([kernel(*w)] if w else [])).flat() for _, _, x, w, answer in CASES]
 if sys.argv[1] == "make":
     print("fn unpooled(x: f32[N, H, W, C]) -> f32[N, H, W, C] {\n  let pool = max_pool2d(3, stride = 2, pad = same)\n"
-          "  let back = max_unpool2d(3, stride = 2, pad = same)\n  return back(pool(x), x)\n}")
+          "  let back = max_unpool2d(3, stride = 2, pad = same)\n  return back(pool(x), x)\n}\n"
+          "fn unpooled1(x: f32[N, W, C]) -> f32[N, W, C] {\n  let pool = max_pool1d(3, stride = 2, pad = same)\n"
+          "  let back = max_unpool1d(3, stride = 2, pad = same)\n  return back(pool(x), x)\n}\n"
+          "fn unpooled3(x: f32[N, Z, H, W, C]) -> f32[N, Z, H, W, C] {\n  let pool = max_pool3d(2, stride = 2, pad = same)\n"
+          "  let back = max_unpool3d(2, stride = 2, pad = same)\n  return back(pool(x), x)\n}")
     for (name, call, x, w, _), want in zip(CASES, answers):
         head, body = made("p", x, 23, 7, 11)
         print(f"fn {name}(z: f32[N]) -> f32[N, {len(want)}] {{\n  let x[n: N, {head}] = {body} + z[n]")
