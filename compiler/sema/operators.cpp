@@ -285,6 +285,9 @@ Value Instantiator::applyOp(ScalarOp op, std::vector<Tensor> args, const std::ve
 }
 
 Value Instantiator::staticBinary(ast::BinaryOp op, const Value& a, const Value& b, SourceRange range) {
+  if (isLogical(op)) {
+    return Value(); // of bools alone, which are decided before
+  }
   auto* ia = a.as<StaticInt>();
   auto* ib = b.as<StaticInt>();
   if (ia && ib) {
