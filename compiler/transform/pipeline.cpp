@@ -41,6 +41,7 @@ Status optimize(graph::Module& module, const PassOptions& options) {
   }
   const std::array finish = {
       findPass("reuse-choices"),        // who reads what is settled
+      findPass("reuse-extrema"),        // tests are of what is kept
       findPass("hoist-invariants"),     // bodies are as long as they get
       findPass("split-sums"),           // no sum is moved any more
       findPass("cse"),                  // several bodies had the same part
