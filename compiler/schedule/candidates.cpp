@@ -32,6 +32,14 @@ Candidates::Candidates(const Analysis& analysis, const Machine& machine, Sums su
   }
 }
 
+Candidates::Candidates(const Analysis& analysis, const Machine& machine, Sums sums, std::vector<int64_t> groups)
+    : analysis_(analysis), machine_(machine), window_(windowShape(analysis, machine)) {
+  if (window_ && !window_->blocks) {
+    window_->windows = std::move(groups);
+    addWindows(sums);
+  }
+}
+
 void Candidates::addWindows(Sums sums) {
   std::vector<WindowPlan> direct = windowPlans(*window_, analysis_, machine_);
   if (direct.empty()) {
@@ -40,7 +48,13 @@ void Candidates::addWindows(Sums sums) {
   auto first = static_cast<std::ptrdiff_t>(plans_.size());
   if (sums == Sums::Fast) {
     winograd_ = winogradShape(*window_, analysis_);
-    if (winograd_) {
+    if (winograd_ && !window_->windows.empty()) {
+      std::ranges::copy_if(winogradPlans(*window_, *winograd_, analysis_, machine_), std::back_inserter(plans_),
+                           [&](const WinogradPlan& plan) {
+                             return window_->holdsWindows(
+                                 {{winograd_->dims[0], plan.outputs}, {winograd_->dims[1], plan.outputs}});
+                           });
+    } else if (winograd_) {
       std::ranges::move(winogradPlans(*window_, *winograd_, analysis_, machine_), std::back_inserter(plans_));
     } else {
       std::ranges::move(winogradSumsPlans(*window_, analysis_, machine_), std::back_inserter(plans_));

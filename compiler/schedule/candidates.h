@@ -22,6 +22,8 @@ public:
   /// The analysis outlives this. Empty if the kernel is something else. Sums without windows for which a window's loops
   /// do not seem worthwhile come last, if they are wanted at all.
   Candidates(const Analysis& analysis, const Machine& machine, Sums sums, LongSums longSums = LongSums::Worthwhile);
+  /// Only sums over windows, by plans whose tiles hold whole groups of so many places along each dim of the result.
+  Candidates(const Analysis& analysis, const Machine& machine, Sums sums, std::vector<int64_t> groups);
 
   size_t size() const { return plans_.size(); }
   /// In the order in which the model would take them.

@@ -25,6 +25,9 @@ Schedule chooseSchedule(const Kernel& kernel, const Machine& machine, Sums sums)
   if (std::optional<Schedule> schedule = scheduleBeside(analysis, machine, sums)) {
     return std::move(*schedule);
   }
+  if (std::optional<Schedule> schedule = scheduleTileWindows(analysis, machine, sums)) {
+    return std::move(*schedule);
+  }
   if (std::optional<Schedule> schedule = scheduleBlocks(analysis, machine)) {
     return std::move(*schedule);
   }
@@ -164,7 +167,9 @@ std::string print(const Schedule& schedule) {
       }
     }
     if (op.turned) {
-      printStage(out, name + "_tile", op.turned->tile);
+      if (op.turned->tile.placement != Placement::Inline) {
+        printStage(out, name + "_tile", op.turned->tile);
+      }
       printStage(out, name + "_lanes", op.turned->lanes);
     }
     if (op.winograd) {

@@ -121,9 +121,10 @@ struct Halo {
 };
 
 /// A sum in vectors along a dim of the result that is not its innermost one. The stage of the op turns a tile of all
-/// columns, so that these lie side by side.
+/// columns, so that these lie side by side; where it is inlined, what reads the tile, reductions that are written out,
+/// is in such vectors as well (`lanes`), and turned by stages of its own.
 struct Turned {
-  StageSchedule tile;  ///< `opN_tile`, definitions: start, the sum: in registers
+  StageSchedule tile;  ///< `opN_tile`, definitions: start, the sum: in registers; not of what is written out
   StageSchedule lanes; ///< `opN_lanes`: the tiles of all columns, as they are; inlined where a tile has them all
 };
 

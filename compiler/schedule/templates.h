@@ -24,6 +24,9 @@ std::optional<Schedule> scheduleRowKernel(const Analysis& analysis, const Machin
 std::optional<Schedule> scheduleBlocks(const Analysis& analysis, const Machine& machine);
 /// A contraction with sums over blocks of what it writes, which are the last ops. None if the kernel has another form.
 std::optional<Schedule> scheduleBeside(const Analysis& analysis, const Machine& machine, Sums sums);
+/// A contraction with reductions over windows of what its epilogue makes, which are the last ops and the only returns.
+/// None if the kernel has another form.
+std::optional<Schedule> scheduleTileWindows(const Analysis& analysis, const Machine& machine, Sums sums);
 /// Sums over one block, of which none is computed from another, share a loop if the registers hold all columns of all
 /// of them (OpSchedule::joined): each of them would take as long to read what it adds up.
 void joinBlockSums(const Analysis& analysis, const Machine& machine, const std::vector<const graph::Op*>& sums,

@@ -47,6 +47,10 @@ struct WindowShape {
   double epilogue = 1;           ///< vector instructions for one vector of the result
   std::vector<uint32_t> reduced; ///< positions in Op::reduced, innermost loop first
   std::vector<WindowOperand> operands;
+  /// Tiles hold whole groups of so many places along each dim of the result (tile_windows.h); empty: any number.
+  std::vector<int64_t> windows;
+
+  bool holdsWindows(const std::vector<std::pair<uint32_t, int64_t>>& rows) const;
 };
 
 struct WindowPlan {

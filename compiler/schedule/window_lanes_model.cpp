@@ -173,7 +173,7 @@ private:
     for (uint32_t q = 0; q < op_.reduced.size(); ++q) {
       terms *= static_cast<double>(extent(rank() + q));
     }
-    if (fits(accumulators, vectors, elements)) {
+    if (fits(accumulators, vectors, elements) && shape_.holdsWindows(rows)) {
       WindowLanesPlan plan = form_;
       plan.columns = columns;
       plan.rows = std::move(rows);
@@ -192,7 +192,8 @@ private:
     for (const WindowTrim& trim : data().trims) {
       int64_t size = extent(trim.dim), taps = extent(rank() + trim.reduced);
       double places = trim.pairs / static_cast<double>(taps), wide = static_cast<double>(columns), terms = 1, loops = 1;
-      if (taps > tapsWrittenOut || !fits(wide * static_cast<double>(size), places, wide)) {
+      if (taps > tapsWrittenOut || !shape_.holdsWindows({{trim.dim, size}}) ||
+          !fits(wide * static_cast<double>(size), places, wide)) {
         continue;
       }
       for (uint32_t q = 0; q < op_.reduced.size(); ++q) {

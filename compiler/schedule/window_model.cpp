@@ -71,8 +71,11 @@ public:
 private:
   /// Places of a tile. More than half of many registers would be faster by little, but tiles fit images worse.
   int64_t maxPlaces() const { return std::max<int64_t>(14, machine_.vectorRegisters / 2); }
-  /// Rows of a tile. Of a block, whose terms all tiles read again, as many as registers hold.
-  int64_t maxRows() const { return shape_.blocks ? machine_.vectorRegisters * 7 / 8 : maxPlaces(); }
+  /// Rows of a tile. Of a block, whose terms all tiles read again, as many as registers hold; so where tiles hold whole
+  /// windows, of which fewer sizes fit images.
+  int64_t maxRows() const {
+    return shape_.blocks || !shape_.windows.empty() ? machine_.vectorRegisters * 7 / 8 : maxPlaces();
+  }
   /// Places of a window whose multiply-adds are written out.
   static constexpr int64_t maxUnrolled = 7;
 
@@ -115,8 +118,8 @@ private:
     for (const WindowTrim& trim : std::views::reverse(trimmed->trims)) { // the inner dims are tried first
       int64_t size = analysis_.extentOf(op_, trim.dim), taps = reducedExtent(trim.reduced);
       bool fits = size * vectors + vectors + 1 <= machine_.vectorRegisters;
-      if (trim.dim < firstTiled() || size > maxPlaces() || size * vectors > maxPlaces() || !fits ||
-          taps > maxUnrolled) {
+      if (!shape_.holdsWindows({{trim.dim, size}}) || trim.dim < firstTiled() || size > maxPlaces() ||
+          size * vectors > maxPlaces() || !fits || taps > maxUnrolled) {
         continue;
       }
       double terms = 1;
@@ -163,6 +166,9 @@ private:
       }
       loads += elements;
       held += every && !plan.rows.empty() ? 1 : operand.uses[shape_.column] ? elements : 1;
+    }
+    if (!shape_.holdsWindows(plan.rows)) {
+      return;
     }
     if (accumulators + held > static_cast<double>(machine_.vectorRegisters) &&
         !(plan.vectors == 1 && plan.rows.empty())) {

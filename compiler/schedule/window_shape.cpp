@@ -431,6 +431,16 @@ private:
 
 } // namespace
 
+bool WindowShape::holdsWindows(const std::vector<std::pair<uint32_t, int64_t>>& rows) const {
+  for (uint32_t d = 0; d < windows.size(); ++d) {
+    auto row = std::ranges::find(rows, d, &std::pair<uint32_t, int64_t>::first);
+    if ((row == rows.end() ? 1 : row->second) % windows[d] != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool readsWindow(const Op& op) {
   bool slides = false, strided = false;
   graph::forEachNode(op.body, [&](ExprRef e) {

@@ -51,6 +51,9 @@ public:
     for (Op* op : ops_) {
       fuseWithContraction(*op); // what an epilogue reads besides, now that it is one
     }
+    for (const Op* op : ops_) {
+      fuseWindows(*op);
+    }
     for (Op* op : ops_) {
       fuseByRows(*op);
     }
@@ -70,6 +73,7 @@ private:
   std::vector<std::vector<Op*>> members_;          // in order; empty = joined to another
   std::vector<bool> isContraction_;                // the group holds a contraction
   std::unordered_set<const Op*> prologues_;        // are computed where a contraction copies them
+  std::unordered_set<size_t> hasWindows_;          // groups that end with reductions over windows
   static constexpr size_t none = SIZE_MAX;
   std::vector<size_t> rank_;   // of each group: larger than that of every group that it depends on
   std::vector<size_t> ranked_; // the groups by rank, `none` where two became one
@@ -134,6 +138,31 @@ private:
     }
   }
 
+  /// Reductions over windows of what a sum over windows and its epilogue make, if that is all it is made for: the
+  /// kernel then never stores it.
+  void fuseWindows(const Op& maker) {
+    size_t group = home_.at(&maker);
+    if (!isContraction_[group] || !schedule::isElementwise(maker) || !isFloat(maker.results[0]->type.dtype)) {
+      return;
+    }
+    const Value* v = maker.results[0];
+    std::vector<Op*> readers = uses().of(v);
+    bool outside =
+        members_[group].size() + readers.size() <= maxOpsInGroup && std::ranges::all_of(readers, [&](const Op* reader) {
+          auto home = home_.find(reader);
+          return home != home_.end() && members_[home->second].size() == 1;
+        });
+    std::vector<Value*> results = resultsOf(members_[group]);
+    if (!outside || !reduceWindows(readers, v) || uses().returned(v) || results != std::vector{maker.results[0]} ||
+        !schedule::readsWindow(*contractionOf(group))) {
+      return;
+    }
+    for (const Op* reader : readers) {
+      join(home_.at(&maker), home_.at(reader));
+    }
+    hasWindows_.insert(home_.at(&maker));
+  }
+
   void fuseByRows(Op& op) {
     if (!isFusible(op)) {
       return;
@@ -185,7 +214,8 @@ private:
     for (const Value* v : op.operands) {
       auto home = home_.find(v->def);
       size_t own = home_.at(&op);
-      if (home == home_.end() || isContraction_[own] || !isContraction_[home->second] || !sumsBlocks(op, v)) {
+      if (home == home_.end() || isContraction_[own] || !isContraction_[home->second] ||
+          hasWindows_.contains(home->second) || !sumsBlocks(op, v)) {
         continue;
       }
       size_t maker = home->second;

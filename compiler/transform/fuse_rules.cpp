@@ -3,6 +3,7 @@
 #include "compiler/algebra/cost.h"
 #include "compiler/schedule/analysis.h"
 #include "compiler/schedule/block_form.h"
+#include "compiler/schedule/tile_windows.h"
 
 #include <algorithm>
 #include <unordered_set>
@@ -132,6 +133,15 @@ bool readsInRowOrder(const Op& consumer, const Value* v) {
     }
   });
   return inOrder;
+}
+
+bool reduceWindows(std::span<Op* const> consumers, const Value* v) {
+  std::optional<std::vector<int64_t>> windows =
+      consumers.empty() ? std::nullopt : schedule::tileWindows(*consumers[0], v);
+  return windows && std::ranges::all_of(consumers, [&](const Op* op) {
+           return schedule::tileWindows(*op, v) == windows &&
+                  op->results[0]->type.dims == consumers[0]->results[0]->type.dims;
+         });
 }
 
 bool sumsBlocks(const Op& consumer, const Value* v) {

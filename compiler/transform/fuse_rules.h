@@ -30,6 +30,10 @@ bool copiesWithBorder(const graph::Op& op, const graph::Value* v, std::span<cons
 ///   y[n, k] = f(x[n, k], m[n])     z[n] = Σk e[n, k]     l = Σn v[n]     y[k] = v[k]
 bool readsInRowOrder(const graph::Op& consumer, const graph::Value* v);
 
+/// The consumers are reductions over the same small windows of v, side by side: made from the tiles of a sum that makes
+/// v.
+bool reduceWindows(std::span<graph::Op* const> consumers, const graph::Value* v);
+
 /// The consumer sums v over the dims between rows and columns: s[n, c] = Σij f(v[n, i, j, c], …).
 bool sumsBlocks(const graph::Op& consumer, const graph::Value* v);
 /// The op is over the result of such a sum, sums over the same blocks, or is elementwise over all of their places.

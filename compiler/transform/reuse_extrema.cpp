@@ -7,10 +7,10 @@
 //         %g = comp [j:8] : f32 { select(eq(%k[j/2], mod(j, 2)), %h[j/2], 0.0) }
 //
 // Where %k[j/2] is j's own position, %x[j] is %m[j/2]. What then depends on the window alone is computed once for each.
-// With %x read by nobody else, it need not be kept from the step's first half to its second, nor leave the kernel that
-// makes it (fuse.cpp). Windows must neither overlap nor have gaps; they may reach out of %x, whose element is read where
-// it exists. A window that holds a NaN has that as its extremum, so a test of it fails where one of the other elements
-// might have passed.
+// A sum over all j of %g is one over all windows of %h. With %x read by nobody else, it need not be kept from the
+// step's first half to its second, nor leave the kernel that makes it (fuse.cpp). Windows must neither overlap nor have
+// gaps; they may reach out of %x, whose element is read where it exists. A window that holds a NaN has that as its
+// extremum, so a test of it fails where one of the other elements might have passed.
 #include "compiler/algebra/builder.h"
 #include "compiler/algebra/reindex.h"
 #include "compiler/transform/pass_manager.h"
@@ -29,7 +29,7 @@ using graph::OpKind;
 using graph::Value;
 
 bool isPosition(const Op& op) {
-  return op.kind == OpKind::Comp && (op.reduction == Reduction::ArgMax || op.reduction == Reduction::ArgMin);
+  return op.kind == OpKind::Comp && isArg(op.reduction);
 }
 
 class ExtremumReuser {
@@ -46,6 +46,7 @@ public:
     for (Op* op : function_.body.ops) {
       if (op->kind == OpKind::Comp && op->reduction == Reduction::None) {
         changed = changed | rewrite(*op, uses, ops);
+        changed = changed | sumWindows(*op, uses);
       }
       ops.push_back(op);
     }
@@ -68,6 +69,8 @@ private:
   std::unordered_map<const Op*, size_t> position_;
 
   Changed rewrite(Op& op, const graph::Uses& uses, std::vector<Op*>& before) {
+    ExprRef old = op.body;
+    op.body = withFactorsInside(op);
     std::vector<ExprRef> selects;
     graph::forEachNode(op.body, [&](ExprRef e) {
       if (algebra::isApply(e, ScalarOp::Select)) {
@@ -87,7 +90,78 @@ private:
         }
       }
     }
+    op.body = old;
     return Changed::No;
+  }
+
+  /// Products with what is 0 unless an element is chosen, as products where it is: mul(select(c, t, 0.0), f) as
+  /// select(c, mul(t, f), 0.0).
+  ExprRef withFactorsInside(const Op& op) const {
+    auto chooses = [&](ExprRef e) {
+      std::vector<ExprRef> tests;
+      if (algebra::isApply(e, ScalarOp::Select) && algebra::isConstant(e->args[2], 0)) {
+        collectTests(e->args[0], tests);
+      }
+      return std::ranges::any_of(tests, [&](ExprRef test) {
+        return algebra::isApply(test, ScalarOp::Eq) && std::ranges::any_of(test->args, [&](ExprRef side) {
+                 return side->kind == ExprKind::Access && isPosition(*op.operands[side->operand]->def);
+               });
+      });
+    };
+    return algebra::rebuild(b_, op.body, [&](ExprRef node, const std::vector<ExprRef>& args) -> ExprRef {
+      if (!algebra::isApply(node, ScalarOp::Mul) || (!chooses(args[0]) && !chooses(args[1]))) {
+        return nullptr;
+      }
+      size_t side = chooses(args[0]) ? 0 : 1;
+      ExprRef select = args[side];
+      return b_.select(select->args[0], b_.mul(select->args[1], args[1 - side]), select->args[2]);
+    });
+  }
+
+  /// Sums of all places, of which each window has chosen one, are sums of what stands there:
+  ///   Σj select(eq(%k[j/2], mod(j, 2)), %h[j/2], 0.0) = Σi %h[i]
+  Changed sumWindows(const Op& op, const graph::Uses& uses) {
+    std::optional<Chosen> chosen =
+        algebra::isApply(op.body, ScalarOp::Select) ? chosenBy(op, op.body->args[0], uses) : std::nullopt;
+    if (!chosen || chosen->choice->body->fill) {
+      return Changed::No;
+    }
+    ExprRef then = op.body->args[1];
+    const std::vector<Dim>& windows = chosen->choice->results[0]->type.dims;
+    bool plain = then->kind == ExprKind::Access && then->args == chosen->position->args &&
+                 algebra::isConstant(op.body->args[2], 0) && then->fill.value_or(0) == 0 &&
+                 op.operands[then->operand]->type.dims == windows &&
+                 op.results[0]->type.dims == chosen->choice->operands[0]->type.dims;
+    std::vector<bool> windowed(windows.size());
+    for (uint32_t d = 0; plain && d < windows.size(); ++d) {
+      windowed[d] = chosen->place[d] != then->args[d];
+      plain = chosen->place[d] == b_.pool().index(d) && (windowed[d] || windows[d] == op.dims[d].extent);
+    }
+    Changed changed = Changed::No;
+    for (Op* reader : plain ? uses.of(op.results[0]) : std::vector<Op*>{}) {
+      bool sum = position_.contains(reader) && reader->kind == OpKind::Comp && reader->reduction == Reduction::Add &&
+                 reader->body->kind == ExprKind::Access && !reader->body->fill;
+      std::vector<bool> seen(sum ? reader->dims.size() + reader->reduced.size() : 0);
+      for (size_t d = 0; sum && d < windows.size(); ++d) {
+        ExprRef subscript = reader->body->args[d];
+        sum = subscript->kind == ExprKind::Index && !seen[subscript->index] &&
+              (!windowed[d] || (subscript->index >= reader->dims.size() &&
+                                reader->reduced[subscript->index - reader->dims.size()].extent == op.dims[d].extent));
+        if (sum) {
+          seen[subscript->index] = true;
+        }
+      }
+      if (sum) {
+        for (size_t d = 0; d < windows.size(); ++d) {
+          if (windowed[d]) {
+            reader->reduced[reader->body->args[d]->index - reader->dims.size()].extent = windows[d];
+          }
+        }
+        reader->operands = {op.operands[then->operand]};
+        changed = Changed::Yes;
+      }
+    }
+    return changed;
   }
 
   static void collectTests(ExprRef condition, std::vector<ExprRef>& tests) {
@@ -210,6 +284,7 @@ private:
   bool replace(Op& op, ExprRef select, const std::vector<ExprRef>& tests, const Chosen& chosen,
                std::vector<Op*>& before) {
     const Value* element = chosen.choice->operands[0];
+    std::vector<Value*> operands = op.operands;
     uint32_t position = algebra::operandPosition(op.operands, chosen.extremum->results[0]);
     std::optional<double> fill = chosen.position->fill ? std::optional(0.0) : std::nullopt;
     ExprRef extremum = b_.pool().access(position, element->type.dtype, chosen.position->args, fill);
@@ -230,7 +305,7 @@ private:
     }
     ExprRef then = fill ? select->args[1] : replaced(select->args[1]);
     if (!found) {
-      graph::normalizeOperands(b_.pool(), op);
+      op.operands = std::move(operands);
       return false;
     }
     ExprRef made = onceForEach(op, chosen, others, then, select->args[2], before);
@@ -253,16 +328,17 @@ private:
                       std::vector<Op*>& before) {
     ExprRef body = lifted(op, chosen, then);
     ExprRef nothing = otherwise->kind == ExprKind::Const ? otherwise : nullptr;
-    if (body == nullptr || nothing == nullptr || tests.empty() || !isFloat(otherwise->dtype)) {
+    bool something = !tests.empty() || then->kind != ExprKind::Access;
+    if (body == nullptr || nothing == nullptr || !something || !isFloat(otherwise->dtype)) {
       return nullptr;
     }
-    ExprRef condition = nullptr;
+    ExprRef condition = b_.pool().boolean(true);
     for (ExprRef test : tests) {
       ExprRef one = lifted(op, chosen, test);
       if (one == nullptr) {
         return nullptr;
       }
-      condition = condition == nullptr ? one : b_.both(condition, one);
+      condition = b_.both(condition, one);
     }
     const Op& choice = *chosen.choice;
     Op* once = function_.createOp(OpKind::Comp, op.operands,

@@ -924,6 +924,71 @@ KernelCase sideBySide(Random& random) {
           {}};
 }
 
+/// A convolution with an epilogue, and reductions over windows of what that makes, which lie side by side or have gaps:
+/// the largest, its position, the sum. Places behind the last window are in none. Where positions are compared, all
+/// sums are exact: none by Winograd's products, no rounded activation.
+KernelCase tileWindows(Random& random) {
+  Rows n = rows(random);
+  bool inLanes = chance(random, 40), three = chance(random, 30);
+  n.max = inLanes ? pick(random, 12, 40) : 1 + n.max % 6;
+  n.extent = n.extent == "N" ? "N" : number(n.max);
+  Text text(n.max);
+  static constexpr std::array sizes = {"8", "9", "16", "17", "24", "33"};
+  std::string c = three ? oneOf(random, sizes) : number(pick(random, 1, 9));
+  std::string o = three ? oneOf(random, sizes)
+                        : number(inLanes              ? pick(random, 1, 12)
+                                 : chance(random, 60) ? pick(random, 1, 17)
+                                                      : size(random));
+  int rank = three || chance(random, 75) ? 2 : 1;
+  std::string places = "n:" + n.extent, pooled = places, in = n.extent, at = "n", own = "n", from = "n", taps, extents,
+              within, ofWindow;
+  int terms = 1;
+  for (int d = 0; d < rank; ++d) {
+    std::string i(1, "ij"[d]), u(1, "uv"[d]), a(1, "ab"[d]);
+    int kernel = three ? 3 : pick(random, 1, 5), stride = !three && chance(random, 20) ? 2 : 1;
+    kernel = kernel == 3 && !three ? 2 : kernel;
+    int pad = pick(random, 0, kernel - 1), out = pick(random, 1, 17), extent = (out - 1) * stride + kernel - 2 * pad;
+    extent = std::max(extent, 1);
+    out = (extent + 2 * pad - kernel) / stride + 1;
+    int window = std::min(out, chance(random, 70) ? 2 : pick(random, 1, 3)),
+        step = window + (chance(random, 10) ? 1 : 0);
+    terms *= window;
+    places += ", " + i + ":" + number(out);
+    pooled += ", " + i + ":" + number((out - window) / step + 1);
+    in += ", " + number(extent);
+    at += ", " + number(stride) + "*" + i + " + " + u + " - " + number(pad);
+    own += ", " + i;
+    from += ", " + (step > 1 ? number(step) + "*" : std::string()) + i + " + " + a;
+    taps += u + ":" + number(kernel) + ", ";
+    extents += number(kernel) + ", ";
+    within += u + ", ";
+    ofWindow += (d > 0 ? ", " : "") + a + ":" + number(window);
+  }
+  std::string x = maybeComputed(random, text, text.input("f32[" + in + ", " + c + "]"), in + ", " + c);
+  std::string w = text.input("f32[" + extents + c + ", " + o + "]");
+  std::string y = text.op("comp [" + places + ", o:" + o + "] add [" + taps + "c:" + c + "] : f32 { mul(" + x + "[" +
+                          at + ", c; 0.0], " + w + "[" + within + "c, o]) }");
+  if (chance(random, 80)) {
+    std::string b = text.input("f32[" + o + "]"), biased = "add(" + y + "[" + own + ", o], " + b + "[o])";
+    y = text.op("comp [" + places + ", o:" + o + "] : f32 { " +
+                (chance(random, 70) ? "select(gt(" + biased + ", 0.0), " + biased + ", 0.0)" : biased) + " }");
+  }
+  auto reduce = [&](const std::string& kind, const char* type) {
+    return text.op("comp [" + pooled + ", o:" + o + "] " + kind + " [" + ofWindow + "] : " + type + " { " + y + "[" +
+                   from + ", o] }");
+  };
+  std::vector<std::string> returns;
+  bool positions = terms <= 4 && !three && chance(random, 60);
+  if (!positions || chance(random, 80)) {
+    static constexpr std::array kinds = {"max", "max", "add", "min"};
+    returns.push_back(reduce(positions ? "max" : oneOf(random, kinds), "f32"));
+  }
+  if (positions) {
+    returns.push_back(reduce("argmax", "i32"));
+  }
+  return {"tile windows", text.done(returns), {}, {}};
+}
+
 KernelCase draws(Random& random) {
   Rows n = rows(random);
   Text text(n.max);
@@ -1123,7 +1188,7 @@ KernelCase windowsAndRows(Random& random) {
 KernelCase randomF32Kernel(Random& random) {
   using Make = KernelCase (*)(Random&);
   static constexpr std::pair<int, Make> families[] = {
-      {8, product},          {7, update},         {10, rowsOfSoftmax},  {8, elementwise},     {10, reductions},
+      {6, product},          {2, tileWindows},    {7, update},         {10, rowsOfSoftmax},  {8, elementwise},     {10, reductions},
       {6, gatherAndScatter}, {4, accuracy},       {6, convolution},     {8, windows},         {3, windowsOfThree},
       {3, windowsInLanes},   {2, weightsOfThree}, {2, shortReductions}, {2, groups},          {2, draws},
       {2, windowsAndRows},   {3, views},          {4, columnSums},      {2, rowByRow},        {2, stridedProducts},

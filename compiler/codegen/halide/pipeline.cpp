@@ -267,7 +267,7 @@ Expr PipelineBuilder::drawn(const graph::Expr& e, const Expr& lo, const Expr& hi
 
 bool PipelineBuilder::isInline(const Op& op) const {
   const schedule::OpSchedule& how = *scheduleOf_.at(&op);
-  return how.stage.placement == Placement::Inline && !how.winograd && !how.winogradSums;
+  return how.stage.placement == Placement::Inline && !how.winograd && !how.winogradSums && !how.turned;
 }
 
 RDom PipelineBuilder::domainOf(const std::vector<Expr>& extents, const std::string& name) const {

@@ -52,6 +52,20 @@ Expr tree(Reduction reduction, const std::vector<Expr>& values, size_t from, siz
   return combine(reduction, tree(reduction, values, from, half), tree(reduction, values, from + half, count - half));
 }
 
+/// What the op chooses has passed a comparison, as in select(gt(%x[n], 0.0), %x[n], 0.0), which a NaN does not.
+bool isNumber(const Op& op) {
+  using graph::ExprKind;
+  graph::ExprRef body = op.kind == graph::OpKind::Comp && op.reduction == Reduction::None ? op.body : nullptr;
+  if (body == nullptr || body->kind != ExprKind::Apply || body->op != ScalarOp::Select) {
+    return false;
+  }
+  graph::ExprRef test = body->args[0], otherwise = body->args[2];
+  bool compares = test->kind == ExprKind::Apply && (test->op == ScalarOp::Gt || test->op == ScalarOp::Ge ||
+                                                    test->op == ScalarOp::Lt || test->op == ScalarOp::Le);
+  return compares && (test->args[0] == body->args[1] || test->args[1] == body->args[1]) &&
+         otherwise->kind == ExprKind::Const && otherwise->number == otherwise->number;
+}
+
 } // namespace
 
 void PipelineBuilder::defineValues(const Op& op, const schedule::StageSchedule& how, const std::string& name) {
@@ -157,11 +171,31 @@ void PipelineBuilder::defineReduction(const Op& op, const schedule::OpSchedule& 
   bool parts = how.turned->lanes.placement != schedule::Placement::Inline;
   lanes.func(args) = func(args);
   turned.func(args) = parts ? lanes.func(args) : func(args);
+  if (how.stage.placement == schedule::Placement::Inline) { // whoever reads the result turns it
+    stages_.emplace(name, parts ? lanes : stage);
+  } else {
+    stages_.emplace(name, turned);
+    toSchedule_.emplace_back(name, &how.stage);
+  }
   addStage(name + "_tile", std::move(stage), how.turned->tile);
   if (parts) {
     addStage(name + "_lanes", std::move(lanes), how.turned->lanes);
   }
-  addStage(name, std::move(turned), how.stage);
+}
+
+void PipelineBuilder::defineWrittenOut(const Op& op, const std::string& name) {
+  std::vector<Var> vars = dimVars(op.dims.size());
+  Stage stage{named(name), {dimLoops(vars)}};
+  const schedule::OpSchedule& how = *scheduleOf_.at(&op);
+  Expr value = toStorage(writtenOut(op, asExprs(vars)), op.results[0]->type.dtype);
+  if (how.turned) {
+    Stage lanes{named(name + "_lanes"), {dimLoops(vars)}};
+    lanes.func(innermostFirst(vars)) = value;
+    value = lanes.func(innermostFirst(asExprs(vars)));
+    addStage(name + "_lanes", std::move(lanes), how.turned->lanes);
+  }
+  stage.func(innermostFirst(vars)) = value;
+  addStage(name, std::move(stage), how.stage);
 }
 
 Expr PipelineBuilder::writtenOut(const Op& op, const std::vector<Expr>& point) {
@@ -183,12 +217,20 @@ Expr PipelineBuilder::writtenOut(const Op& op, const std::vector<Expr>& point) {
     values.push_back(lowering(op, indices).lower(op.body));
   }
   if (isArg(op.reduction)) {
-    Expr best = identity(op.reduction, op.body->dtype), result = 0;
-    for (int32_t term = 0; term < terms; ++term) {
+    Expr best = values[0], result = 0;
+    for (int32_t term = 1; term < terms; ++term) {
       const Expr& value = values[static_cast<size_t>(term)];
       Expr better = op.reduction == Reduction::ArgMax ? lessThan(best, value) : lessThan(value, best);
       result = Halide::select(better, term, result);
       best = Halide::select(better, value, best);
+    }
+    return result;
+  }
+  bool numbers = op.body->kind == graph::ExprKind::Access && isNumber(*op.operands[op.body->operand]->def);
+  if (numbers && (op.reduction == Reduction::Max || op.reduction == Reduction::Min)) {
+    Expr result = values[0];
+    for (size_t term = 1; term < values.size(); ++term) {
+      result = op.reduction == Reduction::Max ? Halide::max(result, values[term]) : Halide::min(result, values[term]);
     }
     return result;
   }
@@ -200,14 +242,6 @@ Expr PipelineBuilder::writtenOut(const Op& op, const std::vector<Expr>& point) {
     result = combine(op.reduction, result, values[term]);
   }
   return result;
-}
-
-void PipelineBuilder::defineWrittenOut(const Op& op, const std::string& name) {
-  std::vector<Var> vars = dimVars(op.dims.size());
-  Stage stage{named(name), {dimLoops(vars)}};
-  Expr value = writtenOut(op, asExprs(vars));
-  stage.func(innermostFirst(vars)) = isArg(op.reduction) ? value : toStorage(value, op.body->dtype);
-  addStage(name, std::move(stage), scheduleOf_.at(&op)->stage);
 }
 
 void PipelineBuilder::defineLanes(const Op& op, const schedule::OpSchedule& how, const std::string& name) {
