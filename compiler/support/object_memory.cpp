@@ -106,6 +106,20 @@ void* take(size_t bytes) {
   return fromSpan(begin, sizeClass);
 }
 
+/// What `allocate` gives, when the handler for that has found memory.
+template <class F> void* orThrow(F&& allocate) {
+  for (;;) {
+    if (void* memory = allocate()) {
+      return memory;
+    }
+    std::new_handler handler = std::get_new_handler();
+    if (handler == nullptr) {
+      throw std::bad_alloc();
+    }
+    handler();
+  }
+}
+
 void give(void* memory) {
   std::byte* begin = region.load(std::memory_order_relaxed);
   size_t offset = reinterpret_cast<uintptr_t>(memory) - reinterpret_cast<uintptr_t>(begin);
@@ -151,19 +165,24 @@ void keepObjectMemory() {
 // The other forms of the standard library call these.
 
 void* operator new(size_t bytes) {
-  for (;;) {
-    if (void* memory = take(bytes)) {
-      return memory;
-    }
-    std::new_handler handler = std::get_new_handler();
-    if (handler == nullptr) {
-      throw std::bad_alloc();
-    }
-    handler();
-  }
+  return orThrow([=] { return take(bytes); });
 }
 
 void operator delete(void* memory) noexcept { give(memory); }
 void operator delete(void* memory, size_t) noexcept { give(memory); }
+
+// LLVM's tables and the memory behind its nodes come with an alignment, which all blocks have.
+
+void* operator new(size_t bytes, std::align_val_t alignment) {
+  auto multiple = static_cast<size_t>(alignment);
+  if (multiple <= step) {
+    return operator new(bytes);
+  }
+  size_t whole = (std::max<size_t>(bytes, 1) + multiple - 1) / multiple * multiple;
+  return orThrow([=] { return std::aligned_alloc(multiple, whole); });
+}
+
+void operator delete(void* memory, std::align_val_t) noexcept { give(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { give(memory); }
 
 #endif

@@ -117,6 +117,16 @@ TEST(ObjectMemory, OtherFormsOfNew) {
   auto* line = new Line;
   EXPECT_EQ(reinterpret_cast<uintptr_t>(line) % 64, 0U);
   delete line;
+  for (size_t alignment : {1, 8, 16, 32, 4096}) {
+    auto align = static_cast<std::align_val_t>(alignment);
+    void* block = ::operator new(100, align);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % alignment, 0U);
+    std::memset(block, 1, 100);
+    ::operator delete(block, size_t{100}, align);
+    ::operator delete(::operator new(100, align, std::nothrow), align);
+  }
+  volatile size_t tooMuch = SIZE_MAX / 2;
+  EXPECT_THROW(static_cast<void>(::operator new(tooMuch, std::align_val_t{64})), std::bad_alloc);
   auto* array = new (std::nothrow) std::vector<int>[3];
   ASSERT_NE(array, nullptr);
   delete[] array;
