@@ -36,16 +36,16 @@ inline LoopNames dimLoops(const std::vector<Halide::Var>& vars) {
   return loops;
 }
 
-/// The value as a function of the domain. Halide runs an update once, not over its domain, when the update does not
+/// A term of a reduction over the domain. Halide runs an update once, not over its domain, when the update does not
 /// mention the domain at all (a sum of a constant, or of what an inlined op makes of none of the reduced indices); a
-/// condition that always holds mentions it.
+/// condition that always holds mentions it. It also hides a difference: sum + (a - b) would become (sum + a) - b, of
+/// which Halide does not see that the order of the terms is free.
 inline Halide::Expr mentioning(const Halide::RDom& domain, const Halide::Expr& value) {
-  for (int i = 0; i < domain.dimensions(); ++i) {
-    if (Halide::Internal::expr_uses_var(value, domain[i].name())) {
-      return value;
-    }
+  bool mentions = false;
+  for (int i = 0; i < domain.dimensions() && value.as<Halide::Internal::Sub>() == nullptr; ++i) {
+    mentions |= Halide::Internal::expr_uses_var(value, domain[i].name());
   }
-  return Halide::select(domain[0] >= 0, value, Halide::cast(value.type(), 0));
+  return mentions ? value : Halide::select(domain[0] >= 0, value, Halide::cast(value.type(), 0));
 }
 
 } // namespace dnn::codegen
