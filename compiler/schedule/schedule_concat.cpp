@@ -52,10 +52,7 @@ private:
   const Schedule& schedule_;
 
   int64_t ofOperand(const Value* v, uint32_t d) const {
-    auto isInlined = [&](const OpSchedule& how) {
-      return how.stage.placement == Placement::Inline && analysis_.function.body.ops[how.op] == v->def;
-    };
-    return v->def != nullptr && std::ranges::any_of(schedule_.ops, isInlined) ? piece(*v->def, d) : 0;
+    return isInlined(analysis_, schedule_, *v->def) ? piece(*v->def, d) : 0;
   }
 };
 

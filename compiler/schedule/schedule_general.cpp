@@ -198,6 +198,12 @@ Schedule placeStages(const Analysis& analysis, const Op* anchor, bool byRows) {
   return Placer(analysis, anchor, byRows).run();
 }
 
+bool isInlined(const Analysis& analysis, const Schedule& schedule, const Op& op) {
+  return std::ranges::any_of(schedule.ops, [&](const OpSchedule& how) {
+    return how.stage.placement == Placement::Inline && analysis.function.body.ops[how.op] == &op;
+  });
+}
+
 Schedule scheduleGeneral(const Analysis& analysis, const Machine& machine) {
   Schedule schedule = placeStages(analysis, nullptr);
   schedule.family = "general";

@@ -43,12 +43,6 @@ private:
            !how.joinedWith && !how.beside && how.stage.placement == Placement::Root;
   }
 
-  bool isInlined(const Op& op) const {
-    return std::ranges::any_of(schedule_.ops, [&](const OpSchedule& how) {
-      return how.stage.placement == Placement::Inline && analysis_.function.body.ops[how.op] == &op;
-    });
-  }
-
   /// All that is computed from the result is inlined into returns, each element from that at its own place.
   bool isReadPointwise(const Op& op, std::set<uint32_t>& read) const {
     const Value* v = op.results[0];
@@ -56,7 +50,8 @@ private:
       read.insert(analysis_.returnOf(v));
     }
     return std::ranges::all_of(analysis_.usersOf(v), [&](const Op* user) {
-      return isElementwise(*user) && isInlined(*user) && usesPointwise(*user, v) && isReadPointwise(*user, read);
+      return isElementwise(*user) && isInlined(analysis_, schedule_, *user) && usesPointwise(*user, v) &&
+             isReadPointwise(*user, read);
     });
   }
 

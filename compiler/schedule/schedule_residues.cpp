@@ -43,12 +43,6 @@ private:
   const Schedule& schedule_;
   std::vector<int64_t> moduli_;
 
-  bool isInlined(const Op* op) const {
-    return op != nullptr && std::ranges::any_of(schedule_.ops, [&](const OpSchedule& how) {
-             return how.stage.placement == Placement::Inline && analysis_.function.body.ops[how.op] == op;
-           });
-  }
-
   /// `dims`: for each dim of op which dim of the result its index is; -1: another number.
   void collect(const Op& op, const std::vector<int>& dims) {
     if (op.kind != OpKind::Comp) {
@@ -61,7 +55,7 @@ private:
         int64_t& modulus = moduli_[static_cast<size_t>(dimOf(e->args[0]))];
         modulus = std::max(modulus, e->args[1]->integer);
       }
-      if (e->kind == ExprKind::Access && isInlined(op.operands[e->operand]->def)) {
+      if (e->kind == ExprKind::Access && isInlined(analysis_, schedule_, *op.operands[e->operand]->def)) {
         std::vector<int> there;
         std::ranges::transform(e->args, std::back_inserter(there), dimOf);
         collect(*op.operands[e->operand]->def, there);

@@ -41,6 +41,9 @@ void scheduleBlockSum(const Analysis& analysis, const Machine& machine, const gr
 /// are overwritten a row at a time, so that values of a row may have buffers.
 Schedule placeStages(const Analysis& analysis, const graph::Op* anchor, bool byRows = false);
 
+/// The op has no stage: the schedule inlines it into its readers.
+bool isInlined(const Analysis& analysis, const Schedule& schedule, const graph::Op& op);
+
 /// Gives loops to every stage that has none yet, except for `anchor`.
 void scheduleLoops(const Analysis& analysis, const Machine& machine, Schedule& schedule, const graph::Op* anchor);
 
